@@ -1,0 +1,81 @@
+# Everything runs in .venv, which is made from requirements/lock.txt the first time a target needs it.
+# Needed: make, Python >= 3.11 with venv, and a C compiler for what has no wheel on this machine.
+
+PYTHON ?=
+UV ?=
+ARGS ?=
+
+BIN := .venv/bin
+READY := .venv/.ready
+LOCK := requirements/lock.txt
+PINS := .venv/pins.txt
+
+# The search runs each candidate: a version manager's stand-in exists without its interpreter.
+SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python
+
+.PHONY: help demo test lint format lock wheel clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo "  ARGS='...' is passed on: make test ARGS='tests/scoring -x', make demo ARGS='seed=7'"
+
+demo: $(READY) ## Compare segmentations of 1,000 simulated customers and write the report
+	@$(BIN)/segkit sweep experiment=demo $(ARGS)
+
+test: $(READY) ## Run the tests (ARGS='-m slow' for those that take minutes)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## Check the style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(READY) ## Put the style right where that can be done by machine
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+wheel: $(READY) ## Build dist/segkit-*.whl
+	@rm -rf build
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@rm -rf build
+	@ls dist/*.whl
+
+lock: ## Resolve pyproject.toml into the lock again (ARGS=--upgrade for the newest versions)
+	@$(find_python); set -e; \
+	uv='$(UV)'; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	if [ -z "$$uv" ]; then \
+	    "$$python" -m venv "$$work/venv"; "$$work/venv/bin/python" -m pip install --quiet uv; uv="$$work/venv/bin/uv"; \
+	fi; \
+	"$$uv" pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
+	    --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --quiet $(ARGS) --output-file $(LOCK)
+
+clean: ## Remove what builds and tests leave behind (not .venv, not outputs)
+	@rm -rf build dist segkit.egg-info .pytest_cache .ruff_cache
+	@find conf experiments segkit tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+define find_python
+python=''; \
+for candidate in $(if $(PYTHON),'$(PYTHON)',$(CANDIDATES)); do \
+    if "$$candidate" -c '$(SUITS)' 2>/dev/null; then python="$$candidate"; break; fi; \
+done; \
+if [ -z "$$python" ]; then \
+    echo "segkit needs Python >= 3.11 with venv; tried: $(or $(PYTHON),$(CANDIDATES))." \
+        "Name one with: make PYTHON=/path/to/python3" >&2; \
+    exit 1; \
+fi
+endef
+
+# The pins go to pip as constraints too, so that a package built from source is built with locked versions;
+# pip refuses a constraint with hashes there. Two variables: pip 25.3 gave builds one of their own.
+$(READY): $(LOCK) pyproject.toml
+	@set -e; if ! { $(BIN)/python -c '$(SUITS)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1; then \
+	    $(find_python); echo "Making .venv with $$("$$python" --version)" >&2; "$$python" -m venv --clear .venv; \
+	fi
+	@echo "Installing what $(LOCK) pins (some minutes the first time)" >&2
+	@sed -n 's/^\([A-Za-z0-9][^ ]*==.*[^ ]\) *\\$$/\1/p' $(LOCK) > $(PINS)
+	@PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	    $(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 \
+	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@

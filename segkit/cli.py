@@ -1,0 +1,274 @@
+"""The command line: parses, calls, prints. Results go to stdout, progress and messages to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from segkit.errors import UsageError
+from segkit.version import __version__
+
+if TYPE_CHECKING:
+    from segkit.study.sweep import Finished, Prepared
+
+DONE, SOME_FAILED, WRONG_USAGE, INTERNAL, NOT_REPRODUCED, INTERRUPTED = 0, 1, 2, 3, 5, 130
+
+app = typer.Typer(
+    name="segkit",
+    help="Compare every way of segmenting a table of customers, honestly and reproducibly.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# Options that Hydra's users know; everything else on the line is an override.
+Overrides = Annotated[list[str] | None, typer.Argument(help="experiment=NAME, GROUP=OPTION, GROUP.PARAMETER=VALUE, a=x,y")]
+ConfigDir = Annotated[Path | None, typer.Option("--config-dir", help="A folder of options of your own.")]
+Cfg = Annotated[str | None, typer.Option("--cfg", help="Print the configuration (job, hydra or all) and stop.")]
+Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")]
+Help = Annotated[bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")]
+Multirun = Annotated[bool, typer.Option("--multirun", "-m", hidden=True)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
+
+# Typer brings its own copy of Click, or uses the installed one: by version.
+_PARSER_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_HYDRA = {"ignore_unknown_options": False, "allow_interspersed_args": True}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"segkit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+@app.command(add_help_option=False, context_settings=_HYDRA)
+def sweep(
+    overrides: Overrides = None,
+    config_dir: ConfigDir = None,
+    cfg: Cfg = None,
+    resolve: Resolve = False,
+    help_: Help = False,
+    multirun: Multirun = False,
+    quiet: Quiet = False,
+) -> int:
+    """Run a study; resumes what is already stored."""
+    if _shown(overrides, config_dir, cfg, resolve, help_):
+        return DONE
+    finished = _launch(_prepared(overrides, config_dir), quiet)
+    print(finished.folder)
+    return SOME_FAILED if finished.counts["failed"] else DONE
+
+
+@app.command(add_help_option=False, context_settings=_HYDRA)
+def plan(
+    overrides: Overrides = None,
+    config_dir: ConfigDir = None,
+    cfg: Cfg = None,
+    resolve: Resolve = False,
+    help_: Help = False,
+    multirun: Multirun = False,
+    as_json: AsJson = False,
+) -> int:
+    """Say what a sweep would do: counts, what is stored, what is impossible, estimated time; runs nothing."""
+    if _shown(overrides, config_dir, cfg, resolve, help_):
+        return DONE
+    from segkit.study.forecast import forecast, forecast_text
+
+    found = forecast(_prepared(overrides, config_dir))
+    print(json.dumps(found, indent=1) if as_json else forecast_text(found))
+    return DONE
+
+
+@app.command(add_help_option=False, context_settings=_HYDRA)
+def run(
+    overrides: Overrides = None,
+    config_dir: ConfigDir = None,
+    cfg: Cfg = None,
+    resolve: Resolve = False,
+    help_: Help = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> int:
+    """Run one configuration and print its scores."""
+    if _shown(overrides, config_dir, cfg, resolve, help_):
+        return DONE
+    from segkit.study.sweep import require_single
+
+    prepared = _prepared(overrides, config_dir, single=True)
+    require_single(prepared)
+    finished = _launch(prepared, quiet)
+    row = json.loads(finished.runs.iloc[[0]].to_json(orient="records"))[0]
+    if as_json:
+        print(json.dumps(row | {"folder": str(finished.folder)}, indent=1))
+    else:
+        _print_row(row)
+        print(finished.folder)
+    return SOME_FAILED if finished.counts["failed"] else DONE
+
+
+@app.command()
+def status(study: StudyName, as_json: AsJson = False) -> int:
+    """Tell a study's progress and its failures."""
+    from segkit.study.folder import find_study
+
+    found = find_study(study)
+    counts = dict(found.provenance["counts"])
+    runs = found.runs
+    reasons = Counter(runs.loc[runs["status"] != "ok", "reason"].astype(str))
+    told = {
+        "folder": str(found.folder),
+        "state": found.provenance["state"],
+        "counts": counts,
+        "reasons": [{"reason": reason, "runs": count} for reason, count in reasons.most_common()],
+        "tracebacks": list(found.provenance["failures"].values()),
+    }
+    if as_json:
+        print(json.dumps(told, indent=1))
+        return DONE
+    print(f"{told['state']}: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
+    for item in told["reasons"]:
+        print(f"  {item['runs']:>6} x {item['reason']}")
+    for text in told["tracebacks"]:
+        print(f"\n{text.rstrip()}")
+    print(found.folder)
+    return DONE
+
+
+@app.command()
+def report(study: StudyName) -> int:
+    """Rebuild a study's report from its folder."""
+    import segkit.report
+    from segkit.study.folder import find_study
+
+    print(segkit.report.build(find_study(study).folder))
+    return DONE
+
+
+@app.command()
+def reproduce(
+    study: StudyName,
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's id or its first digits; else the recommended run.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="Where the data file is on this machine.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Recompute a run from the raw data with an empty store: exact, equivalent or different."""
+    from segkit.study.folder import find_run, find_study
+    from segkit.study.reproduce import DIFFERENT
+    from segkit.study.reproduce import reproduce as recompute
+
+    found_study = find_study(study)
+    found = recompute(found_study, find_run(found_study, run_id), data)
+    if as_json:
+        print(json.dumps(found.as_dict(), indent=1))
+    else:
+        for stage in found.stages:
+            print(f"{stage.stage:<20} {stage.verdict:<11} {stage.detail}".rstrip())
+        for change in found.changed:
+            print(f"changed: {change}")
+        print(f"run {found.run}: {found.verdict}")
+    return NOT_REPRODUCED if found.verdict == DIFFERENT else DONE
+
+
+def _shown(
+    overrides: list[str] | None, config_dir: Path | None, cfg: str | None, resolve: bool, help_: bool
+) -> bool:
+    """Print the help or the configuration if that is what was asked for."""
+    if not help_ and cfg is None:
+        return False
+    from segkit.study import compose
+
+    print(compose.help_text(config_dir) if help_ else compose.job_config(overrides or [], config_dir, cfg, resolve))
+    return True
+
+
+def _prepared(overrides: list[str] | None, config_dir: Path | None, single: bool = False) -> Prepared:
+    from segkit.study.compose import compose_study
+    from segkit.study.sweep import prepare
+
+    return prepare(compose_study(overrides or [], config_dir, single=single))
+
+
+def _launch(prepared: Prepared, quiet: bool) -> Finished:
+    import segkit.report
+    from segkit.progress import progress
+    from segkit.segments.keep import keep_profiles
+    from segkit.study.sweep import launch
+
+    for warning in prepared.warnings:
+        print(f"segkit: warning: {warning}", file=sys.stderr)
+    finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
+    keep_profiles(finished)
+    segkit.report.build(finished.folder)
+    return finished
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    for name, value in row.items():
+        if value is not None and not name.endswith("_status"):
+            print(f"{name:<32} {value:.6g}" if isinstance(value, float) else f"{name:<32} {value}")
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"segkit: error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    from segkit.study.store import StoreFull
+
+    # Read by the numerical libraries when they are first imported, here and in every worker.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(standalone_mode=False) or DONE
+        # Typer turns an interrupt into this code by itself.
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
+        sys.exit(code)
+    except UsageError as error:
+        _fail(" ".join(str(error).split()), WRONG_USAGE)
+    except StoreFull as error:
+        _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
+    except _PARSER_ERROR as error:
+        _fail(" ".join(error.format_message().split()), WRONG_USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; what was finished is kept", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever reads stdout has gone; there is no one left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
+    except Exception:
+        traceback.print_exc()
+        _fail("this is a bug in segkit, please report it with the lines above", INTERNAL)
+
+
+if __name__ == "__main__":
+    main()

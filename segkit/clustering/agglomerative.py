@@ -1,0 +1,123 @@
+"""Agglomerative clustering: one tree for each linkage and metric, cut for every number of clusters or height.
+
+Shared: the tree. Ward's (Ward 1963) is grown from the matrix by fastcluster (Muellner 2013) without the distances
+between all pairs. A cut is taken from it only if every other way of growing the tree leads to the same merges;
+ties, as in rounded or integer data, are broken as scikit-learn breaks them, by growing scikit-learn's own tree.
+
+Memory: Ward without ties 8 n (4 d + 12) bytes. Single linkage 8 n (d + 15) bytes. Average and complete linkage, and
+Ward with ties, 8 n^2 bytes (two copies of the distances); Ward with ties beyond `MOST_EXACT` customers keeps
+fastcluster's tree, where the plain estimator would need as much.
+
+Outside the family (a connectivity, say) each configuration is the plain estimator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from segkit import targets
+from segkit.clustering import generic
+from segkit.clustering.partition import Partition, attempt, canonical
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MOST_EXACT = 20_000  # customers; 3.2 GB of distances
+_TOLERANCE = 1e-9  # heights that differ by less, relatively, may change places by rounding
+
+
+class Tree(NamedTuple):
+    """The merges in order: the two nodes (n - 1, 2) and the height (n - 1,) of each."""
+
+    children: np.ndarray
+    heights: np.ndarray
+
+
+def infeasible(config: Mapping, n: int) -> str | None:
+    """Return why a configuration cannot be fitted on n customers, or None."""
+    return generic.infeasible(config, n) or ("needs at least 2 customers, there is 1" if n < 2 else None)
+
+
+def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exception]:
+    """Cluster one space with several configurations of ``sklearn.cluster.AgglomerativeClustering``."""
+    trees = _Trees(X)
+    return [attempt(_fit, X, config, trees) for config in configs]
+
+
+class _Trees:
+    """The trees of one space, each grown when it is first wanted."""
+
+    def __init__(self, X: np.ndarray) -> None:
+        self.plain: Callable[[str, str], Tree] = cache(lambda linkage, metric: _plain_tree(X, linkage, metric))
+        self.ward: Callable[[], tuple[Tree, bool]] = cache(lambda: _ward_tree(X))
+        self.n = len(X)
+
+
+def _fit(X: np.ndarray, config: Mapping, trees: _Trees) -> Partition:
+    estimator = targets.build(config)
+    if not _is_shared(estimator):
+        return generic.fit(X, config)
+    k, threshold = estimator.n_clusters, estimator.distance_threshold
+    if estimator.linkage == "ward" and estimator.metric in ("euclidean", "l2"):
+        tree, contested = trees.ward()
+        settled = not contested and _is_settled(tree.heights, k, threshold)
+        if settled or trees.n > MOST_EXACT:
+            return _cut(tree, k, threshold)
+    return _cut(trees.plain(estimator.linkage, estimator.metric), k, threshold)
+
+
+def _is_shared(estimator: object) -> bool:
+    """Tell whether an estimator's labels are a cut of the whole tree; of odd ones it knows best what is wrong."""
+    one_criterion = (estimator.n_clusters is None) != (estimator.distance_threshold is None)
+    whole = estimator.compute_full_tree in ("auto", True)
+    possible = estimator.linkage != "ward" or estimator.metric in ("euclidean", "l2")
+    return estimator.connectivity is None and one_criterion and whole and possible
+
+
+def _plain_tree(X: np.ndarray, linkage: str, metric: str) -> Tree:
+    from sklearn.cluster import AgglomerativeClustering
+
+    estimator = AgglomerativeClustering(1, metric=metric, linkage=linkage, compute_distances=True).fit(X)
+    return Tree(estimator.children_, estimator.distances_)
+
+
+def _ward_tree(X: np.ndarray) -> tuple[Tree, bool]:
+    """Return Ward's tree, and whether ties make it one of several."""
+    import numpy as np
+    from fastcluster import linkage_vector
+
+    from segkit.clustering.axes import principal_axes
+    from segkit.clustering.linkage_kernel import is_contested
+
+    turned = principal_axes(X)
+    merges = linkage_vector(turned, method="ward")
+    tree = Tree(merges[:, :2].astype(np.intp), merges[:, 2].copy())
+    contested = len(X) <= MOST_EXACT and is_contested(turned, *tree, _floor(tree.heights), _TOLERANCE)
+    return tree, contested
+
+
+def _floor(heights: np.ndarray) -> float:
+    """Return the height up to which customers count as coinciding."""
+    return _TOLERANCE * heights[-1]
+
+
+def _is_settled(heights: np.ndarray, k: int | None, threshold: float | None) -> bool:
+    """Tell whether a cut falls between two heights that rounding cannot bring together."""
+    if threshold is not None and (abs(heights - threshold) <= _TOLERANCE * threshold).any():
+        return False
+    undone = len(heights) + 1 - _n_clusters(heights, k, threshold)
+    if undone in (0, len(heights)):
+        return True
+    return heights[undone] > max(heights[undone - 1] * (1 + _TOLERANCE), _floor(heights))
+
+
+def _n_clusters(heights: np.ndarray, k: int | None, threshold: float | None) -> int:
+    return int((heights >= threshold).sum()) + 1 if k is None else k
+
+
+def _cut(tree: Tree, k: int | None, threshold: float | None) -> Partition:
+    from segkit.clustering.linkage_kernel import cut
+
+    return Partition(canonical(cut(tree.children, _n_clusters(tree.heights, k, threshold))))

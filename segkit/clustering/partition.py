@@ -1,0 +1,62 @@
+"""A partition of the customers, and the one numbering of its clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NOISE = -1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One label per customer, and what the clusterer says about its fit.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,), int32
+        Clusters are 0..k-1 by decreasing size, equal sizes by their first member; -1 is noise.
+    figures : dict of str to float
+        What belongs to the fit itself, such as the ``inertia`` of K-Means.
+    """
+
+    labels: np.ndarray
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def canonical(labels: np.ndarray) -> np.ndarray:
+    """Renumber clusters by decreasing size, equal sizes by the row of their first member.
+
+    Parameters
+    ----------
+    labels : array_like of shape (n,), int
+        Any numbering; -1 is noise.
+
+    Returns
+    -------
+    ndarray of shape (n,), int32
+        Clusters 0..k-1 without gaps; noise stays -1. Two labellings of the same partition come out equal.
+    """
+    import numpy as np
+
+    labels = np.asarray(labels)
+    renumbered = np.full(len(labels), NOISE, dtype=np.int32)
+    clustered = np.flatnonzero(labels != NOISE)
+    _, first, code, size = np.unique(labels[clustered], return_index=True, return_inverse=True, return_counts=True)
+    rank = np.empty(len(size), dtype=np.int32)
+    rank[np.lexsort((first, -size))] = np.arange(len(size), dtype=np.int32)
+    renumbered[clustered] = rank[code]
+    return renumbered
+
+
+def attempt(fit: Callable[..., T], *arguments: object) -> T | Exception:
+    """Return what a fit returns, or the exception that it ended with: a family's members fail one by one."""
+    try:
+        return fit(*arguments)
+    except Exception as failure:
+        return failure

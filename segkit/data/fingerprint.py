@@ -1,0 +1,121 @@
+"""What identifies a file on every machine, and a memo so that an unchanged file is not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CHUNK = 1 << 20
+PARQUET_MAGIC = b"PAR1"
+
+
+def is_parquet(path: Path) -> bool:
+    """Say whether the file's content, whatever its name, begins as Parquet does."""
+    with path.open("rb") as file:
+        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+
+
+def file_sha256(path: Path, *, text: bool) -> str:
+    """Return the sha256 of a file's bytes in hex; of text with CRLF line ends read as LF."""
+    digest = hashlib.sha256()
+    for chunk in _lf_chunks(path) if text else _chunks(path):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def digest_of(value: object) -> str:
+    """Return the sha256 in hex of a JSON value in its canonical form."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass
+class Memo:
+    """Facts about files, remembered in a JSON file by absolute path, size and modification time.
+
+    A memo that is missing, damaged or cannot be written costs time and nothing else. Without a path nothing is kept.
+
+    Attributes
+    ----------
+    path : Path or None
+        The JSON file.
+    """
+
+    path: Path | None
+    _files: dict = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._files = _read_json_object(self.path).get("files", {})
+        if not isinstance(self._files, dict):
+            self._files = {}
+
+    def recall(self, path: Path, key: str) -> object | None:
+        """Return what was remembered of a file under a key, or None if unknown or the file has changed."""
+        entry = self._files.get(_address(path))
+        if not isinstance(entry, dict) or entry.get("state") != _state(path):
+            return None
+        facts = entry.get("facts")
+        return facts.get(key) if isinstance(facts, dict) else None
+
+    def remember(self, path: Path, key: str, value: object) -> None:
+        """Keep a JSON value about a file as it is now; facts about an earlier state are forgotten."""
+        if self.path is None:
+            return
+        self._files = Memo(self.path)._files  # others may have written since
+        entry, state = self._files.get(_address(path)), _state(path)
+        known = isinstance(entry, dict) and entry.get("state") == state and isinstance(entry.get("facts"), dict)
+        facts = {**entry["facts"], key: value} if known else {key: value}
+        self._files[_address(path)] = {"state": state, "facts": facts}
+        with suppress(OSError):
+            _write_atomically(self.path, json.dumps({"files": self._files}, indent=1, sort_keys=True))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _lf_chunks(path: Path) -> Iterator[bytes]:
+    held = b""  # a carriage return that ends a chunk may belong to a line feed that begins the next
+    for chunk in _chunks(path):
+        joined = held + chunk
+        held = b"\r" if joined.endswith(b"\r") else b""
+        yield joined[: len(joined) - len(held)].replace(b"\r\n", b"\n")
+    yield held
+
+
+def _address(path: Path) -> str:
+    return str(path.resolve())
+
+
+def _state(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _read_json_object(path: Path | None) -> dict:
+    if path is None:
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

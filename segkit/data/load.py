@@ -1,0 +1,499 @@
+"""Reading and validating CSV and Parquet files.
+
+The fast reader takes every well-formed file. What it refuses is read again row by row, to say what is wrong where.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from encodings.aliases import aliases
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segkit.data import diagnose
+from segkit.data.fingerprint import is_parquet
+from segkit.data.table import Table
+from segkit.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "None")
+MAX_CATEGORIES = 50
+NUMERIC_SHARE = 0.9  # a text column with at least this share of numbers is a numeric column with bad text in it
+USUAL_SEPARATORS = (",", ";", "\t", "|")
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How to read a file; every field is the option `data.<field>`.
+
+    Attributes
+    ----------
+    id : str or None
+        Name of the id column; None numbers the customers 1 to n.
+    columns, drop : sequence of str, or None
+        Feature columns to use, or to leave out; at most one of the two.
+    separator, decimal, encoding : str
+        Of a CSV file: one character, "." or ",", and the name of a text encoding.
+
+    Raises
+    ------
+    UsageError
+        If an option is ill-typed or out of range.
+    """
+
+    id: str | None = None
+    columns: Sequence[str] | None = None
+    drop: Sequence[str] | None = None
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+    def __post_init__(self) -> None:
+        checked = {
+            "id": _checked_id(self.id),
+            "columns": _checked_names("columns", self.columns),
+            "drop": _checked_names("drop", self.drop),
+            "separator": _checked_separator(self.separator),
+            "decimal": _checked_decimal(self.decimal, self.separator),
+            "encoding": _checked_encoding(self.encoding),
+        }
+        if checked["columns"] is not None and checked["drop"]:
+            raise UsageError("data.columns and data.drop: give the columns to use or those to leave out, not both")
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def identity(self, *, text: bool) -> dict[str, object]:
+        """Return what decides the loaded table, besides the file, as a JSON value; order of names does not."""
+        names = [field.name for field in fields(self)] if text else ["id", "columns", "drop"]
+        values = {name: getattr(self, name) for name in names}
+        return {name: sorted(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def existing_file(path: Path) -> Path:
+    """Return the path of a readable file that is not empty, or raise a UsageError."""
+    try:
+        if path.is_dir():
+            raise UsageError(f"{path}: a folder; data.path must name a CSV or Parquet file")
+        if not path.exists():
+            raise UsageError(f"{path}: no such file (data.path){_nearest_in_folder(path)}")
+        if not path.is_file():
+            raise UsageError(f"{path}: not a regular file; data.path must name a CSV or Parquet file")
+        with path.open("rb") as file:
+            blank = not file.read(1)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    if blank:
+        raise UsageError(f"{path}: the file is empty; a header and at least one row are needed")
+    return path
+
+
+def load(path: Path, options: TableOptions, source: str | None = None) -> Table:
+    """Load a CSV or Parquet file (told apart by content) and validate it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    options : TableOptions
+        How to read it.
+    source : str, optional
+        What to call the table in messages; the path if left out.
+
+    Returns
+    -------
+    Table
+        Columns that are all missing, constant, or have an infinite value are left out, each with a warning. Boolean
+        columns with missing values become float64 (0, 1, nan).
+
+    Raises
+    ------
+    UsageError
+        If the file cannot be read with these options, or has nothing to cluster on.
+    """
+    existing_file(path)
+    reader = _parquet_reader(path) if _wants_parquet(path) else _csv_reader(path, options)
+    features = _selected(reader, options)
+    wanted = features if options.id is None else [options.id, *features]
+    arrow = reader.read(wanted)
+    if arrow.num_rows == 0:
+        raise diagnose.no_rows(path)
+    ids = _ids(options.id, arrow.column(options.id), reader) if options.id else np.arange(1, arrow.num_rows + 1)
+    values = {name: _values(name, arrow.column(name), reader) for name in features}
+    return _table(values, ids, reader, source or str(path))
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """An opened file: its column names ("" where it has none), and how to read some and to place a row."""
+
+    path: Path
+    names: tuple[str, ...]
+    decimal: str
+    read: Callable[[Sequence[str]], pa.Table]
+    row_number: Callable[[int], int]
+    undecodable: Callable[[], UsageError | None]
+
+
+def _checked_id(name: object) -> str | None:
+    if name is None or _is_name(name):
+        return None if name is None else str(name)
+    raise UsageError(f"data.id: must be a column's name, or null to number the customers, got {name!r}")
+
+
+def _checked_names(option: str, names: object) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    if isinstance(names, (list, tuple)) and all(_is_name(name) for name in names):
+        return tuple(str(name) for name in names)
+    raise UsageError(f"data.{option}: must be a list of column names such as [A, B], or null, got {names!r}")
+
+
+def _is_name(value: object) -> bool:
+    # an override such as data.id=1 arrives as a number, and a column may be called so
+    return (isinstance(value, str) and bool(value)) or (isinstance(value, int) and not isinstance(value, bool))
+
+
+def _checked_separator(separator: object) -> str:
+    separator = "\t" if separator == "\\t" else separator
+    usable = isinstance(separator, str) and len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0'
+    if not usable:
+        raise UsageError(f"data.separator: must be one ASCII character (',', ';', '\\t', '|', ...), got {separator!r}")
+    return separator
+
+
+def _checked_decimal(decimal: object, separator: object) -> str:
+    if decimal not in (".", ","):
+        raise UsageError(f"data.decimal: must be '.' or ',', got {decimal!r}")
+    if decimal == separator:
+        raise UsageError(f"data.decimal: must differ from data.separator, both are {decimal!r}")
+    return decimal
+
+
+def _checked_encoding(encoding: object) -> str:
+    try:
+        codec = codecs.lookup(encoding)
+        codec.incrementaldecoder().decode(b"", final=True)
+        if not isinstance("".encode(codec.name), bytes):
+            raise LookupError
+    except (LookupError, TypeError, ValueError):
+        near = did_you_mean(str(encoding), {*aliases, *aliases.values()})
+        raise UsageError(
+            f"data.encoding: must be a text encoding (utf-8, latin-1, cp1252, ...), got {encoding!r}{near}"
+        ) from None
+    return codec.name
+
+
+def _nearest_in_folder(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"; nor is there a folder {path.parent}"
+    return did_you_mean(path.name, sorted(item.name for item in path.parent.iterdir()))
+
+
+def _wants_parquet(path: Path) -> bool:
+    if is_parquet(path):
+        return True
+    if path.suffix.lower() in (".parquet", ".pq"):
+        raise UsageError(f"{path}: not a Parquet file (it does not begin with PAR1)")
+    return False
+
+
+def _parquet_reader(path: Path) -> _Reader:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def read(names: Sequence[str]) -> pa.Table:
+        try:
+            return pq.ParquetFile(path).read(columns=list(names), use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise _bad_parquet(path, error) from error
+
+    try:
+        names = pq.ParquetFile(path).schema_arrow.names
+    except (pa.ArrowException, OSError) as error:
+        raise _bad_parquet(path, error) from error
+    named = tuple("" if re.fullmatch(r"__index_level_\d+__", name) else name for name in names)
+    return _Reader(path, _distinct(path, named), ".", read, lambda position: position + 1, lambda: None)
+
+
+def _bad_parquet(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}")
+
+
+def _csv_reader(path: Path, options: TableOptions) -> _Reader:
+    header = _header(path, options)
+    names = _distinct(path, tuple(name.strip() for name in header))
+    _check_separator(path, names, options)
+    raw = dict(zip(names, header, strict=True))
+    return _Reader(
+        path,
+        names,
+        options.decimal,
+        read=lambda wanted: _read_csv(path, options, [raw[name] for name in wanted]).rename_columns(list(wanted)),
+        row_number=lambda position: diagnose.line_number(path, options, position),
+        undecodable=lambda: diagnose.undecodable(path, options),
+    )
+
+
+def _header(path: Path, options: TableOptions) -> list[str]:
+    try:
+        _, header = next(diagnose.records(path, options), (0, []))
+    except (UnicodeError, csv.Error) as error:
+        raise diagnose.explain(path, options, error) from error
+    if not header:
+        raise UsageError(f"{path}: the file has only blank lines; a header and at least one row are needed")
+    return header
+
+
+def _distinct(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+    seen = set()
+    for name in names:
+        if name and name in seen:
+            raise UsageError(f"{path}: two columns are called {name!r}; names must be unique")
+        seen.add(name)
+    return names
+
+
+def _check_separator(path: Path, names: Sequence[str], options: TableOptions) -> None:
+    others = [mark for mark in USUAL_SEPARATORS if mark != options.separator and mark in names[0]]
+    if len(names) == 1 and others:
+        best = max(others, key=names[0].count)
+        raise UsageError(
+            f"{path}: only one column with data.separator={options.separator!r}, and its name contains {best!r}; "
+            f"set data.separator={best!r}"
+        )
+
+
+def _read_csv(path: Path, options: TableOptions, names: list[str]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    utf8 = options.encoding in ("utf-8", "utf-8-sig")
+    try:
+        return pc.read_csv(
+            path,
+            # only this spelling spares the reader a conversion of the whole file
+            read_options=pc.ReadOptions(encoding="utf8" if utf8 else options.encoding, use_threads=False),
+            parse_options=pc.ParseOptions(delimiter=options.separator, newlines_in_values=True),
+            convert_options=pc.ConvertOptions(
+                include_columns=names,
+                column_types={name: pa.string() for name in names if name.strip() == options.id},
+                null_values=list(MISSING_MARKERS),
+                strings_can_be_null=True,
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+                decimal_point=options.decimal,
+            ),
+        )
+    except (pa.ArrowException, UnicodeError, OSError) as error:
+        raise diagnose.explain(path, options, error) from error
+
+
+def _selected(reader: _Reader, options: TableOptions) -> list[str]:
+    """Return the names of the feature columns, in the file's order."""
+    named = [name for name in reader.names if name]
+    asked = {"id": [options.id] if options.id else [], "columns": options.columns or (), "drop": options.drop or ()}
+    for option, names in asked.items():
+        for name in names:
+            if name not in named:
+                raise UsageError(
+                    f"{reader.path}: no column {name!r} (data.{option}); it has {_listed(named)}"
+                    f"{did_you_mean(name, named)}"
+                )
+    use = set(named if options.columns is None else options.columns) - set(options.drop or ()) - {options.id}
+    if not use:
+        raise UsageError(f"{reader.path}: no feature column is left by data.id, data.columns and data.drop")
+    return [name for name in named if name in use]
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _ids(name: str, column: pa.ChunkedArray, reader: _Reader) -> np.ndarray:
+    """Return ids as int64 where all are written as whole numbers (no leading zeros), else as text."""
+    import pyarrow as pa
+
+    text = _without_markers(_id_text(name, column, reader))
+    if text.null_count:
+        row = reader.row_number(_first(text.is_null().to_numpy()))
+        raise UsageError(f"{reader.path}: row {row} has no id in column {name!r} (data.id); every customer needs one")
+    _check_unique(name, text, reader)
+    try:
+        numbers = text.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return np.array(text.to_pylist(), dtype=np.str_)
+    whole = numbers.cast(pa.string()).equals(text)
+    return numbers.to_numpy() if whole else np.array(text.to_pylist(), dtype=np.str_)
+
+
+def _id_text(name: str, column: pa.ChunkedArray, reader: _Reader) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = _decoded(column)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        if pc.all(pc.equal(column, pc.round(column))).as_py():
+            column = column.cast(pa.int64(), safe=False)
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise UsageError(f"{reader.path}: column {name!r} (data.id) is of type {column.type}, not an id") from error
+
+
+def _check_unique(name: str, text: pa.ChunkedArray, reader: _Reader) -> None:
+    encoded = text.combine_chunks().dictionary_encode()
+    if len(encoded.dictionary) == len(encoded):
+        return
+    codes = encoded.indices.to_numpy()
+    repeated = np.ones(len(codes), dtype=bool)
+    repeated[np.unique(codes, return_index=True)[1]] = False
+    second = _first(repeated)
+    rows = [reader.row_number(position) for position in (_first(codes == codes[second]), second)]
+    raise UsageError(
+        f"{reader.path}: rows {rows[0]} and {rows[1]} have the same id {text[second].as_py()!r} in column {name!r} "
+        f"(data.id); ids must be unique"
+    )
+
+
+def _values(name: str, column: pa.ChunkedArray, reader: _Reader) -> np.ndarray:
+    """Return a column as float64 (nan where missing), bool, or objects of text (None where missing)."""
+    import pyarrow as pa
+
+    column = _decoded(column)
+    kind = column.type
+    if pa.types.is_boolean(kind) and not column.null_count:
+        return column.to_numpy()
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _floats(column)
+    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return _floats(column.cast(pa.int8()))
+    if pa.types.is_temporal(kind):
+        column = column.cast(pa.string())
+    elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise reader.undecodable() or UsageError(
+            f"{reader.path}: column {name!r} is of type {kind}; numbers, booleans and text are allowed (data.drop)"
+        )
+    return _text_values(name, _without_markers(column), reader)
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    import pyarrow as pa
+
+    return np.array(column.cast(pa.float64(), safe=False).to_numpy(), dtype=np.float64)
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _without_markers(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read the usual markers of a missing value as such, which the CSV reader has already done."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    marked = pc.is_in(text, value_set=pa.array(MISSING_MARKERS, type=text.type))
+    return pc.if_else(marked, pa.scalar(None, text.type), text)
+
+
+def _text_values(name: str, column: pa.ChunkedArray, reader: _Reader) -> np.ndarray:
+    """Return categories, or the numbers of a column that has nothing else; refuse what is neither."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy()
+    categories = encoded.dictionary.to_pylist()
+    numbers = [_number(text, reader.decimal) for text in categories]
+    if None not in numbers:
+        return np.array([*numbers, np.nan], dtype=np.float64)[codes]
+    _check_numbers(name, categories, codes, reader)
+    if len(categories) > MAX_CATEGORIES:
+        raise UsageError(
+            f"{reader.path}: text column {name!r} has {len(categories)} different values, at most {MAX_CATEGORIES} "
+            f"can be categories; leave it out (data.drop=[{name}]) or make it the id (data.id={name})"
+        )
+    return np.array([*categories, None], dtype=object)[codes]
+
+
+def _number(text: str, decimal: str) -> float | None:
+    text = text.strip()
+    if decimal == ",":
+        text = text.translate({ord(","): ".", ord("."): ","})
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _check_numbers(name: str, categories: list[str], codes: np.ndarray, reader: _Reader) -> None:
+    """Raise if the column is a numeric one, in either decimal mark, with something else in it."""
+    other = "," if reader.decimal == "." else "."
+    bad = np.array([_number(text, reader.decimal) is None for text in categories])
+    marked = bad & np.array([_number(text, other) is not None for text in categories])
+    counts = np.bincount(codes[codes >= 0], minlength=len(categories))
+    if counts[~bad | marked].sum() < NUMERIC_SHARE * counts.sum():
+        return
+    is_mark = 2 * counts[marked].sum() >= counts[bad].sum()
+    position = _first(np.append(marked if is_mark else bad & ~marked, False)[codes])
+    value = _shortened(categories[codes[position]])
+    where = f"{reader.path}: row {reader.row_number(position)}, column {name!r}"
+    if is_mark:
+        raise UsageError(
+            f"{where}: {value} is no number with data.decimal={reader.decimal!r}; set data.decimal={other!r} if that "
+            f"is the decimal mark, and remove thousands separators"
+        )
+    raise UsageError(f"{where}: {value} is text in a numeric column; correct it, or leave the column out (data.drop)")
+
+
+def _shortened(value: str, most: int = 40) -> str:
+    return repr(value if len(value) <= most else value[: most - 3] + "...")
+
+
+def _table(values: dict[str, np.ndarray], ids: np.ndarray, reader: _Reader, source: str) -> Table:
+    import pandas as pd
+
+    reasons = {name: _unusable(column) for name, column in values.items()}
+    warnings = [f"{reader.path}: column {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
+    warnings += [
+        f"{reader.path}: column {number} is left out: it has no name"
+        for number, name in enumerate(reader.names, start=1)
+        if not name
+    ]
+    kept = {name: _series(column) for name, column in values.items() if not reasons[name]}
+    if not kept:
+        found = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        raise UsageError(
+            f"{reader.path}: no usable feature column is left ({found if len(found) < 200 else found[:197] + '...'})"
+        )
+    return Table(pd.DataFrame(kept, copy=False), ids, warnings=tuple(warnings), source=source)
+
+
+def _unusable(column: np.ndarray) -> str | None:
+    """Return why a column says nothing about customers, or None."""
+    if column.dtype.kind == "f" and np.isinf(column).any():
+        return f"{int(np.isinf(column).sum())} infinite values"
+    if column.dtype.kind == "O":
+        present = [value for value in column.tolist() if value is not None]
+    else:
+        present = column[~np.isnan(column)] if column.dtype.kind == "f" else column
+    if len(present) == 0:
+        return "all its values are missing"
+    first = present[0]
+    constant = all(value == first for value in present) if column.dtype.kind == "O" else (present == first).all()
+    return f"constant ({first})" if constant else None
+
+
+def _series(column: np.ndarray):
+    import pandas as pd
+
+    return pd.Series(column, dtype=column.dtype, copy=False)
+
+
+def _first(mask: np.ndarray) -> int:
+    return int(np.argmax(mask))

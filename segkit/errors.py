@@ -1,0 +1,27 @@
+"""The errors that segkit raises on purpose; any other exception is a bug and keeps its traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class SegkitError(Exception):
+    """Base of the errors raised on purpose."""
+
+
+class UsageError(SegkitError):
+    """Wrong usage, configuration or data, told in one line: exit code 2, no traceback.
+
+    The line names the file, column, parameter or option, what is allowed and what was given.
+    """
+
+
+class Infeasible(SegkitError):
+    """A stage that cannot be done on this data (more clusters than customers): its runs are skipped."""
+
+
+def did_you_mean(given: str, allowed: Iterable[str]) -> str:
+    """Return ``"; did you mean 'x'?"`` for the allowed name nearest to the given one, else ``""``."""
+    close = get_close_matches(str(given), [str(name) for name in allowed], n=1, cutoff=0.6)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,310 @@
+"""A feature set turns a table of customers into a named numeric matrix.
+
+`segkit.feature_set` explains how one is declared. The order is: expressions on the raw columns, then missing
+values, then clipping. A feature without any value, or the same for all customers, is dropped with a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segkit.errors import Infeasible, UsageError
+from segkit.feature_set import FeatureSet, check_columns, check_unique, listed, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from segkit.data.table import Table
+
+NEIGHBOURS = 5
+MAX_CATEGORIES = 1000
+
+
+@dataclass(frozen=True)
+class Features:
+    """A feature set of a table.
+
+    Parameters
+    ----------
+    matrix : array of shape (n_kept, d)
+        float64, C-contiguous, finite.
+    names : tuple of str
+        The d features.
+    rows : array of shape (n_kept,)
+        int64 positions, in the table, of the customers that were kept: all of them unless ``missing`` is
+        ``drop``.
+    warnings : tuple of str
+        What a reader of the results should know: features that were dropped or mostly filled in.
+    """
+
+    matrix: np.ndarray
+    names: tuple[str, ...]
+    rows: np.ndarray
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Feature:
+    name: str
+    values: np.ndarray
+    indicator: bool = False
+
+
+def check(config: Mapping, columns: Sequence[str]) -> None:
+    """Check a feature set against a table's columns, before anything is loaded.
+
+    Parameters
+    ----------
+    config : mapping
+        The resolved ``features`` group.
+    columns : sequence of str
+        The table's feature columns.
+
+    Raises
+    ------
+    UsageError
+        If the declaration has an unknown key or a wrong value, an expression that cannot be read, a column
+        that the table lacks, or two features of one name.
+    """
+    check_columns(read(config), tuple(columns))
+
+
+def build_features(table: Table, config: Mapping) -> Features:
+    """Compute a feature set of a table.
+
+    Parameters
+    ----------
+    table : Table
+        The customers.
+    config : mapping
+        The resolved ``features`` group.
+
+    Returns
+    -------
+    Features
+
+    Raises
+    ------
+    UsageError
+        As `check` does, or if an expression uses a column of text, or no feature is left.
+    Infeasible
+        If ``missing`` is ``drop`` and fewer than two customers have all values, or values are too large to
+        be imputed.
+    """
+    feature_set = read(config)
+    check_columns(feature_set, tuple(table.frame.columns))
+    features = [*_columns(feature_set, table.frame), *_expressions(feature_set, table.frame)]
+    check_unique([feature.name for feature in features])
+    features, empty = _without_empty(features)
+    rows = _kept_rows(features, feature_set.missing, len(table.frame))
+    matrix = _stack(features, rows)
+    filled = _mostly_filled(features, matrix, feature_set.missing)
+    indicators = np.array([feature.indicator for feature in features], dtype=bool)
+    bounds = _bounds(matrix, feature_set.clip, indicators)
+    matrix = np.clip(_impute(matrix, feature_set.missing), *bounds)
+    return _without_constant(matrix, features, rows, (*empty, *filled))
+
+
+def variance_shares(matrix: np.ndarray) -> np.ndarray:
+    """Give each column's share of the total variance.
+
+    Parameters
+    ----------
+    matrix : array of shape (n, d)
+        Finite values.
+
+    Returns
+    -------
+    array of shape (d,)
+        Shares between 0 and 1 that sum to 1, or zeros where no column varies.
+    """
+    matrix = np.asarray(matrix, dtype=np.float64)
+    largest = np.abs(matrix).max(initial=0.0)
+    if largest == 0:
+        return np.zeros(matrix.shape[1])
+    # relative to the largest value, so that squares do not overflow
+    variances = np.array(
+        [0.0 if column.min() == column.max() else np.var(column / largest) for column in matrix.T]
+    )
+    total = variances.sum()
+    return variances / total if total > 0 else np.zeros(matrix.shape[1])
+
+
+def dominant(names: Sequence[str], shares: np.ndarray, threshold: float = 0.5) -> str | None:
+    """Warn where one of several features carries more than `threshold` of the variance.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The d features.
+    shares : array of shape (d,)
+        Their shares of the variance, as `variance_shares` gives them.
+    threshold : float
+        The share above which a feature is said to decide.
+
+    Returns
+    -------
+    str or None
+        The warning; None where no feature dominates, or there is only one.
+    """
+    if len(names) < 2:
+        return None
+    first = int(np.argmax(shares))
+    if not shares[first] > threshold:
+        return None
+    return (
+        f"{names[first]} alone carries {100 * shares[first]:.0f}% of the variance of {len(names)} features, "
+        "so distances, and clusters with them, mostly follow this one feature"
+    )
+
+
+# Features from the table, with their missing values
+
+
+def _columns(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feature]:
+    taken = tuple(frame.columns) if feature_set.columns is None else feature_set.columns
+    for name in taken:
+        column = frame[name]
+        if column.dtype.kind in "iuf":
+            yield _Feature(name, _numbers(column))
+        elif column.dtype.kind == "b":
+            yield _Feature(name, _numbers(column), indicator=True)
+        else:
+            yield from _one_hot(name, column)
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _one_hot(name: str, column: pd.Series) -> Iterable[_Feature]:
+    codes, categories = column.factorize()
+    if len(categories) > MAX_CATEGORIES:
+        raise UsageError(
+            f"features.columns: '{name}' has {len(categories)} categories, at most {MAX_CATEGORIES} are "
+            "allowed; leave it out of features.columns or name it in data.drop"
+        )
+    for code in sorted(range(len(categories)), key=lambda code: str(categories[code])):
+        yield _Feature(f"{name}={categories[code]}", (codes == code).astype(np.float64), indicator=True)
+
+
+def _expressions(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feature]:
+    for name, expression in feature_set.expressions.items():
+        for column in expression.columns:
+            if frame[column].dtype.kind not in "biuf":
+                raise UsageError(
+                    f"features.expressions.{name}: column '{column}' holds text; only numeric and boolean "
+                    "columns are allowed in an expression"
+                )
+        yield _Feature(
+            name, expression.evaluate({column: _numbers(frame[column]) for column in expression.columns})
+        )
+
+
+def _without_empty(features: Sequence[_Feature]) -> tuple[list[_Feature], list[str]]:
+    empty = [bool(np.isnan(feature.values).all()) for feature in features]
+    kept = [feature for feature, is_empty in zip(features, empty, strict=True) if not is_empty]
+    warnings = [
+        f"feature '{feature.name}' has no value for any customer and was dropped"
+        for feature, is_empty in zip(features, empty, strict=True)
+        if is_empty
+    ]
+    if not kept:
+        names = [feature.name for feature in features]
+        raise UsageError(f"features: none is left, since {listed('no customer has a value of', names)}")
+    return kept, warnings
+
+
+def _kept_rows(features: Sequence[_Feature], missing: str | float, n: int) -> np.ndarray:
+    if missing != "drop":
+        return np.arange(n, dtype=np.int64)
+    counts = {feature.name: int(np.isnan(feature.values).sum()) for feature in features}
+    rows = np.flatnonzero(~np.logical_or.reduce([np.isnan(feature.values) for feature in features]))
+    if len(rows) < 2:
+        name = max(counts, key=counts.get)
+        raise Infeasible(
+            f"features.missing=drop leaves {len(rows)} of {n} customers: "
+            f"'{name}' alone is missing in {counts[name]}"
+        )
+    return rows.astype(np.int64)
+
+
+def _stack(features: Sequence[_Feature], rows: np.ndarray) -> np.ndarray:
+    matrix = np.empty((len(rows), len(features)))
+    for j, feature in enumerate(features):
+        matrix[:, j] = feature.values[rows]
+    return matrix
+
+
+# Missing values and extremes
+
+
+def _mostly_filled(features: Sequence[_Feature], matrix: np.ndarray, missing: str | float) -> list[str]:
+    shares = np.isnan(matrix).mean(axis=0)
+    return [
+        f"feature '{feature.name}' was missing for {100 * share:.0f}% of the customers and filled in "
+        f"(features.missing={missing if isinstance(missing, str) else format(missing, 'g')})"
+        for feature, share in zip(features, shares, strict=True)
+        if share > 0.5
+    ]
+
+
+def _bounds(matrix: np.ndarray, clip: tuple[float, float] | None, indicators: np.ndarray) -> tuple:
+    """Give the lower and the upper bound of each column."""
+    low, high = np.full((2, matrix.shape[1]), [[-np.inf], [np.inf]])
+    if clip is not None:
+        for j in np.flatnonzero(~indicators):
+            low[j], high[j] = np.nanquantile(matrix[:, j], clip)
+    return low, high
+
+
+def _impute(matrix: np.ndarray, missing: str | float) -> np.ndarray:
+    holes = np.isnan(matrix)
+    if not holes.any():
+        return matrix
+    with np.errstate(all="ignore"):
+        filled = np.where(holes, _fill(matrix, missing), matrix)
+    if not np.isfinite(filled).all():
+        raise Infeasible(f"features.missing={missing}: the values are too large to be imputed")
+    return filled
+
+
+def _fill(matrix: np.ndarray, missing: str | float) -> np.ndarray | float:
+    if missing == "median":
+        return np.nanmedian(matrix, axis=0)
+    if missing == "mean":
+        return np.nanmean(matrix, axis=0)
+    return _nearest(matrix) if missing == "knn" else missing
+
+
+def _nearest(matrix: np.ndarray) -> np.ndarray:
+    from sklearn.impute import KNNImputer
+
+    mean, spread = np.nanmean(matrix, axis=0), np.nanstd(matrix, axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    standardised = (matrix - mean) / spread
+    return KNNImputer(n_neighbors=NEIGHBOURS).fit_transform(standardised) * spread + mean
+
+
+def _without_constant(
+    matrix: np.ndarray, features: Sequence[_Feature], rows: np.ndarray, warnings: tuple[str, ...]
+) -> Features:
+    # a filled-in mean may differ from a constant by rounding
+    tolerance = 16 * np.finfo(np.float64).eps * np.abs(matrix).max(axis=0)
+    varies = matrix.max(axis=0) > matrix.min(axis=0) + tolerance
+    names = np.array([feature.name for feature in features], dtype=object)
+    if not varies.any():
+        raise UsageError(
+            f"features: none is left, since {listed('the same for all customers are', list(names))}"
+        )
+    dropped = tuple(
+        f"feature '{name}' is the same for all customers and was dropped" for name in names[~varies]
+    )
+    return Features(
+        np.ascontiguousarray(matrix[:, varies]), tuple(names[varies]), rows, (*warnings, *dropped)
+    )

@@ -1,0 +1,149 @@
+"""How a study goes on, told on stderr: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from segkit.study.cost import duration
+
+if TYPE_CHECKING:
+    from segkit.study.plan import Task
+    from segkit.study.sweep import Prepared
+
+PLAIN_SECONDS = 10.0
+# Before this share of the estimated work is done, the time left is the plan's estimate.
+MEASURED_FROM = 0.03
+
+
+class Progress:
+    """Counts stages and runs, estimates the time left, and says so through ``_show``."""
+
+    def __init__(self, stream: TextIO | None = None):
+        self.stream = stream or sys.stderr
+        self.todo: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.counts: Mapping[str, int] = {}
+        self.estimates: dict[str, float] = {}
+        self.work = self.work_done = 0.0
+        self.workers = 1
+        self.began = time.monotonic()
+
+    def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int]) -> None:
+        """Take note of the tasks to do."""
+        self.began = time.monotonic()
+        self.counts = finished
+        self.workers = prepared.engine.n_workers
+        self.estimates = {task.name: prepared.seconds([task]) for task in tasks}
+        self.work = sum(self.estimates.values())
+        for task in tasks:
+            self.todo[task.kind] += len(task.nodes)
+        if tasks:
+            self._begin(f"{sum(self.todo.values())} stages to compute {prepared.engine.description}")
+        else:
+            self._begin("everything is stored already")
+
+    def advance(self, task: Task, rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> None:
+        """Take note of a finished task."""
+        self.done[task.kind] += len(task.nodes)
+        self.work_done += self.estimates[task.name]
+        self.counts = counts
+        self._show()
+
+    def stop(self) -> None:
+        """Say how it ended."""
+        self._end()
+
+    def seconds_left(self) -> float:
+        """Return the estimated wall seconds left: by the pace so far, at first by the plan's estimate."""
+        left = self.work - self.work_done
+        if self.work_done < MEASURED_FROM * self.work:
+            return left / self.workers
+        return (time.monotonic() - self.began) * left / self.work_done
+
+    def line(self) -> str:
+        """Return the state in one line."""
+        runs = sum(self.counts.values())
+        finished = runs - self.counts.get("waiting", 0)
+        told = [f"runs {finished}/{runs}"]
+        told += [f"{self.counts[name]} {name}" for name in ("failed", "skipped") if self.counts.get(name)]
+        told += [f"{kind} {self.done[kind]}/{count}" for kind, count in self.todo.items()]
+        if self.work_done < self.work:
+            told.append(f"about {duration(self.seconds_left())} left")
+        return " | ".join(told)
+
+    def _begin(self, text: str) -> None:
+        raise NotImplementedError
+
+    def _show(self) -> None:
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        raise NotImplementedError
+
+
+class PlainProgress(Progress):
+    """A line now and then: for logs and pipes."""
+
+    shown = 0.0
+
+    def _begin(self, text: str) -> None:
+        self._print(text)
+
+    def _show(self) -> None:
+        if time.monotonic() - self.shown >= PLAIN_SECONDS:
+            self._print(self.line())
+
+    def _end(self) -> None:
+        self._print(self.line())
+
+    def _print(self, text: str) -> None:
+        self.shown = time.monotonic()
+        elapsed = duration(self.shown - self.began)
+        print(f"[{elapsed:>8}] {text}", file=self.stream, flush=True)
+
+
+class LiveProgress(Progress):
+    """A bar and a line that change in place: for a terminal."""
+
+    display: Any = None
+
+    def _begin(self, text: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Display
+
+        console = Console(file=self.stream)
+        console.print(text, highlight=False)
+        columns = (BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        self.display = Display(*columns, console=console)
+        self.bar = self.display.add_task(self.line(), total=self.work or 1.0)
+        self.display.start()
+
+    def _show(self) -> None:
+        self.display.update(self.bar, completed=self.work_done, description=self.line())
+
+    def _end(self) -> None:
+        if self.display is not None:
+            self.display.update(self.bar, completed=self.work_done or 1.0, description=self.line())
+            self.display.stop()
+
+
+class Silent(Progress):
+    """Says nothing."""
+
+    def _begin(self, text: str) -> None: ...
+
+    def _show(self) -> None: ...
+
+    def _end(self) -> None: ...
+
+
+def progress(quiet: bool = False) -> Progress:
+    """Return the way to tell progress that fits where stderr goes."""
+    if quiet:
+        return Silent()
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()

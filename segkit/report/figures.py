@@ -1,0 +1,449 @@
+"""Every figure of the report: each function takes frames and returns a matplotlib ``Figure``.
+
+The only module that imports matplotlib. Style is set around each drawing, never globally, and no text is read as
+mathematics, so that a column called ``$x`` is drawn as it is.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import TwoSlopeNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from segkit.report.gather import Embedding
+
+DPI = 110
+COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#92dadd")
+NOISE = "#9a9a9a"
+INK = "#24292f"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", ":", "-.")
+STYLE = {
+    "text.parse_math": False,
+    "text.color": INK,
+    "font.family": "sans-serif",
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#8b949e",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "grid.color": "#d8dee4",
+    "grid.linewidth": 0.6,
+    "xtick.color": "#57606a",
+    "ytick.color": "#57606a",
+    "xtick.labelsize": 8.0,
+    "ytick.labelsize": 8.0,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "lines.linewidth": 1.5,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "segkit",
+}
+# A font without a script's glyphs draws boxes: the page's own text still tells the name.
+_MISSING_GLYPH = "Glyph .* missing from"
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the report's style, and leave no trace of it."""
+
+    @wraps(draw)
+    def inner(*args: object, **options: object) -> Figure:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **options)
+
+    return inner
+
+
+def to_png(figure: Figure) -> bytes:
+    """Render on white."""
+    return _rendered(figure, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+
+
+def to_small_png(figure: Figure) -> bytes:
+    """Render on white in 256 colours: a quarter of the size where thousands of points are drawn."""
+    from PIL import Image
+
+    buffer = BytesIO()
+    image = Image.open(BytesIO(to_png(figure))).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Render on a transparent ground; scatter layers are pixels inside."""
+    return _rendered(figure, format="svg", dpi=150, transparent=True, metadata={"Date": None, "Creator": None})
+
+
+def _rendered(figure: Figure, **options: object) -> bytes:
+    buffer = BytesIO()
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_MISSING_GLYPH)
+        figure.savefig(buffer, bbox_inches="tight", pad_inches=0.08, **options)
+    return buffer.getvalue()
+
+
+def colour(label: int) -> str:
+    """Colour of a cluster; after eight they come again."""
+    return NOISE if label < 0 else COLOURS[label % len(COLOURS)]
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _name(text: object, width: int = 32) -> str:
+    shown = "".join(c if c.isprintable() else " " for c in str(text))
+    return shown if len(shown) <= width else f"{shown[: width - 7]}…{shown[-6:]}"
+
+
+def _palette(names: Sequence[str]) -> dict[str, str]:
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+
+
+def _legend_below(figure: Figure, handles: Sequence[Line2D], columns: int = 6) -> None:
+    figure.legend(handles=list(handles), loc="outside lower left", ncols=min(columns, max(len(handles), 1)))
+
+
+# ------------------------------------------------------------------ trust
+
+
+@styled
+def trust(runs: pd.DataFrame, best: str | None, gates: Mapping[str, object]) -> Figure:
+    """Draw the reference silhouette against stability, and against coverage; the Pareto front ringed."""
+    figure = _figure(11.0, 4.6)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
+    _clouds(left, runs, "stability_ari", best)
+    _clouds(right, runs, "coverage", best)
+    left.set(xlabel="Stability (mean ARI over bootstrap draws)", ylabel="Reference silhouette")
+    left.set_title("Would it survive?")
+    right.set(xlabel="Coverage (share of customers not noise)", xlim=(-0.03, 1.03))
+    right.set_title("How many does it speak for?")
+    if isinstance(gates.get("coverage"), int | float):
+        right.axvline(gates["coverage"], color=INK, lw=0.9, ls="--")
+        right.annotate("gate", (gates["coverage"], 0.02), xycoords=("data", "axes fraction"), fontsize=8)
+    front = runs["pareto"].any()
+    _legend_below(figure, _method_handles(runs, bool(front), best))
+    return figure
+
+
+def _clouds(ax: Axes, runs: pd.DataFrame, x: str, best: str | None) -> None:
+    methods = sorted(runs["clusterer"].unique())
+    size = 18 if len(runs) > 100 else 34
+    for i, method in enumerate(methods):
+        part = runs[runs["clusterer"] == method]
+        style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
+        ax.scatter(part[x], part["silhouette_reference"], s=size, alpha=0.65, lw=0, rasterized=True, **style)
+    front, chosen = runs[runs["pareto"]], runs[runs["run"] == best]
+    ax.scatter(front[x], front["silhouette_reference"], s=58, facecolors="none", edgecolors=INK, lw=1.1)
+    ax.scatter(
+        chosen[x], chosen["silhouette_reference"], s=170, marker="*", color=INK, edgecolors="white", lw=0.8, zorder=5
+    )
+
+
+def _method_handles(runs: pd.DataFrame, front: bool, best: str | None) -> list[Line2D]:
+    methods = sorted(runs["clusterer"].unique())
+    handles = [
+        Line2D([], [], ls="", marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], label=_name(m))
+        for i, m in enumerate(methods)
+    ]
+    if front:
+        ring = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": INK, "markersize": 8}
+        handles.append(Line2D([], [], ls="", label="Pareto front", **ring))
+    if best is not None:
+        handles.append(Line2D([], [], ls="", marker="*", color=INK, markersize=11, label="run told in this report"))
+    return handles
+
+
+@styled
+def jaccard(values: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draw each cluster's mean Jaccard over the draws, with Hennig's bars."""
+    figure = _figure(7.2, max(1.9, 0.75 + 0.27 * len(values)))
+    ax = figure.subplots()
+    at = np.arange(len(values))
+    ax.barh(at, np.nan_to_num(values), color=[colour(i) for i in at], height=0.66)
+    for bar, word in ((0.6, "pattern"), (0.75, "valid"), (0.85, "highly stable")):
+        ax.axvline(bar, color=INK, lw=0.9, ls="--", zorder=3)
+        ax.annotate(
+            f"{bar:g} {word}",
+            (bar, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-2, 4),
+            textcoords="offset points",
+            fontsize=7,
+            rotation=20,
+        )
+    for i, value in zip(at, values, strict=True):
+        shown = "none" if np.isnan(value) else f"{value:.2f}"
+        ax.annotate(
+            shown, (0.01, i), fontsize=8, va="center", color="white", fontweight="bold", path_effects=_halo(INK)
+        )
+    ax.set_yticks(at, [_name(name) for name in names])
+    ax.set(xlim=(0, 1), ylim=(len(values) - 0.4, -0.6), xlabel="Mean Jaccard with the nearest cluster of a draw")
+    ax.grid(visible=False)
+    return figure
+
+
+def _halo(ground: str) -> list:
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=1.8, foreground=ground)]
+
+
+@styled
+def agreement(matrix: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """Draw the adjusted Rand index of every pair of top runs."""
+    r = len(matrix)
+    figure = _figure(4.8 + 0.36 * r, 1.2 + 0.34 * r)
+    ax = figure.subplots()
+    values = matrix.to_numpy()
+    image = ax.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    for i, j in np.ndindex(values.shape):
+        dark = np.isnan(values[i, j]) or values[i, j] > 0.6
+        shown = "–" if np.isnan(values[i, j]) else f"{values[i, j]:.2f}".replace("0.", ".")
+        ax.text(j, i, shown, ha="center", va="center", fontsize=7, color=INK if dark else "white")
+    ax.set_yticks(range(r), [_name(names[run], 64) for run in matrix.index])
+    ax.set_xticks(range(r), [str(run)[:6] for run in matrix.columns], rotation=45, ha="right", family="monospace")
+    ax.grid(visible=False)
+    figure.colorbar(image, ax=ax, label="Adjusted Rand index", shrink=0.9, pad=0.02)
+    return figure
+
+
+# ------------------------------------------------------------------ segments
+
+
+@styled
+def profiles(profile: pd.DataFrame, features: Sequence[str]) -> Figure:
+    """Draw the standardised mean of each feature in each segment."""
+    wide = profile.pivot_table("z", "feature", "segment", dropna=False).reindex(list(features))
+    wide = wide[sorted(wide.columns, key=lambda s: (s < 0, s))]
+    figure = _figure(min(3.4 + 0.62 * wide.shape[1], 14.0), 1.0 + 0.26 * len(wide))
+    ax = figure.subplots()
+    limit = max(float(np.nanquantile(np.abs(wide.to_numpy()), 0.98)) if wide.size else 1.0, 0.5)
+    image = ax.imshow(wide, cmap="RdBu_r", norm=TwoSlopeNorm(0.0, -limit, limit), aspect="auto")
+    if wide.shape[1] <= 14:
+        for (i, j), z in np.ndenumerate(wide.to_numpy()):
+            shown = "–" if np.isnan(z) else f"{z:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
+            ax.text(
+                j, i, shown, ha="center", va="center", fontsize=7.5, color="white" if abs(z) > 0.65 * limit else INK
+            )
+    ax.set_yticks(range(len(wide)), [_name(name, 40) for name in wide.index])
+    ax.set_xticks(range(wide.shape[1]), ["noise" if s < 0 else str(s + 1) for s in wide.columns])
+    ax.set_xlabel("Segment")
+    ax.grid(visible=False)
+    figure.colorbar(image, ax=ax, label="sd from the mean", pad=0.02, extend="both")
+    return figure
+
+
+@styled
+def embeddings(planes: Sequence[Embedding], names: Mapping[str, str], columns: int = 3) -> Figure:
+    """Draw each embedding, coloured by the labels of its best run."""
+    columns = min(columns, len(planes))
+    rows = -(-len(planes) // columns)
+    side = 3.7 if columns > 1 else 6.0
+    figure = _figure(side * columns, (side * 0.92) * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, plane in zip(panels, planes, strict=False):
+        _plane(ax, plane)
+        ax.set_title(f"{_name(plane.label, 46)}\n{_name(names[plane.run], 52)}", fontsize=7.6, fontweight="normal")
+    for ax in panels[len(planes) :]:
+        ax.set_axis_off()
+    return figure
+
+
+def _plane(ax: Axes, plane: Embedding) -> None:
+    shuffled = np.random.default_rng(0).permutation(len(plane.labels))
+    points, labels = plane.points[shuffled], plane.labels[shuffled]
+    size = float(np.clip(6000 / max(len(points), 1), 1.2, 14))
+    noise = labels < 0
+    ax.scatter(*points[noise].T, s=size * 0.7, color=NOISE, alpha=0.5, lw=0, rasterized=True)
+    tints = [colour(label) for label in labels[~noise]]
+    ax.scatter(*points[~noise].T, s=size, c=tints or None, alpha=0.75, lw=0, rasterized=True)
+    found = np.unique(labels[~noise])
+    for label in found[:60]:
+        ax.annotate(
+            str(label + 1),
+            np.median(points[labels == label], axis=0),
+            ha="center",
+            va="center",
+            fontsize=8.5 if len(found) <= 12 else 6.5,
+            fontweight="bold",
+            path_effects=_halo("white"),
+        )
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set(visible=True, color="#d8dee4")
+
+
+# ------------------------------------------------------------------ choices
+
+
+@styled
+def k_curves(curves: pd.DataFrame, method: str, spaces: Sequence[str]) -> Figure:
+    """Draw elbow, reference silhouette and stability against k: a panel per space, a colour per scaler."""
+    curves = curves[(curves["method"] == method) & curves["space"].isin(spaces)]
+    rows = (
+        [("inertia_share", "Inertia, share of\nthat at the least k")] if curves["inertia_share"].notna().any() else []
+    )
+    rows += [("silhouette", "Reference\nsilhouette"), ("stability", "Stability (ARI)")]
+    figure = _figure(max(2.15 * len(spaces) + 1.2, 5.0), 1.75 * len(rows) + 0.9)
+    panels = figure.subplots(len(rows), len(spaces), squeeze=False, sharex=True, sharey="row")
+    scalers, sets = sorted(curves["scaler"].unique()), sorted(curves["features"].unique())
+    for (column, label), line in zip(rows, panels, strict=True):
+        line[0].set_ylabel(label)
+        for ax, space in zip(line, spaces, strict=True):
+            _lines(ax, curves[curves["space"] == space], column, scalers, sets)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    for ax, space in zip(panels[0], spaces, strict=True):
+        ax.set_title(_name(space, 28))
+    for ax in panels[-1]:
+        ax.set_xlabel("Number of clusters, k")
+    tints = _palette(scalers)
+    handles = [Line2D([], [], color=tints[s], label=_name(s)) for s in scalers]
+    handles += [Line2D([], [], color=INK, ls=DASHES[i % 4], label=_name(f"features: {s}")) for i, s in enumerate(sets)]
+    _legend_below(figure, handles)
+    return figure
+
+
+def _lines(ax: Axes, part: pd.DataFrame, column: str, scalers: Sequence[str], sets: Sequence[str]) -> None:
+    tints = _palette(scalers)
+    groups = part.groupby(["scaler", "features"])
+    for (scaler, features), line in groups:
+        line = line.sort_values("k")
+        dash = DASHES[list(sets).index(features) % len(DASHES)]
+        ax.plot(line["k"], line[column], color=tints[scaler], ls=dash, marker=".", ms=4, lw=1.3)
+        if column == "stability" and groups.ngroups <= 3:
+            ax.fill_between(line["k"], line["low"], line["high"], color=tints[scaler], alpha=0.15, lw=0)
+
+
+@styled
+def effects(table: pd.DataFrame) -> Figure:
+    """Draw mean, quartiles and best of both scores for each value of each choice."""
+    table = table.reset_index(drop=True)
+    starts = table["axis"].ne(table["axis"].shift()).cumsum().to_numpy()
+    at = np.arange(len(table)) + 0.9 * starts
+    figure = _figure(10.5, 1.1 + 0.235 * (at[-1] + 1))
+    panels = figure.subplots(1, 2, sharey=True)
+    for ax, score, label in zip(
+        panels, ("silhouette", "stability"), ("Reference silhouette", "Stability (ARI)"), strict=True
+    ):
+        ax.hlines(at, table[f"{score}_q25"], table[f"{score}_q75"], color=COLOURS[0], lw=4, alpha=0.35)
+        ax.plot(table[score], at, "o", color=COLOURS[0], ms=5)
+        ax.plot(table[f"{score}_best"], at, "|", color=INK, ms=8, mew=1.4)
+        ax.set_xlabel(label)
+    panels[0].set_yticks(at, [f"{_name(v)}  ({n})" for v, n in zip(table["value"], table["runs"], strict=True)])
+    panels[0].set_ylim(at[-1] + 0.8, at[0] - 1.6)
+    for axis, first in pd.Series(at).groupby(table["axis"].to_numpy(), sort=False).min().items():
+        panels[0].annotate(
+            sentence_case(str(axis)),
+            (0.0, first - 0.85),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            xytext=(-6, 0),
+            textcoords="offset points",
+            ha="right",
+            fontweight="bold",
+            fontsize=8.5,
+        )
+    _legend_below(
+        figure,
+        [
+            Line2D([], [], ls="", marker="o", color=COLOURS[0], label="mean"),
+            Line2D([], [], color=COLOURS[0], lw=4, alpha=0.35, label="middle half of the runs"),
+            Line2D([], [], ls="", marker="|", color=INK, ms=8, mew=1.4, label="best"),
+        ],
+    )
+    return figure
+
+
+def sentence_case(text: str) -> str:
+    """Begin with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+@styled
+def grid(table: pd.DataFrame) -> Figure:
+    """Draw the best reference silhouette by scaler and projection."""
+    figure = _figure(min(2.6 + 1.15 * table.shape[1], 13.0), 1.5 + 0.36 * len(table))
+    ax = figure.subplots()
+    values = table.to_numpy(dtype=float)
+    ax.imshow(values, cmap="viridis", aspect="auto")
+    middle = (np.nanmin(values) + np.nanmax(values)) / 2
+    for (i, j), value in np.ndenumerate(values):
+        shown = "–" if np.isnan(value) else f"{value:.3f}"
+        dark = np.isnan(value) or value > middle
+        ax.text(j, i, shown, ha="center", va="center", fontsize=8, color=INK if dark else "white")
+    ax.set_yticks(range(len(table)), [_name(name) for name in table.index])
+    ax.set_xticks(range(table.shape[1]), [_name(name, 24) for name in table.columns], rotation=25, ha="right")
+    ax.grid(visible=False)
+    return figure
+
+
+@styled
+def inflation(table: pd.DataFrame) -> Figure:
+    """Draw native less reference silhouette of every run, by projection."""
+    medians = table.groupby("space")["inflation"].median().sort_values()
+    figure = _figure(9.0, 1.2 + 0.36 * len(medians))
+    ax = figure.subplots()
+    methods = sorted(table["clusterer"].unique())
+    jitter = np.random.default_rng(0)
+    for i, space in enumerate(medians.index):
+        part = table[table["space"] == space]
+        tints = [COLOURS[methods.index(m) % len(COLOURS)] for m in part["clusterer"]]
+        heights = i + jitter.uniform(-0.26, 0.26, len(part))
+        ax.scatter(part["inflation"], heights, c=tints, s=11, alpha=0.5, lw=0, rasterized=True)
+        ax.plot([medians[space]] * 2, [i - 0.36, i + 0.36], color=INK, lw=2.2)
+    ax.axvline(0, color=INK, lw=0.9, ls="--")
+    ax.set_yticks(range(len(medians)), [_name(space) for space in medians.index])
+    ax.set(xlabel="Inflation: native less reference silhouette (line: median)", ylim=(-0.6, len(medians) - 0.4))
+    handles = [Line2D([], [], ls="", marker="o", color=COLOURS[i % 8], label=_name(m)) for i, m in enumerate(methods)]
+    _legend_below(figure, handles)
+    return figure
+
+
+# ------------------------------------------------------------------ data
+
+
+@styled
+def variance(table: pd.DataFrame, features: Sequence[str]) -> Figure:
+    """Draw each feature's share of the variance after each scaling."""
+    wide = table.pivot_table("share", "feature", "matrix", sort=False).reindex(list(features))
+    figure = _figure(min(3.6 + 0.95 * wide.shape[1], 13.0), 1.5 + 0.25 * len(wide))
+    ax = figure.subplots()
+    values = wide.to_numpy(dtype=float)
+    ax.imshow(values, cmap="magma_r", vmin=0, vmax=1, aspect="auto")
+    for (i, j), share in np.ndenumerate(values):
+        if not np.isnan(share):
+            ax.text(j, i, _share(share), ha="center", va="center", fontsize=7.5, color="white" if share > 0.5 else INK)
+    ax.set_yticks(range(len(wide)), [_name(name, 40) for name in wide.index])
+    ax.set_xticks(range(wide.shape[1]), [_name(name, 26) for name in wide.columns], rotation=25, ha="right")
+    ax.grid(visible=False)
+    return figure
+
+
+def _share(share: float) -> str:
+    return "<1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"

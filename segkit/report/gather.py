@@ -1,0 +1,636 @@
+"""A study's folder, read into plain numbers and frames: all that the report tells, before anything is drawn."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from segkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from segkit.scoring import ScoreDefinition
+    from segkit.segments.profiles import Portrait
+
+GROUPS = ("data", "features", "scaler", "projection", "clusterer")
+DECIDES = 0.5
+TOP_RUNS = 15
+TOP_FEATURES = 25
+SAME_ANSWER = 0.8
+GALLERY = 12
+POINTS = 20_000
+FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari", "stability_ari")
+_TEXT = ("reason", *GROUPS, "stability_jaccard", "stability_status")
+_NUMBERS = (
+    *FOUND,
+    "stability_ari_sd",
+    "stability_ari_q05",
+    "stability_ari_q95",
+    "stability_jaccard_min",
+    "rank",
+    "weight_share",
+    "seconds",
+)
+_NOT_PARAMETERS = ("projection.explained_variance",)
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A plane that runs clustered in or look at, and the best of those runs.
+
+    Attributes
+    ----------
+    name, label : str
+        Its id and what to call it.
+    run : str
+        The best run that clustered in it.
+    points : ndarray of shape (m, 2)
+        Coordinates of the customers drawn (at most 20,000).
+    labels : ndarray of shape (m,)
+        The run's labels of these customers.
+    """
+
+    name: str
+    label: str
+    run: str
+    points: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that the report tells of one study.
+
+    Attributes
+    ----------
+    folder : Path
+    study, provenance, recommendation : dict
+        The three files of that name.
+    scores : tuple of ScoreDefinition
+    runs : DataFrame
+        One row per run, best first, with what can be derived from the row: ``scaler_label`` and its like
+        (the option and the parameters that vary), ``label``, ``coverage``, ``inflation``,
+        ``eligible``, ``standing`` (1 for the best) and ``rank_<reference>``.
+    best : str or None
+        The run told in depth: the recommended one, else the best placed.
+    embeddings : list of Embedding
+        Each with the best run that clustered in it; the best run's own first, where it has one.
+    plane : Embedding or None
+        The best run's labels in its own plane, else in the one made from the most like choices.
+    jaccard : ndarray of shape (k,)
+        The best run's clusterwise Jaccard.
+    agreement : DataFrame
+        Adjusted Rand index among the top runs, similar runs side by side.
+    answers : int
+        Groups of these runs that agree.
+    profile : DataFrame
+        The best run's profile, long.
+    portraits : list of Portrait
+    k_curves, effects, explained, inflation, grid, missing_and_skew, variance, failures, stages : DataFrame
+    """
+
+    folder: Path
+    study: dict[str, Any]
+    provenance: dict[str, Any]
+    recommendation: dict[str, Any]
+    scores: tuple[ScoreDefinition, ...]
+    runs: pd.DataFrame
+    best: str | None
+    embeddings: list[Embedding]
+    plane: Embedding | None
+    jaccard: np.ndarray
+    agreement: pd.DataFrame
+    answers: int
+    profile: pd.DataFrame
+    portraits: list[Portrait]
+    k_curves: pd.DataFrame
+    effects: pd.DataFrame
+    explained: pd.DataFrame
+    inflation: pd.DataFrame
+    grid: pd.DataFrame
+    missing_and_skew: pd.DataFrame
+    variance: pd.DataFrame
+    failures: pd.DataFrame
+    stages: pd.DataFrame
+
+    @property
+    def references(self) -> list[str]:
+        """Names of the reference spaces, the primary first."""
+        return list(self.study.get("scoring", {}).get("references") or ["power"])
+
+    @property
+    def n_customers(self) -> int:
+        """Customers in the table."""
+        return int(self.provenance.get("data", {}).get("n_customers") or 0)
+
+    @property
+    def ok(self) -> pd.DataFrame:
+        """The runs that came through."""
+        return self.runs[self.runs["status"] == "ok"]
+
+    def run(self, name: str) -> pd.Series:
+        """Return a run's row."""
+        return self.runs.set_index("run").loc[name]
+
+
+def gather(folder: Path) -> Summary:
+    """Read a study's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``study.yaml``, ``provenance.json``, ``recommendation.json``, ``runs.parquet`` and
+        ``partitions.parquet``; embeddings and profiles are shown where they are.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    UsageError
+        If the folder or one of these files is missing, or cannot be read.
+    """
+    from segkit.scoring import definitions
+    from segkit.segments.profiles import describe
+
+    folder = Path(folder)
+    study, provenance, recommendation = _documents(folder)
+    scores = definitions()
+    table = _runs(folder, scores)
+    data = provenance.get("data", {})
+    references = study.get("scoring", {}).get("references") or ["power"]
+    runs = leaderboard(table, references)
+    best = _best(runs, recommendation)
+    agreement, answers = _agreement(folder, runs)
+    profile = _profile(folder, best)
+    planes = _planes(folder, runs, best)
+    return Summary(
+        folder=folder,
+        study=study,
+        provenance=provenance,
+        recommendation=recommendation,
+        scores=scores,
+        runs=runs,
+        best=best,
+        embeddings=[_embedding(folder, *plane) for plane in planes[:GALLERY]],
+        plane=_plane(folder, planes, runs, best),
+        jaccard=jaccard(runs, best),
+        agreement=agreement,
+        answers=answers,
+        profile=profile,
+        portraits=describe(profile),
+        k_curves=k_curves(runs),
+        effects=effects(runs),
+        explained=explained(runs),
+        inflation=inflation(runs),
+        grid=grid(runs),
+        missing_and_skew=missing_and_skew(data),
+        variance=variance(data),
+        failures=failures(runs),
+        stages=stages(provenance),
+    )
+
+
+# ------------------------------------------------------------------ files
+
+
+def _documents(folder: Path) -> tuple[dict, dict, dict]:
+    import yaml
+
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such study folder")
+    return (
+        _mapping(folder / "study.yaml", yaml.safe_load, yaml.YAMLError),
+        _mapping(folder / "provenance.json", json.loads, ValueError),
+        _mapping(folder / "recommendation.json", json.loads, ValueError),
+    )
+
+
+def _mapping(path: Path, parse: Any, error: type[Exception]) -> dict[str, Any]:
+    try:
+        found = parse(_existing(path).read_text(encoding="utf-8"))
+    except (error, UnicodeDecodeError) as cause:
+        raise UsageError(f"{path}: is not readable ({' '.join(str(cause).split())[:120]})") from cause
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: must hold names and values, holds {type(found).__name__}")
+    return found
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise UsageError(f"{path}: missing; a study's folder holds it, and the report needs it")
+    return path
+
+
+def _parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    import pyarrow
+
+    try:
+        return pd.read_parquet(_existing(path), columns=None if columns is None else list(columns))
+    except pyarrow.ArrowException as cause:
+        raise UsageError(f"{path}: is not readable ({' '.join(str(cause).split())[:120]})") from cause
+
+
+def _stored(path: Path) -> list[str]:
+    import pyarrow.parquet
+
+    return list(pyarrow.parquet.read_schema(_existing(path)).names)
+
+
+def _runs(folder: Path, scores: Sequence[ScoreDefinition]) -> pd.DataFrame:
+    """Every column the report uses, present and of one type, whatever the study could not fill."""
+    table = _parquet(folder / "runs.parquet").reset_index(drop=True)
+    absent = [name for name in ("run", "status") if name not in table]
+    if absent:
+        raise UsageError(f"{folder / 'runs.parquet'}: has no column {absent[0]!r}")
+    scored = [f"{score.name}_{where}" for score in scores for where in ("native", "reference")]
+    numbers = {name: pd.to_numeric(_column(table, name), errors="coerce") for name in (*_NUMBERS, *scored)}
+    texts = {name: _column(table, name).map(_text).astype("object") for name in _TEXT}
+    flags = {name: _column(table, name).fillna(False).astype(bool) for name in ("pareto", "confirmed")}
+    names = {"run": table["run"].astype(str), "status": table["status"].astype(str)}
+    kept = table.drop(columns=[c for c in table if c in {*numbers, *texts, *flags, *names}])
+    return pd.concat([pd.DataFrame({**names, **texts, **numbers, **flags}), kept], axis=1)
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    return table[name] if name in table else pd.Series(None, index=table.index, dtype="object")
+
+
+def _text(value: object) -> str:
+    if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, np.ndarray):
+        return str(value.tolist())
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# ------------------------------------------------------------------ runs
+
+
+def leaderboard(table: pd.DataFrame, references: Sequence[str]) -> pd.DataFrame:
+    """Order the runs, best first, and add what can be derived from a row alone.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per run, as in ``runs.parquet``.
+    references : sequence of str
+        Names of the reference spaces, the primary first.
+
+    Returns
+    -------
+    DataFrame
+        By ``rank``, then by reference silhouette, then by id; failed and skipped runs last.
+    """
+    runs = table.assign(**{f"{group}_label": option_labels(table, group) for group in GROUPS})
+    runs["label"] = _labels(runs)
+    runs["coverage"] = 1.0 - runs["noise_fraction"]
+    runs["inflation"] = runs["silhouette_native"] - runs["silhouette_reference"]
+    runs["eligible"] = runs["rank"].notna()
+    for reference, column in reference_columns(runs, references).items():
+        runs[f"rank_{reference}"] = runs[column].rank(ascending=False, method="min")
+    runs["failed"] = runs["status"] != "ok"
+    by = ["failed", "rank", "silhouette_reference", "run"]
+    runs = runs.sort_values(by, ascending=[True, True, False, True], na_position="last", kind="stable")
+    runs = runs.drop(columns="failed").reset_index(drop=True)
+    runs["standing"] = np.arange(1, len(runs) + 1)
+    return runs
+
+
+def reference_columns(runs: pd.DataFrame, references: Sequence[str]) -> dict[str, str]:
+    """Return the silhouette's column of each reference space that the runs have."""
+    names = {reference: f"silhouette_{reference}" for reference in references}
+    if references:
+        names[references[0]] = "silhouette_reference"
+    return {reference: column for reference, column in names.items() if column in runs}
+
+
+def option_labels(runs: pd.DataFrame, group: str) -> pd.Series:
+    """Name a run's choice in a group: its option, with the parameters that vary among the option's runs.
+
+    Returns
+    -------
+    Series of str
+        Such as ``umap(n_neighbors=15)``.
+    """
+    prefix = f"{group}."
+    columns = [c for c in runs if c.startswith(prefix) and c not in _NOT_PARAMETERS]
+    labels = runs[group].astype("object").copy()
+    for option, part in runs.groupby(group, sort=False):
+        texts = {c.removeprefix(prefix): part[c].map(_text) for c in columns if part[c].notna().any()}
+        varying = {name: values for name, values in texts.items() if len(set(values)) > 1}
+        if varying:
+            named = [[f"{name}={v}" if v else "" for v in values] for name, values in varying.items()]
+            rows = [", ".join(filter(None, row)) for row in zip(*named, strict=True)]
+            labels.loc[part.index] = [f"{option}({row})" if row else str(option) for row in rows]
+    return labels
+
+
+def varies(runs: pd.DataFrame, column: str) -> bool:
+    """Tell whether a column has more than one value."""
+    return column in runs and len(runs[column].dropna().unique()) > 1
+
+
+def _labels(runs: pd.DataFrame) -> pd.Series:
+    varying = [g for g in GROUPS if g != "data" or varies(runs, g)]
+    parts = [runs[f"{group}_label"].astype(str) for group in varying]
+    if varies(runs, "seed"):
+        parts.append("seed " + runs["seed"].map(_text).astype("object"))
+    rows = zip(*parts, strict=True)
+    return pd.Series([" · ".join(filter(None, row)) for row in rows], index=runs.index, dtype="object")
+
+
+def _best(runs: pd.DataFrame, recommendation: Mapping[str, Any]) -> str | None:
+    """Return the recommended run, else the best placed one that has a partition worth looking at."""
+    chosen = recommendation.get("run")
+    if chosen and (runs["run"] == chosen).any():
+        return str(chosen)
+    scored = runs[(runs["status"] == "ok") & runs["silhouette_reference"].notna()]
+    candidates = scored if len(scored) else runs[runs["status"] == "ok"]
+    return None if candidates.empty else str(candidates["run"].iloc[0])
+
+
+def scored(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that came through and have a reference silhouette."""
+    return runs[(runs["status"] == "ok") & runs["silhouette_reference"].notna()]
+
+
+# ------------------------------------------------------------------ trust
+
+
+def jaccard(runs: pd.DataFrame, run: str | None) -> np.ndarray:
+    """Return a run's clusterwise Jaccard, cluster by cluster; empty where it has none."""
+    text = "".join(runs.loc[runs["run"] == run, "stability_jaccard"])
+    try:
+        values = json.loads(text) if text else []
+    except ValueError:
+        values = []
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+
+
+def agreement(partitions: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Compare partitions pairwise.
+
+    Parameters
+    ----------
+    partitions : DataFrame of shape (n, r)
+        One column of labels per run; -1 is noise, missing a customer dropped before clustering.
+
+    Returns
+    -------
+    matrix : DataFrame of shape (r, r)
+        Adjusted Rand index over the customers clustered in both (Hubert and Arabie 1985); rows ordered so
+        that runs that agree are neighbours. Missing where two runs share no such customers.
+    answers : int
+        Groups of runs whose average index is at least 0.8.
+    """
+    from segkit.scoring.agreement import adjusted_rand
+
+    labels = partitions.fillna(-1).astype("int64").to_numpy()
+    r = labels.shape[1]
+    matrix = np.eye(r)
+    for i in range(r):
+        for j in range(i):
+            value = adjusted_rand(labels[:, i], labels[:, j]).value
+            matrix[i, j] = matrix[j, i] = np.nan if value is None else value
+    order, groups = _grouped(matrix)
+    frame = pd.DataFrame(matrix, index=partitions.columns, columns=partitions.columns)
+    return frame.iloc[order, order], groups
+
+
+def _grouped(matrix: np.ndarray) -> tuple[np.ndarray, int]:
+    if len(matrix) < 2:
+        return np.arange(len(matrix)), len(matrix)
+    from scipy.cluster.hierarchy import average, fcluster, leaves_list
+    from scipy.spatial.distance import squareform
+
+    tree = average(squareform(1.0 - np.nan_to_num(matrix), checks=False))
+    return leaves_list(tree), int(fcluster(tree, 1.0 - SAME_ANSWER, criterion="distance").max())
+
+
+def _agreement(folder: Path, runs: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    if not (runs["status"] == "ok").any():
+        return pd.DataFrame(), 0
+    path = folder / "partitions.parquet"
+    stored = set(_stored(path))
+    top = [run for run in scored(runs)["run"] if run in stored][:TOP_RUNS]
+    return agreement(_parquet(path, top)) if len(top) > 1 else (pd.DataFrame(), len(top))
+
+
+# ------------------------------------------------------------------ embeddings and profiles
+
+
+def _planes(folder: Path, runs: pd.DataFrame, best: str | None) -> list[tuple[str, str, str]]:
+    """Name, label and best run of each embedding, best placed first."""
+    plane, spaces = folder / "embeddings.parquet", folder / "embeddings.json"
+    if best is None or not (plane.is_file() and spaces.is_file()):
+        return []
+    described = _mapping(spaces, json.loads, ValueError)
+    coordinates, stored = set(_stored(plane)), set(_stored(folder / "partitions.parquet"))
+    standing = {run: place for run, place in zip(runs["run"], runs["standing"], strict=True) if run in stored}
+    chosen = []
+    for name, entry in described.items():
+        members = [run for run in entry.get("runs", []) if run in standing]
+        if members and {f"{name}:x", f"{name}:y"} <= coordinates:
+            run = best if best in members else min(members, key=standing.__getitem__)
+            chosen.append((run != best, standing[run], name, str(entry.get("label", name)), run))
+    return [(name, label, run) for _, _, name, label, run in sorted(chosen)]
+
+
+def _plane(
+    folder: Path, planes: Sequence[tuple[str, str, str]], runs: pd.DataFrame, best: str | None
+) -> Embedding | None:
+    if not planes or best not in _stored(folder / "partitions.parquet"):
+        return None
+    choices = runs.set_index("run")[["features", "scaler", "seed"] if "seed" in runs else ["features", "scaler"]]
+    likeness = [(run == best, (choices.loc[run] == choices.loc[best]).sum()) for _, _, run in planes]
+    name, label, _ = planes[max(range(len(planes)), key=likeness.__getitem__)]
+    return _embedding(folder, name, label, str(best))
+
+
+def _embedding(folder: Path, name: str, label: str, run: str) -> Embedding:
+    points = _parquet(folder / "embeddings.parquet", [f"{name}:x", f"{name}:y"]).to_numpy(np.float64)
+    labels = _parquet(folder / "partitions.parquet", [run])[run].astype("Float64")
+    labels = labels.to_numpy(dtype=np.float64, na_value=np.nan)
+    kept = np.flatnonzero(np.isfinite(points).all(axis=1) & ~np.isnan(labels))
+    if len(kept) > POINTS:
+        kept = np.sort(np.random.default_rng(0).choice(kept, POINTS, replace=False))
+    return Embedding(name, label, run, points[kept], labels[kept].astype(np.int64))
+
+
+def _profile(folder: Path, best: str | None) -> pd.DataFrame:
+    from segkit.segments.profiles import COLUMNS
+
+    path = folder / "profiles.parquet"
+    if best is None or not path.is_file():
+        return pd.DataFrame(columns=list(COLUMNS)).astype({"feature": "str"})
+    table = _parquet(path)
+    return table.loc[table["run"].astype(str) == best, list(COLUMNS)].astype({"feature": "str"})
+
+
+def widest(profile: pd.DataFrame, limit: int = TOP_FEATURES) -> list[str]:
+    """Return the features whose standardised means differ most between clusters, widest first."""
+    spread = profile[profile["segment"] >= 0].groupby("feature", sort=False)["z"].agg(np.ptp)
+    return list(spread.fillna(0.0).sort_values(ascending=False, kind="stable").index[:limit])
+
+
+# ------------------------------------------------------------------ choices
+
+
+def k_curves(runs: pd.DataFrame) -> pd.DataFrame:
+    """Follow every line of runs that differ in ``n_clusters`` alone.
+
+    Returns
+    -------
+    DataFrame
+        One row per point: ``method`` (the clusterer and its other parameters), ``features``, ``scaler``,
+        ``space``, ``k``, ``inertia_share`` (of the line's inertia at its smallest k), ``silhouette``,
+        ``stability``, ``low`` and ``high`` (its 5% and 95% quantiles over the draws).
+    """
+    fields = ["method", "features", "scaler", "space", "k"]
+    names = {"silhouette_reference": "silhouette", "stability_ari": "stability"}
+    names |= {"stability_ari_q05": "low", "stability_ari_q95": "high"}
+    empty = pd.DataFrame(columns=[*fields, "inertia_share", *names.values()])
+    if "clusterer.n_clusters" not in runs:
+        return empty
+    swept = runs[(runs["status"] == "ok") & runs["clusterer.n_clusters"].notna()]
+    if swept.empty:
+        return empty
+    swept = swept.assign(
+        method=option_labels(swept.drop(columns="clusterer.n_clusters"), "clusterer"),
+        features=swept["features_label"],
+        scaler=swept["scaler_label"],
+        space=swept["projection_label"],
+        k=swept["clusterer.n_clusters"].astype(float).astype(int),
+    )
+    points = swept.groupby(fields)[["inertia", *names]].mean().rename(columns=names).reset_index()
+    line = points.groupby(fields[:-1])
+    points["inertia_share"] = points["inertia"] / line["inertia"].transform("first")
+    return points[line["k"].transform("size") > 1].drop(columns="inertia").reset_index(drop=True)
+
+
+def axes(runs: pd.DataFrame) -> dict[str, str]:
+    """Return the choices that vary, by name, with the column that tells a run's choice."""
+    named = {"data": "data_label", "features": "features_label", "scaler": "scaler_label"}
+    named |= {"projection": "projection_label", "clusterer": "clusterer", "seed": "seed"}
+    named["number of clusters"] = "n_clusters"
+    return {axis: column for axis, column in named.items() if varies(runs, column)}
+
+
+def effects(runs: pd.DataFrame) -> pd.DataFrame:
+    """Average the scored runs by each value of each choice.
+
+    Returns
+    -------
+    DataFrame
+        ``axis``, ``value``, ``runs``, and for ``silhouette`` and ``stability``: mean, quartiles and best.
+    """
+    table, rows = scored(runs), []
+    for axis, column in axes(table).items():
+        for value, part in table.groupby(column, sort=column == "n_clusters"):
+            row: dict[str, Any] = {"axis": axis, "value": _text(value), "runs": len(part)}
+            for name, score in (("silhouette", "silhouette_reference"), ("stability", "stability_ari")):
+                values = part[score].dropna()
+                row[name], row[f"{name}_best"] = values.mean(), values.max()
+                row[f"{name}_q25"], row[f"{name}_q75"] = values.quantile(0.25), values.quantile(0.75)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def explained(runs: pd.DataFrame) -> pd.DataFrame:
+    """Share of each score's variance between the values of each choice (one-way eta squared, 0 to 1).
+
+    Returns
+    -------
+    DataFrame
+        ``axis``, ``silhouette``, ``stability``; the most telling choice for the silhouette first.
+    """
+    table = scored(runs)
+    rows = [
+        {
+            "axis": axis,
+            "silhouette": _eta_squared(table, column, "silhouette_reference"),
+            "stability": _eta_squared(table, column, "stability_ari"),
+        }
+        for axis, column in axes(table).items()
+    ]
+    frame = pd.DataFrame(rows, columns=["axis", "silhouette", "stability"])
+    return frame.sort_values("silhouette", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _eta_squared(table: pd.DataFrame, column: str, score: str) -> float:
+    part = table[[column, score]].dropna()
+    total = ((part[score] - part[score].mean()) ** 2).sum()
+    means = part.groupby(column)[score].transform("mean")
+    between = ((means - part[score].mean()) ** 2).sum()
+    return float(between / total) if total > 0 else float("nan")
+
+
+def grid(runs: pd.DataFrame) -> pd.DataFrame:
+    """Best reference silhouette by scaler (rows) and projection (columns), of the eligible runs if any."""
+    table = scored(runs)
+    table = table[table["eligible"]] if table["eligible"].any() else table
+    return table.pivot_table("silhouette_reference", "scaler_label", "projection_label", aggfunc="max")
+
+
+def inflation(runs: pd.DataFrame) -> pd.DataFrame:
+    """Native less reference silhouette, run by run: ``space``, ``projection``, ``clusterer``, ``inflation``."""
+    table = runs[(runs["status"] == "ok") & runs["inflation"].notna()]
+    columns = {"projection_label": "space", "projection": "projection", "clusterer": "clusterer"}
+    return table[[*columns, "inflation"]].rename(columns=columns).reset_index(drop=True)
+
+
+# ------------------------------------------------------------------ data, failures, provenance
+
+
+def missing_and_skew(data: Mapping[str, Any]) -> pd.DataFrame:
+    """Tell of each column of the table its missing values (``missing``, ``share``) and its ``skew``."""
+    missing, skew = data.get("missing") or {}, data.get("skew") or {}
+    columns = list(dict.fromkeys([*(data.get("columns") or []), *missing, *skew]))
+    n = data.get("n_customers") or np.nan
+    counts = [int(missing.get(name) or 0) for name in columns]
+    return pd.DataFrame(
+        {
+            "column": columns,
+            "missing": counts,
+            "share": [count / n for count in counts],
+            "skew": pd.to_numeric(pd.Series([skew.get(name) for name in columns]), errors="coerce"),
+        }
+    )
+
+
+def variance(data: Mapping[str, Any]) -> pd.DataFrame:
+    """Each feature's share of the variance after scaling, by ``matrix`` (``<features>/<scaler>``)."""
+    rows = []
+    for matrix, shares in (data.get("variance_shares") or {}).items():
+        features, _, scaler = str(matrix).partition("/")
+        rows += [(str(matrix), features, scaler, str(name), share) for name, share in shares.items()]
+    return pd.DataFrame(rows, columns=["matrix", "features", "scaler", "feature", "share"])
+
+
+def decided(variance: pd.DataFrame) -> pd.DataFrame:
+    """Return the scaled matrices where one feature carries more than half of the variance, and that feature."""
+    return variance[variance["share"] > DECIDES].sort_values("share", ascending=False).reset_index(drop=True)
+
+
+def failures(runs: pd.DataFrame) -> pd.DataFrame:
+    """Group the failed and skipped runs: ``status``, ``reason``, ``runs``, ``example``, ``label``; commonest first."""
+    table = runs[runs["status"] != "ok"]
+    grouped = table.groupby(["status", "reason"], sort=True)
+    frame = grouped.agg(runs=("run", "size"), example=("run", "first"), label=("label", "first")).reset_index()
+    return frame.sort_values("runs", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def stages(provenance: Mapping[str, Any]) -> pd.DataFrame:
+    """CPU seconds of each kind of stage, the longest first: ``stage``, ``seconds``, ``share``."""
+    seconds = pd.Series(provenance.get("seconds") or {}, dtype="float64").sort_values(ascending=False)
+    total = seconds.sum() or np.nan
+    return pd.DataFrame({"stage": seconds.index, "seconds": seconds.to_numpy(), "share": seconds.to_numpy() / total})

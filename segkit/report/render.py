@@ -1,0 +1,185 @@
+"""Summary to files: ``report.html``, ``summary.md`` and ``figures/*.png``."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from segkit.report import figures, words
+from segkit.report.sections import Cards, Leaderboard, Section, sections
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from segkit.report.gather import Summary
+
+TEMPLATES = Path(__file__).parent / "templates"
+SHOWN = 100
+MARKDOWN_ROWS = 12
+MARKDOWN_COLUMNS = (
+    *("#", "Run", "Features", "Scaler", "Projection", "Clusterer", "k", "Coverage"),
+    *("Silhouette", "Stability", "Weakest Jaccard"),
+)
+_MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")
+
+# The ampersand comes first; the last three are what a page would turn into mentions and links by itself.
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
+
+
+@dataclass(frozen=True)
+class Image:
+    """A drawn figure, as a data URI and as PNG bytes."""
+
+    uri: str
+    png: bytes
+
+
+def write(summary: Summary) -> Path:
+    """Write the report beside the study's files.
+
+    Returns
+    -------
+    Path
+        Of ``report.html``.
+    """
+    told = sections(summary)
+    images = draw(told)
+    folder = summary.folder / "figures"
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.png"):
+        stale.unlink()
+    for name, image in images.items():
+        (folder / f"{name}.png").write_bytes(image.png)
+    (summary.folder / "summary.md").write_text(markdown(summary, told), encoding="utf-8", newline="\n")
+    page = summary.folder / "report.html"
+    page.write_text(html(summary, told, images), encoding="utf-8", newline="\n")
+    return page
+
+
+def draw(told: list[Section]) -> dict[str, Image]:
+    """Draw every figure of the sections, by name."""
+    drawn = {}
+    for section in told:
+        for block in section.blocks:
+            if block.kind == "plot":
+                figure = block.draw()
+                drawn[block.name] = Image(_uri(figure, block.dense), figures.to_png(figure))
+    return drawn
+
+
+def _uri(figure: Figure, dense: bool) -> str:
+    kind, data = ("png", figures.to_small_png(figure)) if dense else ("svg+xml", figures.to_svg(figure))
+    return f"data:image/{kind};base64,{b64encode(data).decode()}"
+
+
+def html(summary: Summary, told: list[Section], images: dict[str, Image]) -> str:
+    """Return the page: one file that asks the network for nothing and runs no script but its own."""
+    style, script = _asset("style.css"), _asset("report.js")
+    template = _environment(autoescape=True).get_template("report.html.j2")
+    return template.render(
+        title=_title(summary),
+        question=str(summary.study.get("question") or ""),
+        finished=str(summary.provenance.get("finished") or ""),
+        sections=told,
+        images=images,
+        shown=SHOWN,
+        style=Markup(style),
+        script=Markup(script),
+        policy=Markup(content_security_policy(style, script)),
+    )
+
+
+def content_security_policy(style: str, script: str) -> str:
+    """Allow the page's own style and script, by their hashes, images inside the page, and nothing else."""
+    return (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _title(summary: Summary) -> str:
+    return str(summary.study.get("experiment") or summary.folder.name)
+
+
+def markdown(summary: Summary, told: list[Section]) -> str:
+    """Return the summary for a pull request: the same sections without figures, tables cut to twelve rows."""
+    environment = _environment(autoescape=False, finalize=escaped)
+    text = environment.get_template("summary.md.j2").render(
+        title=_title(summary),
+        question=str(summary.study.get("question") or ""),
+        sections=told,
+        code=code,
+        table=pipe_table,
+        leaderboard=_leader_table,
+        cards=_cards_table,
+    )
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _environment(**options: object) -> Environment:
+    loader = FileSystemLoader(TEMPLATES)
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
+
+
+def escaped(value: object) -> object:
+    """Escape a value for Markdown: shown literally, never markup, link, mention or table cell."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    text = words.clipped(" ".join(value.split()), 300)
+    text = _MARKDOWN.sub(r"\\\g<0>", text)
+    for markup, harmless in _ENTITIES.items():
+        text = text.replace(markup, harmless)
+    return text
+
+
+def code(text: str) -> Markup:
+    """Write text as a code span that it cannot leave."""
+    text = " ".join(str(text).split())
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return Markup(f"{fence}{pad}{text}{pad}{fence}")
+
+
+def pipe_table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> Markup:
+    """Write a Markdown table of literal text, at most twelve rows of it."""
+    rule = ["---:" if letter == "r" else "---" for letter in align]
+    lines = [[escaped(cell) for cell in head], rule, *([escaped(c) for c in row] for row in rows[:MARKDOWN_ROWS])]
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    more = f"\n\n{MARKDOWN_ROWS} of {len(rows):,} rows." if len(rows) > MARKDOWN_ROWS else ""
+    return Markup(text + more)
+
+
+def _leader_table(board: Leaderboard) -> Markup:
+    places = [i for i, column in enumerate(board.columns) if column.title in MARKDOWN_COLUMNS]
+    rows = [[cells[i].shown for i in places] for *_, cells in board.rows]
+    align = "".join("r" if board.columns[i].numeric else "l" for i in places)
+    return pipe_table([board.columns[i].title for i in places], rows, align)
+
+
+def _cards_table(block: Cards) -> Markup:
+    rows = [
+        [
+            card.name,
+            card.n,
+            card.share,
+            *("; ".join(f"{name} ({z})" for name, z, _ in side) for side in (card.high, card.low)),
+        ]
+        for card in block.cards
+    ]
+    return pipe_table(["Segment", "Customers", "Share", "High", "Low"], rows, "lrrll")

@@ -1,0 +1,464 @@
+"""How the report speaks: numbers as text, names for people, and sentences made from the data."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from segkit.report import gather
+
+if TYPE_CHECKING:
+    from segkit.report.gather import Summary
+
+NONE = "–"
+
+OPTIONS = {
+    "kmeans": "K-Means",
+    "agglomerative": "agglomerative clustering",
+    "dbscan": "DBSCAN",
+    "hdbscan": "HDBSCAN",
+    "gaussian_mixture": "a Gaussian mixture",
+    "birch": "BIRCH",
+    "pca": "PCA",
+    "tsne": "t-SNE",
+    "umap": "UMAP",
+}
+
+GATES = {
+    "status": "The run came through",
+    "coverage": "Customers in a segment (not noise)",
+    "smallest_cluster": "Smallest segment, share of customers",
+    "clusters": "Number of segments",
+    "scores": "Every criterion has a value",
+    "stability_ari": "Stability (ARI over draws)",
+    "weight_share": "Share of all weightings of the criteria that it wins",
+}
+
+DEFINITIONS = {
+    "silhouette": (
+        "Mean over customers of (b - a) / max(a, b): a is the mean distance to the own segment's other members, "
+        "b the least mean distance to another segment.",
+        "From -1 to 1, higher is better; Rousseeuw 1987.",
+    ),
+    "davies_bouldin": (
+        "Mean over segments of the largest (S_i + S_j) / d(c_i, c_j): S is the mean distance to the centroid, "
+        "d the distance between centroids.",
+        "From 0 up, lower is better; Davies and Bouldin 1979.",
+    ),
+    "calinski_harabasz": (
+        "Variance between segments over variance within them, (B / (k - 1)) / (W / (n - k)).",
+        "From 0 up, higher is better; Calinski and Harabasz 1974.",
+    ),
+}
+
+COMPARED = {
+    "Stability (ARI)": (
+        "Adjusted Rand index between the run's partition and one found on a bootstrap draw (n with replacement, "
+        "kept unique) in the same space; mean over the draws. 1 is the same partition, 0 is chance. "
+        "Hubert and Arabie 1985."
+    ),
+    "Clusterwise Jaccard": (
+        "Largest Jaccard of a segment with any segment of a draw, mean over the draws: below 0.6 not to be trusted, "
+        "from 0.75 valid, from 0.85 highly stable. Hennig 2007."
+    ),
+}
+
+NATIVE_AND_REFERENCE = (
+    "Native is the space a run clustered in, reference is one space for all runs, and runs are ranked in that only; "
+    "native less reference is the inflation."
+)
+
+VERDICTS = {
+    "recommended": "Recommended",
+    "screened_only": "Best of the screen, not confirmed",
+    "no_structure": "No structure found",
+    "nothing_eligible": "Nothing eligible",
+}
+
+SCREEN_ONLY = (
+    "This is a screen only. Nothing here is confirmed: no fresh draws, no refit of the whole pipeline, and no "
+    "comparison with structureless data yet. A stable partition with a good silhouette can come from data without "
+    "any groups: one elongated cloud cut in two is very stable."
+)
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def absent(value: object) -> bool:
+    """Tell whether there is no value."""
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Write a number to so many decimals, with thin thousands; a dash where there is none."""
+    if absent(value):
+        return NONE
+    value = float(value)
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def short(value: Any) -> str:
+    """Write a value of any size in about four significant digits."""
+    if absent(value):
+        return NONE
+    value = float(value)
+    if value and not 0.001 <= abs(value) < 1e6:
+        return f"{value:.2e}".replace("-", "−")
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", "−")
+
+
+def percent(value: Any, digits: int = 0) -> str:
+    """Write a share as a percentage; small ones never as 0."""
+    if absent(value):
+        return NONE
+    value = 100 * float(value)
+    if 0 < value < 10**-digits / 2:
+        return f"< {10**-digits:g}%"
+    return f"{value:.{digits}f}%".replace("-", "−")
+
+
+def count(value: Any) -> str:
+    """Write a whole number."""
+    return NONE if absent(value) else f"{int(value):,}"
+
+
+def seconds(value: Any) -> str:
+    """Write a duration."""
+    if absent(value):
+        return NONE
+    value = float(value)
+    if value < 60:
+        return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plural(n: int, word: str, words: str | None = None) -> str:
+    """Write a number of things."""
+    return f"{n:,} {word if n == 1 else words or word + 's'}"
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Join with commas and an *and*."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def segment(label: int) -> str:
+    """Name a segment: numbered from 1, the largest first."""
+    return "Noise" if label < 0 else f"Segment {label + 1}"
+
+
+def clipped(name: str, width: int = 80) -> str:
+    """Cut a long name in the middle."""
+    return name if len(name) <= width else f"{name[: width - 9]}…{name[-8:]}"
+
+
+# ------------------------------------------------------------------ runs
+
+
+def configuration(run: Mapping[str, Any]) -> str:
+    """Tell a run's configuration in words."""
+    steps = [_named(run, "clusterer")]
+    steps.append("in the scaled features" if run["projection"] == "none" else f"on {_named(run, 'projection')}")
+    steps.append("of unscaled features" if run["scaler"] == "none" else f"after {_named(run, 'scaler')} scaling")
+    return f"{' '.join(steps)} (feature set {run['features_label']})"
+
+
+def _named(run: Mapping[str, Any], group: str) -> str:
+    option, label = str(run[group]), str(run[f"{group}_label"])
+    parameters = label.removeprefix(option).strip("()")
+    name = OPTIONS.get(option, option)
+    return f"{name} with {parameters.replace('=', ' = ')}" if parameters else name
+
+
+def jaccard_reading(value: float) -> str:
+    """Hennig's reading of a cluster's mean Jaccard."""
+    if absent(value):
+        return "not known"
+    bars = ((0.85, "highly stable"), (0.75, "valid"), (0.6, "a pattern with doubtful members"))
+    return next((words for bar, words in bars if value >= bar), "not to be trusted")
+
+
+def command(given: str | Sequence[str]) -> str:
+    """Write a command line, given as one or as its words."""
+    return given if isinstance(given, str) else shlex.join(map(str, given))
+
+
+def reproduce(folder: Path, run: str) -> str:
+    """Return the command that recomputes a run, from where this was called if the folder is below."""
+    here = Path.cwd().resolve()
+    path = folder.resolve()
+    shown = path.relative_to(here) if path.is_relative_to(here) and path != here else folder
+    return f"segkit reproduce {shlex.quote(str(shown))} {run}"
+
+
+def headline(summary: Summary) -> str:
+    """Say the verdict in a sentence."""
+    total, ok = len(summary.runs), len(summary.ok)
+    if not total:
+        return "The study has no runs."
+    if summary.best is None:
+        return f"None of the {plural(total, 'run')} came through, so there is nothing to choose from."
+    run = summary.run(summary.best)
+    described = f"{configuration(run)}, with {plural(int(run['n_clusters'] or 0), 'segment')}"
+    if summary.recommendation.get("run"):
+        eligible = summary.recommendation.get("eligible")
+        return f"{sentence(described)}: the best placed of {count(eligible)} eligible runs out of {count(total)}."
+    if summary.recommendation.get("verdict") == "no_structure":
+        return f"No run does better than structureless data. The best placed of {count(ok)} is shown: {described}."
+    return f"None of the {plural(ok, 'run')} that came through passes every gate. The nearest is shown: {described}."
+
+
+def reasons(summary: Summary) -> list[dict[str, str]]:
+    """Tell the recommendation's gates and criteria, each with its value, its bar and what came of it."""
+    return [_reason(entry, summary) for entry in summary.recommendation.get("reasons") or []]
+
+
+def _reason(entry: Mapping[str, Any], summary: Summary) -> dict[str, str]:
+    name = str(entry.get("gate") or entry.get("criterion") or "")
+    kind = "gate" if "gate" in entry else "criterion"
+    value, bar = entry.get("value"), entry.get("bar")
+    if "runs_passing" in entry:
+        shown = f"{count(entry['runs_passing'])} of {plural(int(entry['runs']), 'run')}"
+        outcome = "nobody passes" if not entry["runs_passing"] else ""
+    elif "place" in entry:
+        shown = _measured(name, value)
+        outcome = f"place {count(entry['place'])} of {count(entry['of'])}"
+    else:
+        shown = _measured(name, value)
+        outcome = {True: "passed", False: "not passed"}.get(entry.get("passed"), "")
+    return {"kind": kind, "name": criterion(name, summary), "value": shown, "bar": _bar(name, bar), "outcome": outcome}
+
+
+def criterion(name: str, summary: Summary) -> str:
+    """Name a gate or a criterion for people."""
+    for score in summary.scores:
+        if name.startswith(f"{score.name}_"):
+            where = name.removeprefix(f"{score.name}_").replace("reference", f"{summary.references[0]} reference")
+            return f"{score.label}, {where} space"
+    return GATES.get(name, name)
+
+
+def _measured(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if name in ("coverage", "smallest_cluster", "weight_share"):
+        return percent(value, 1)
+    return count(value) if isinstance(value, int) else number(value)
+
+
+def _bar(name: str, bar: Any) -> str:
+    if isinstance(bar, list | tuple) and len(bar) == 2:
+        return f"{bar[0]} to {bar[1]}"
+    if isinstance(bar, int | float) and not isinstance(bar, bool):
+        return f"at least {_measured(name, float(bar)) if name != 'clusters' else bar}"
+    return "" if bar is None else str(bar)
+
+
+def runner_up(summary: Summary) -> str:
+    """Say who comes second, and whether it gives another answer."""
+    entry = summary.recommendation.get("runner_up")
+    if not entry or entry.get("run") not in set(summary.runs["run"]):
+        return ""
+    ari = entry.get("ari_to_recommended")
+    told = f"Runner-up: {configuration(summary.run(entry['run']))}."
+    if absent(ari):
+        return told
+    reading = "nearly the same segments" if ari >= 0.9 else "similar segments" if ari >= 0.6 else "other segments"
+    return f"{told} Its ARI to the best run is {number(ari, 2)}: {reading}."
+
+
+# ------------------------------------------------------------------ captions
+
+
+def trust_caption(summary: Summary) -> str:
+    """Say what the scatter of silhouette and stability shows."""
+    runs = gather.scored(summary.runs)
+    both = runs[["silhouette_reference", "stability_ari"]].dropna()
+    front = int(runs["pareto"].sum())
+    told = f"{plural(len(both), 'run')} with both scores"
+    ringed = f"; {front} on the Pareto front (ringed), which no other eligible run beats in every criterion."
+    told += ringed if front else ", none on a Pareto front." if runs["eligible"].any() else ", none of them eligible."
+    if len(both) > 3:
+        rho = both.corr(method="spearman").iloc[0, 1]
+        told += f" Rank correlation of the two scores: {number(rho, 2)}."
+    noisy = int((runs["coverage"] < 0.7).sum())
+    if noisy:
+        told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the right panel."
+    return told
+
+
+def jaccard_caption(summary: Summary) -> str:
+    """Say what the clusterwise Jaccard shows."""
+    values = summary.jaccard
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return "The best run has no clusterwise Jaccard."
+    weakest = int(np.nanargmin(values))
+    solid = int((known >= 0.75).sum())
+    return (
+        f"{solid} of {plural(len(values), 'segment')} are valid (mean Jaccard from 0.75). The weakest is "
+        f"{segment(weakest)} at {number(values[weakest], 2)}: {jaccard_reading(values[weakest])}."
+    )
+
+
+def agreement_caption(summary: Summary) -> str:
+    """Say how many different answers the top runs give."""
+    r = len(summary.agreement)
+    told = "one and the same answer" if summary.answers == 1 else f"{summary.answers} different answers"
+    return (
+        f"The {r} best placed runs give {told} (groups whose average ARI is at least {gather.SAME_ANSWER}). "
+        "ARI over the customers that both runs put in a segment; similar runs side by side."
+    )
+
+
+def references_caption(summary: Summary) -> str:
+    """Say whether the order of runs depends on the reference space."""
+    columns = gather.reference_columns(summary.runs, summary.references)
+    runs = gather.scored(summary.runs)
+    if len(columns) < 2 or len(runs) < 4:
+        return ""
+    first, *others = columns.items()
+    rho = [
+        f"{number(runs[[first[1], column]].corr(method='spearman').iloc[0, 1], 2)} ({name})" for name, column in others
+    ]
+    return f"Rank correlation of the silhouette in the {first[0]} reference with the other references: {listed(rho)}."
+
+
+def profile_caption(summary: Summary) -> str:
+    """Say what sets the segments apart, and what was left out."""
+    features = summary.profile["feature"].nunique()
+    if not features:
+        return ""
+    widest = gather.widest(summary.profile)
+    told = f"{clipped(widest[0], 60)} sets the segments apart most. " if widest else ""
+    told += "Each cell: the segment's mean less all customers' mean, in standard deviations."
+    if features > len(widest):
+        told += f" The {len(widest)} features with the largest spread, of {features:,}."
+    return told
+
+
+def embeddings_caption(summary: Summary) -> str:
+    """Say what the small multiples show."""
+    shown = len(summary.embeddings)
+    largest = max((len(e.points) for e in summary.embeddings), default=0)
+    coloured = "coloured by the labels of the best placed run that clustered in it"
+    told = (
+        f"{shown} embeddings, each {coloured} (the best placed first)." if shown > 1 else f"One embedding, {coloured}."
+    )
+    told += (
+        " Distances and sizes in such a picture are the projection's own: clear islands prove nothing by themselves."
+    )
+    if largest >= gather.POINTS:
+        told += f" A random sample of {gather.POINTS:,} customers is drawn."
+    return told
+
+
+def k_caption(summary: Summary) -> str:
+    """Say which number of clusters each score prefers."""
+    curves = summary.k_curves[summary.k_curves["method"] == main_method(summary.k_curves)]
+    told = []
+    for column, name in (("silhouette", "reference silhouette"), ("stability", "stability")):
+        means = curves.groupby("k")[column].mean().dropna()
+        if len(means):
+            told.append(f"{name} is highest at k = {means.idxmax()} ({number(means.max(), 2)})")
+    lines = curves.groupby(["features", "scaler", "space"]).ngroups
+    return f"{main_method(curves)}, mean over {plural(lines, 'line')}: {listed(told)}." if told else ""
+
+
+def main_method(curves: pd.DataFrame) -> str:
+    """Return the method whose k curves are drawn: one with an inertia if there is one, with the most points."""
+    if curves.empty:
+        return ""
+    weight = curves.groupby("method").agg(elbow=("inertia_share", "count"), points=("k", "size"))
+    return str(weight.sort_values(["elbow", "points"], ascending=False, kind="stable").index[0])
+
+
+def effects_caption(summary: Summary) -> str:
+    """Say which choice moved the scores most."""
+    table = summary.explained.dropna(subset=["silhouette"])
+    if table.empty:
+        return "Nothing varies among the scored runs."
+    first = table.iloc[0]
+    return (
+        f"The reference silhouette depends most on the {first['axis']}: {percent(first['silhouette'])} of its variance "
+        "lies between its values (one-way eta squared over all scored runs; shares overlap and need not add up)."
+    )
+
+
+def grid_caption(summary: Summary) -> str:
+    """Say which pair of scaler and projection holds the best run."""
+    if not summary.grid.notna().any(axis=None):
+        return ""
+    best = summary.grid.max().max()
+    projection = summary.grid.max().idxmax()
+    scaler = summary.grid[projection].idxmax()
+    among = "eligible runs" if summary.runs["eligible"].any() else "all scored runs, as none is eligible"
+    return f"Best of each cell among the {among}. Highest: {scaler} scaling {space(projection)}, {number(best)}."
+
+
+def inflation_caption(summary: Summary) -> str:
+    """Say how much each projection flatters."""
+    medians = summary.inflation.groupby("space")["inflation"].median()
+    if medians.empty:
+        return ""
+    flattered, calm = medians.idxmax(), medians.idxmin()
+    told = f"Native silhouettes are above the reference ones by {number(medians.max(), 2)} (median) {space(flattered)}"
+    if calm != flattered:
+        told += f", by {number(medians.min(), 2)} {space(calm)}"
+    return f"{told}. What a projection adds it adds to structureless data as well, so native values rank nothing."
+
+
+def space(label: str) -> str:
+    """Say in which projection, from its label."""
+    option, bracket, rest = str(label).partition("(")
+    return "without projection" if option == "none" else f"with {OPTIONS.get(option, option)}{bracket}{rest}"
+
+
+def data_lines(summary: Summary) -> list[str]:
+    """Say what to know of the input."""
+    table = summary.missing_and_skew
+    holes = table[table["missing"] > 0].sort_values("missing", ascending=False)
+    skewed = table[table["skew"].abs() > 2]
+    lines = []
+    if len(holes):
+        most = holes.iloc[0]
+        told = f"{clipped(str(most['column']), 60)} {'the most: ' if len(holes) > 1 else ''}{count(most['missing'])}"
+        lines.append(f"{plural(len(holes), 'column')} with missing values ({told}, {percent(most['share'], 1)}).")
+    elif len(table):
+        lines.append("No column has missing values.")
+    if len(skewed):
+        lines.append(f"{plural(len(skewed), 'column')} of {len(table)} strongly skewed (|skew| > 2).")
+    return lines
+
+
+def variance_warnings(summary: Summary) -> list[str]:
+    """Name the scaled matrices in which one feature decides."""
+    return [
+        f"In {row.matrix}, {clipped(row.feature, 60)} alone carries {percent(row.share)} of the variance and so "
+        "decides the distances."
+        for row in gather.decided(summary.variance).itertuples()
+    ]
+
+
+def failures_caption(summary: Summary) -> str:
+    """Say what is missing."""
+    states = summary.runs["status"].value_counts()
+    lost = {name: int(states.get(name, 0)) for name in ("failed", "skipped")}
+    if not sum(lost.values()):
+        return f"Nothing: all {plural(len(summary.runs), 'run')} came through."
+    told = listed([f"{n:,} {name}" for name, n in lost.items() if n])
+    return f"{sentence(told)} of {plural(len(summary.runs), 'run')}, for {plural(len(summary.failures), 'reason')}."

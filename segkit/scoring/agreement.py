@@ -1,0 +1,101 @@
+"""Agreement of two partitions of the same customers, from their contingency table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from segkit.scoring.contract import Score, Status
+
+
+def contingency(a: np.ndarray, b: np.ndarray, k_a: int | None = None) -> np.ndarray:
+    """Cross-tabulate two partitions, noise included.
+
+    Parameters
+    ----------
+    a, b : array of shape (n,), integers
+        Labels; -1 is noise. Numbers without gaps keep the table small.
+    k_a : int, optional
+        Number of clusters of `a`, where clusters without a customer here must have their row.
+
+    Returns
+    -------
+    ndarray of shape (1 + k_a, 1 + k_b), int64
+        Numbers of customers; row and column 0 are noise, 1 + i is cluster i.
+    """
+    a, b = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise ValueError(f"two partitions must label the same customers, not {a.shape} and {b.shape}")
+    k_a = int(a.max(initial=-1)) + 1 if k_a is None else k_a
+    k_b = int(b.max(initial=-1)) + 1
+    cells = (a + 1) * (k_b + 1) + (b + 1)
+    return np.bincount(cells, minlength=(k_a + 1) * (k_b + 1)).reshape(k_a + 1, k_b + 1)
+
+
+def adjusted_rand(a: np.ndarray, b: np.ndarray) -> Score:
+    """Compute the adjusted Rand index over the customers that both partitions put in a cluster.
+
+    1 for equal partitions, 0 on average for independent ones; range [-0.5, 1]. The pair counts are exact
+    integers, whatever the number of customers.
+
+    Parameters
+    ----------
+    a, b : array of shape (n,), integers
+        Labels; -1 is noise.
+
+    Returns
+    -------
+    Score
+        Where the index is 0/0 it has no value and a status instead: ``all_noise`` if nobody is in a cluster
+        of both, ``single_cluster`` if both have one cluster, ``too_many_clusters`` if both have only
+        clusters of one.
+
+    References
+    ----------
+    Hubert, L. and Arabie, P. (1985). Comparing partitions. Journal of Classification 2, 193-218.
+    """
+    return adjusted_rand_of(contingency(a, b))
+
+
+def truth_ari(labels: np.ndarray, truth: np.ndarray) -> Score:
+    """Compare a partition with the planted groups by adjusted Rand index, over the clustered customers.
+
+    `labels` and `truth` have shape (n,); the coverage says what share of the customers it speaks for.
+    """
+    return adjusted_rand(labels, truth)
+
+
+def partition_agreement(a: np.ndarray, b: np.ndarray) -> float:
+    """Compare two partitions as answers: the adjusted Rand index with noise as a group of its own.
+
+    1 for equal partitions, those of one group included, where the index itself is 0/0.
+
+    Parameters
+    ----------
+    a, b : array of shape (n,), integers
+        Labels; -1 is noise.
+    """
+    value = adjusted_rand(np.asarray(a) + 1, np.asarray(b) + 1).value
+    return 1.0 if value is None else value
+
+
+def adjusted_rand_of(table: np.ndarray) -> Score:
+    """Compute the adjusted Rand index of a contingency table as `contingency` makes it."""
+    both = table[1:, 1:]
+    n, total = int(both.sum()), int(table.sum())
+    coverage = n / total if total else 0.0
+    if n == 0:
+        return Score(None, Status.ALL_NOISE, 0, coverage)
+    together, rows, columns = _pairs(both), _pairs(both.sum(axis=1)), _pairs(both.sum(axis=0))
+    pairs = n * (n - 1) // 2
+    if rows == columns == pairs:
+        return Score(None, Status.SINGLE_CLUSTER, n, coverage)
+    if rows == columns == 0:
+        return Score(None, Status.TOO_MANY_CLUSTERS, n, coverage)
+    chance = rows * columns
+    value = 2 * (together * pairs - chance) / ((rows + columns) * pairs - 2 * chance)
+    return Score(value, Status.OK, n, coverage)
+
+
+def _pairs(counts: np.ndarray) -> int:
+    """Count the pairs within the counts, as a Python integer: products of these pass 64 bits."""
+    return int((counts * (counts - 1) // 2).sum())

@@ -1,0 +1,63 @@
+"""Calinski-Harabasz: the spread between the clusters over that within, per degree of freedom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from segkit.scoring.centroids import spread
+from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group_all
+from segkit.scoring.distances import Points, centred
+
+
+def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
+    """Calinski-Harabasz index of all partitions of one space.
+
+    (B / (k - 1)) / (W / (n - k)) over the n clustered customers, with W the squared distances to the own
+    centroid and B those of the centroids to the mean of the clustered, times the sizes. Range [0, inf),
+    higher is better. Noise is left out.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The space.
+    partitions : sequence of arrays of shape (n,), integers
+        One label per customer; negative is noise.
+
+    Returns
+    -------
+    list of Score
+        In the order given; no value with status ``all_noise``, ``single_cluster``, ``too_many_clusters``, or
+        ``zero_within``: a root mean square distance to the centroids below 1e-10 of the space's root mean
+        square radius (or below the rounding of its coordinates), where the ratio is not defined.
+
+    References
+    ----------
+    Calinski, T. and Harabasz, J. (1974). A dendrite method for cluster analysis. Communications in
+    Statistics 3, 1-27.
+    """
+    points = centred(X)
+    return [_score(points, groups) for groups in group_all(X, partitions)]
+
+
+def _score(points: Points, groups: Groups) -> Score:
+    if groups.status is not Status.OK:
+        return groups.no_score(groups.status)
+    clusters = spread(points, groups)
+    n, k = groups.n_scored, groups.n_clusters
+    within = clusters.squared.sum()
+    if within <= n * points.negligible**2:
+        return groups.no_score(Status.ZERO_WITHIN)
+    mean = groups.sizes @ clusters.centroids / n
+    between = groups.sizes @ np.square(clusters.centroids - mean).sum(axis=1)
+    return groups.score((between / (k - 1)) / (within / (n - k)))
+
+
+SCORE = ScoreDefinition(
+    name="calinski_harabasz",
+    label="Calinski-Harabasz",
+    higher_is_better=True,
+    order=30,
+    compute_many=compute_many,
+)

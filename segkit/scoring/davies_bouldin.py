@@ -1,0 +1,66 @@
+"""Davies-Bouldin: each cluster's spread against the distance to the one it is most confused with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from segkit.scoring.centroids import spread
+from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group_all
+from segkit.scoring.distances import Points, centred
+
+
+def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
+    """Davies-Bouldin index of all partitions of one space.
+
+    With S_i the mean distance of cluster i's members to its centroid c_i, the mean over i of the largest
+    (S_i + S_j) / |c_i - c_j| over j != i. Range [0, inf), lower is better. Noise is left out.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The space.
+    partitions : sequence of arrays of shape (n,), integers
+        One label per customer; negative is noise.
+
+    Returns
+    -------
+    list of Score
+        In the order given; no value with status ``all_noise``, ``single_cluster``, ``too_many_clusters``, or
+        ``coincident_centroids``: two centroids nearer than 1e-10 of the space's root mean square radius
+        (or than the rounding of its coordinates), where the ratio is not defined.
+
+    References
+    ----------
+    Davies, D. L. and Bouldin, D. W. (1979). A cluster separation measure. IEEE Transactions on Pattern
+    Analysis and Machine Intelligence 1, 224-227.
+    """
+    points = centred(X)
+    return [_score(points, groups) for groups in group_all(X, partitions)]
+
+
+def _score(points: Points, groups: Groups) -> Score:
+    if groups.status is not Status.OK:
+        return groups.no_score(groups.status)
+    clusters = spread(points, groups)
+    radii = np.bincount(clusters.codes, weights=np.sqrt(clusters.squared)) / groups.sizes
+    worst = _worst_ratios(clusters.centroids, radii, points.negligible)
+    return groups.no_score(Status.COINCIDENT_CENTROIDS) if worst is None else groups.score(worst.mean())
+
+
+def _worst_ratios(centroids: np.ndarray, radii: np.ndarray, negligible: float) -> np.ndarray | None:
+    """Each cluster's largest ratio, one row of centroid distances at a time; None if two coincide."""
+    worst = np.empty(len(radii))
+    for i, centroid in enumerate(centroids):
+        distances = np.sqrt(np.square(centroids - centroid).sum(axis=1))
+        distances[i] = np.inf
+        if distances.min() <= negligible:
+            return None
+        worst[i] = ((radii[i] + radii) / distances).max()
+    return worst
+
+
+SCORE = ScoreDefinition(
+    name="davies_bouldin", label="Davies-Bouldin", higher_is_better=False, order=20, compute_many=compute_many
+)

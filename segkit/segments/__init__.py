@@ -1,0 +1,13 @@
+"""Segments: who they are."""
+
+from __future__ import annotations
+
+__all__ = ["Portrait", "describe", "profile"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        from segkit.segments import profiles
+
+        return getattr(profiles, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,221 @@
+"""Who is in a segment: its size, its typical values, and what sets it apart from all customers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+NOISE = -1
+OTHER = "(other)"
+PLANTED = "planted group="
+COLUMNS = ("segment", "feature", "n", "mean", "median", "q25", "q75", "z")
+_CATEGORIES = 12
+_BLOCK = 32
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """What is high and low in one segment.
+
+    Attributes
+    ----------
+    segment : int
+        The cluster's number, -1 for noise.
+    n : int
+        Its customers.
+    high, low : tuple of (feature, z)
+        The features furthest above and below all customers' mean, in standard deviations, furthest first.
+    words : str
+        The same in a line.
+    """
+
+    segment: int
+    n: int
+    high: tuple[tuple[str, float], ...]
+    low: tuple[tuple[str, float], ...]
+    words: str
+
+
+def profile(frame: pd.DataFrame, labels: Sequence[int], truth: Sequence[int] | None = None) -> pd.DataFrame:
+    """Summarise every feature in every segment, in long form.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n, d)
+        Customers by columns. Numeric columns are taken as they are, booleans as 0 and 1, and any other column
+        as one 0/1 feature ``column=value`` per value (the 12 commonest; the rest together as
+        ``column=(other)``), so that its mean is the share of that value.
+    labels : sequence of int, shape (n,)
+        A segment per customer; -1 is noise, a missing label (dropped before clustering) is left out.
+    truth : sequence of int, shape (n,), optional
+        Planted groups: adds the share of each in each segment, as ``planted group=<g>``.
+
+    Returns
+    -------
+    DataFrame
+        One row per segment and feature: ``segment``, ``feature``, ``n`` (customers in the segment), ``mean``,
+        ``median``, ``q25``, ``q75`` over the values present, and ``z``: the segment's mean less the mean of
+        all labelled customers, in their standard deviations; 0 for a constant feature, missing where a
+        segment has no value. Segments ascend, noise first; features keep the frame's order.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not one per row.
+    """
+    codes, kept = _codes(labels, len(frame))
+    segments, member, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+    order = np.argsort(member, kind="stable")
+    rows = np.flatnonzero(kept)[order]
+    bounds = np.concatenate([[0], np.cumsum(sizes)])
+    parts, names = [], []
+    for block_names, matrix in _blocks(_columns(frame, truth)):
+        names += block_names
+        parts.append(_summaries(matrix[rows], bounds))
+    if not parts or not len(segments):
+        return _long(np.empty((0, 5, 0)), np.array([], dtype=int), np.array([], dtype=int), [])
+    return _long(np.concatenate(parts, axis=2), segments, sizes, names)
+
+
+def describe(profile: pd.DataFrame, top: int = 3, least: float = 0.25) -> list[Portrait]:
+    """Tell what is high and low in each segment of a profile.
+
+    Parameters
+    ----------
+    profile : DataFrame
+        As :func:`profile` returns it, of one partition.
+    top : int
+        At most this many features on each side.
+    least : float
+        Features nearer than this many standard deviations to the overall mean are not named.
+
+    Returns
+    -------
+    list of Portrait
+        In ascending order of segment, noise last.
+    """
+    named = profile[~profile["feature"].str.startswith(PLANTED)]
+    portraits = [_portrait(int(s), part, top, least) for s, part in named.groupby("segment", sort=True)]
+    return sorted(portraits, key=lambda p: (p.segment == NOISE, p.segment))
+
+
+def _portrait(segment: int, part: pd.DataFrame, top: int, least: float) -> Portrait:
+    ranked = part.dropna(subset=["z"]).sort_values("z", ascending=False, kind="stable")
+    pairs = list(zip(ranked["feature"], ranked["z"].astype(float), strict=True))
+    high = tuple(pair for pair in pairs if pair[1] >= least)[:top]
+    low = tuple(pair for pair in reversed(pairs) if pair[1] <= -least)[:top]
+    return Portrait(segment, int(part["n"].iloc[0]), high, low, _words(high, low))
+
+
+def _words(high: Sequence[tuple[str, float]], low: Sequence[tuple[str, float]]) -> str:
+    sides = {"high": high, "low": low}
+    lists = {side: ", ".join(f"{name} ({_signed(z)} sd)" for name, z in pairs) for side, pairs in sides.items()}
+    told = [f"{side} {names}" for side, names in lists.items() if names]
+    return "; ".join(told) or "near the average in everything"
+
+
+def _signed(z: float) -> str:
+    return f"{z:+.1f}".replace("-", "−")
+
+
+def _codes(labels: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
+    values = labels.array if isinstance(labels, pd.Series) else labels
+    values = pd.array(values, dtype="Int64")
+    if len(values) != n:
+        raise ValueError(f"one label per row is needed: {n} rows, {len(values)} labels")
+    kept = ~np.asarray(values.isna())
+    return np.asarray(values[kept].to_numpy(dtype=np.int64)), kept
+
+
+def _columns(frame: pd.DataFrame, truth: Sequence[int] | None) -> Iterator[tuple[str, np.ndarray]]:
+    for position, name in enumerate(frame.columns):
+        column = frame.iloc[:, position]
+        if pd.api.types.is_numeric_dtype(column.dtype):
+            yield str(name), column.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            yield from _indicators(str(name), column)
+    if truth is not None:
+        groups = np.asarray(truth)
+        yield from ((f"{PLANTED}{g}", (groups == g).astype(np.float64)) for g in np.unique(groups))
+
+
+def _indicators(name: str, column: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
+    codes, values = pd.factorize(column.astype("object"), sort=False)
+    counts = np.bincount(codes[codes >= 0], minlength=len(values))
+    common = np.argsort(-counts, kind="stable")[:_CATEGORIES]
+    missing = np.where(codes < 0, np.nan, 0.0)
+    for code in common:
+        yield f"{name}={values[code]}", missing + (codes == code)
+    if len(values) > _CATEGORIES:
+        yield f"{name}={OTHER}", missing + ~np.isin(codes, [*common, -1])
+
+
+def _blocks(columns: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Bundle columns into matrices, so that a wide table of a million rows is never copied whole."""
+    names: list[str] = []
+    arrays: list[np.ndarray] = []
+    for name, values in columns:
+        names.append(name)
+        arrays.append(values)
+        if len(names) == _BLOCK:
+            yield names, np.column_stack(arrays)
+            names, arrays = [], []
+    if names:
+        yield names, np.column_stack(arrays)
+
+
+def _summaries(matrix: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+    """(segments, 5, d) of mean, median, q25, q75 and z, of rows that are sorted by segment."""
+    centre, spread = _moments(matrix)
+    out = np.empty((len(bounds) - 1, 5, matrix.shape[1]))
+    for i, (start, stop) in enumerate(pairwise(bounds)):
+        block = matrix[start:stop]
+        out[i, 0] = _moments(block)[0]
+        out[i, 1:4] = _quantiles(block, (0.5, 0.25, 0.75))
+        gap = out[i, 0] - centre
+        out[i, 4] = np.divide(gap, spread, out=np.where(np.isnan(gap), np.nan, 0.0), where=spread > 0)
+    return out
+
+
+def _moments(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population standard deviation of each column's present values; a rounding-size spread is 0."""
+    present = ~np.isnan(block)
+    counts = present.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(present, block, 0.0).sum(axis=0) / counts
+        sd = np.sqrt((np.where(present, block - mean, 0.0) ** 2).sum(axis=0) / counts)
+    return mean, np.where(sd > 1e-12 * np.abs(mean), sd, 0.0)
+
+
+def _quantiles(block: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """Linear quantiles of each column's present values; sorting puts missing ones last, where none looks."""
+    ordered = np.sort(block, axis=0)
+    counts = (~np.isnan(block)).sum(axis=0)
+    at = np.multiply.outer(np.asarray(levels), np.maximum(counts - 1, 0))
+    low = np.floor(at).astype(np.int64)
+    high = np.minimum(low + 1, np.maximum(counts - 1, 0))
+    columns = np.arange(block.shape[1])
+    below, above = ordered[low, columns], ordered[high, columns]
+    return below + (at - low) * (above - below)
+
+
+def _long(values: np.ndarray, segments: np.ndarray, sizes: np.ndarray, names: list[str]) -> pd.DataFrame:
+    d = len(names)
+    mean, median, q25, q75, z = (values[:, i, :].ravel() for i in range(5))
+    return pd.DataFrame(
+        {
+            "segment": np.repeat(segments, d).astype(np.int64),
+            "feature": pd.Series(names * len(segments), dtype="str"),
+            "n": np.repeat(sizes, d).astype(np.int64),
+            "mean": mean,
+            "median": median,
+            "q25": q25,
+            "q75": q75,
+            "z": z,
+        },
+        columns=list(COLUMNS),
+    )

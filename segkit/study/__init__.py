@@ -1,0 +1,1 @@
+"""A study: compose, plan, execute and collect a sweep as one graph of shared stages."""

@@ -1,0 +1,381 @@
+"""What varies in a study: an experiment's ``sweep`` and the command line, made into one list per group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+from segkit.errors import UsageError, did_you_mean
+from segkit.study.paths import RUN_GROUPS
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+#: No study is larger than this; a longer one is a slip of the keyboard.
+LARGEST_STUDY = 1_000_000
+
+_SWEEP_FUNCTION = re.compile(r"\s*(range|choice|glob|interval|sort|shuffle|tag)\s*\(.*\)\s*", re.DOTALL)
+
+#: The sweep functions of Hydra's grammar, applied to one value: the values, or None if it is a plain value.
+Expand = Callable[[str, str], "list | None"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a group and the values it takes; ``kind`` is Hydra's: change, add, force_add or delete."""
+
+    key: str
+    values: tuple
+    asked: str
+    kind: str = "change"
+
+    @property
+    def group(self) -> str:
+        """The group it belongs to."""
+        return root_of(self.key)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a group's axis: an option with the parameters that vary within it."""
+
+    option: str
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True)
+class Patch:
+    """One value to be put into a group's configuration."""
+
+    key: str
+    value: object
+    asked: str
+    kind: str = "change"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One way to fill a group: an option (None: the one that Hydra's defaults give) and the patches on it."""
+
+    option: str | None
+    patches: tuple[Patch, ...] = ()
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What varies: entries by group, parameters whatever the option, and seeds; all in the order asked."""
+
+    entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    seeds: tuple | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The command line, sorted: options by group, parameters and seeds of runs, and what only Hydra reads."""
+
+    options: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    parameters: tuple[Parameter, ...] = ()
+    seeds: tuple | None = None
+    passed: tuple[str, ...] = ()
+
+
+def root_of(key: str) -> str:
+    """Return the first part of a dotted name."""
+    return re.split(r"[.\[/@]", key, maxsplit=1)[0]
+
+
+def check_option(option: object, group: str, options: Sequence[str], where: str) -> str:
+    """Return an option's name, or raise with the nearest name and the list."""
+    if isinstance(option, str) and option in options:
+        return option
+    name = "none" if option is None and "none" in options else str(option)
+    hint = did_you_mean(name, options)
+    raise UsageError(
+        f"{where}: there is no {group} option '{'null' if option is None else option}' "
+        f"(there are {', '.join(options)}){hint}"
+    )
+
+
+# --- the sweep of an experiment ---------------------------------------------------------------------------
+
+
+def read_sweep(sweep: object, options: Callable[[str], Sequence[str]], expand: Expand, where: str = "sweep") -> Axes:
+    """Read the ``sweep`` of an experiment.
+
+    Parameters
+    ----------
+    sweep : object
+        What the YAML holds: a mapping of axes to lists.
+    options : callable
+        Gives the option names of a group.
+    expand : callable
+        Expands ``range(2, 11)`` and its like; called with the text and what to call it in messages.
+    where : str
+        What to call the sweep in messages.
+
+    Raises
+    ------
+    UsageError
+        An axis that is not a group, a parameter of one or ``seed``; an entry of the wrong shape.
+    """
+    if sweep is None:
+        return Axes()
+    if not isinstance(sweep, Mapping):
+        raise UsageError(f"{where}: must be axes with their lists, got {_shown(sweep)}")
+    entries, parameters, seeds = {}, [], None
+    for name, values in sweep.items():
+        label = f"{where}.{name}"
+        if name in RUN_GROUPS:
+            entries[name] = _entries(values, name, options(name), expand, label)
+        elif name == "seed":
+            seeds = _values(values, expand, label)
+        else:
+            _check_axis_name(name, where)
+            parameters.append(Parameter(name, _values(values, expand, label), label))
+    return Axes(entries, tuple(parameters), seeds)
+
+
+def _check_axis_name(name: object, where: str) -> None:
+    if isinstance(name, str) and "." in name and root_of(name) in RUN_GROUPS:
+        return
+    known = [*RUN_GROUPS, "seed"]
+    head, _, rest = str(name).partition(".")
+    settled = head in ("scoring", "engine", "report", "store")
+    near = [f"{group}.{rest}" for group in known] if rest else known
+    raise UsageError(
+        f"{where}.{name}: {'is the same for all runs' if settled else 'is not an axis'}; an axis is one of "
+        f"{', '.join(known)} or a parameter of a group, such as features.missing"
+        f"{'' if settled else did_you_mean(str(name), near)}"
+    )
+
+
+def _entries(values: object, group: str, options: Sequence[str], expand: Expand, where: str) -> tuple[Entry, ...]:
+    if isinstance(values, str):
+        values = [values]
+    if not isinstance(values, list):
+        raise UsageError(f"{where}: must be a list of options, got {_shown(values)}")
+    entries = [entry for value in values for entry in _entry(value, group, options, expand, where)]
+    if not entries:
+        raise UsageError(f"{where}: has no entries; there are {', '.join(options)}")
+    return tuple(entries)
+
+
+def _entry(value: object, group: str, options: Sequence[str], expand: Expand, where: str) -> list[Entry]:
+    if isinstance(value, str):
+        names = _expanded(value, expand, where)
+        return [Entry(check_option(name, group, options, where)) for name in names]
+    if value is None:
+        check_option(value, group, options, where)
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise UsageError(
+            f"{where}: an entry is an option's name or one option with its parameters, "
+            f"such as {{{options[0] if options else 'option'}: {{parameter: [1, 2]}}}}; got {_shown(value)}"
+        )
+    [(option, parameters)] = value.items()
+    name = check_option(option, group, options, where)
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise UsageError(f"{where}.{name}: must hold parameters with values, got {_shown(parameters)}")
+    return [Entry(name, _entry_parameters(parameters or {}, group, expand, f"{where}.{name}"))]
+
+
+def _entry_parameters(parameters: Mapping, group: str, expand: Expand, where: str) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(f"{group}.{name}", _values(values, expand, f"{where}.{name}"), f"{where}.{name}")
+        for name, values in parameters.items()
+    )
+
+
+def _values(values: object, expand: Expand, where: str) -> tuple:
+    """Return the values of an axis: of a list each element, of anything else itself."""
+    listed = values if isinstance(values, list) else [values]
+    found = tuple(value for element in listed for value in _expanded(element, expand, where))
+    if not found:
+        raise UsageError(f"{where}: has no values")
+    return found
+
+
+def _expanded(value: object, expand: Expand, where: str) -> list:
+    if isinstance(value, str) and _SWEEP_FUNCTION.fullmatch(value):
+        found = expand(value, where)
+        return [value] if found is None else found
+    return [value]
+
+
+def _shown(value: object) -> str:
+    text = "nothing" if value is None else " ".join(str(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+# --- the command line -------------------------------------------------------------------------------------
+
+
+def read_command_line(
+    overrides: Iterable[Override], options: Callable[[str], Sequence[str]], groups: Sequence[str]
+) -> Asked:
+    """Sort parsed overrides by what they are about; UsageError for what can be refused without composing."""
+    chosen, parameters, seeds, passed = {}, {}, None, []
+    for override in overrides:
+        key = override.key_or_group
+        if override.package is None and key in RUN_GROUPS and not isinstance(override.value(), dict):
+            chosen[key] = _options(override, options(key))
+        elif override.package is None and root_of(key) in RUN_GROUPS and "/" not in key:
+            parameter = _parameter(override)
+            if parameter.kind in ("change", "force_add"):
+                parameters.pop((key, "change"), None)
+            parameters[key, parameter.kind] = parameter
+        elif key == "seed":
+            _refuse_prefix(override)
+            seeds = sweep_values(override)
+        else:
+            line = _passed(override, options, groups)
+            passed.extend([line] if line else [])
+    return Asked(chosen, tuple(parameters.values()), seeds, tuple(passed))
+
+
+def _refuse_prefix(override: Override) -> None:
+    line, key = override.input_line, override.key_or_group
+    if override.is_delete():
+        raise UsageError(f"{line}: {key} cannot be deleted")
+    if override.is_add() or override.is_force_add():
+        raise UsageError(f"{line}: {key} is there already; write {line.lstrip('+')}")
+
+
+def _options(override: Override, options: Sequence[str]) -> tuple[str, ...]:
+    _refuse_prefix(override)
+    key, line = override.key_or_group, override.input_line
+    values = sweep_values(override, options)
+    for value in values:
+        if isinstance(value, list):
+            raise UsageError(f"{line}: a run has one {key} option; to compare several write {key}=a,b")
+    if not values:
+        raise UsageError(f"{line}: no {key} option matches (there are {', '.join(options)})")
+    return tuple(dict.fromkeys(check_option(value, key, options, line) for value in values))
+
+
+def _parameter(override: Override) -> Parameter:
+    kind = override.type.name.lower()
+    values = (override.value(),) if override.is_delete() else sweep_values(override)
+    if not values:
+        raise UsageError(f"{override.input_line}: has no values")
+    kind = {"del": "delete"}.get(kind, kind)
+    return Parameter(override.key_or_group, values, override.input_line, kind)
+
+
+def _passed(override: Override, options: Callable, groups: Sequence[str]) -> str | None:
+    """Return the line if Hydra is to read it; it holds for the whole study, so it has one value."""
+    key, line = override.key_or_group, override.input_line
+    if key == "experiment" and override.value() is None and not override.is_delete():
+        return None
+    if override.is_sweep_override():
+        reason = "a study has one experiment" if key == "experiment" else f"{key} has one value in a study"
+        raise UsageError(f"{line}: {reason}; only {', '.join(RUN_GROUPS)}, their parameters and seed can vary")
+    if key.startswith("hydra.searchpath"):
+        raise UsageError(f"{line}: a folder of options is given with --config-dir")
+    if (key in groups or key == "experiment") and not isinstance(override.value(), dict):
+        if not override.is_delete() and key in ("experiment", "scoring", "engine", "report"):
+            _refuse_prefix(override)
+        if not override.is_delete():
+            check_option(override.value(), key, options(key), line)
+    return line
+
+
+def sweep_values(override: Override, options: Sequence[str] | None = None) -> tuple:
+    """Return the values that an override asks for, one if it is not a sweep.
+
+    ``options`` are the names that ``glob`` chooses from; without them a glob is refused.
+    """
+    from hydra.core.override_parser.types import Glob, RangeSweep
+    from hydra.errors import HydraException
+
+    line, value = override.input_line, override.value()
+    if override.is_interval_sweep():
+        raise UsageError(f"{line}: an interval has no values to enumerate; give a range with a step or a list")
+    if isinstance(value, Glob):
+        if options is None:
+            raise UsageError(f"{line}: glob chooses among the options of a group, not among values")
+        return tuple(value.filter(list(options)))
+    if not override.is_sweep_override():
+        return (_plain(value, line),)
+    if isinstance(value, RangeSweep):
+        _check_range(value, line)
+    try:
+        listed = tuple(override.sweep_iterator())
+    except (HydraException, ValueError) as error:
+        raise UsageError(f"{line}: {' '.join(str(error).split())}") from None
+    return tuple(_plain(override._convert_value(element), line) for element in listed)
+
+
+def _check_range(sweep: object, line: str) -> None:
+    if sweep.start is None or sweep.stop is None or not sweep.step:
+        raise UsageError(f"{line}: a range needs a start, a stop and a step that is not 0")
+    if (sweep.stop - sweep.start) / sweep.step > LARGEST_STUDY:
+        raise UsageError(f"{line}: more than {LARGEST_STUDY:,} values")
+
+
+def _plain(value: object, line: str) -> object:
+    """Return a value as it is; a sweep within a list or mapping is refused."""
+    if isinstance(value, list):
+        return [_plain(element, line) for element in value]
+    if isinstance(value, dict):
+        return {key: _plain(element, line) for key, element in value.items()}
+    if value is not None and not isinstance(value, str | int | float | bool):
+        raise UsageError(f"{line}: a sweep cannot stand inside a list or mapping")
+    return value
+
+
+# --- both together ----------------------------------------------------------------------------------------
+
+
+def merge(axes: Axes, asked: Asked) -> Axes:
+    """Return an experiment's axes under a command line.
+
+    An option that the axis lists keeps its entries there; one that it does not list comes with its own
+    defaults. A parameter's value replaces the axis's wherever that parameter is listed.
+    """
+    entries = {group: axes.entries.get(group, ()) for group in (*axes.entries, *asked.options)}
+    for group, names in asked.options.items():
+        entries[group] = tuple(entry for name in names for entry in _listed(entries[group], name))
+    replaced = {p.key for p in asked.parameters if p.kind in ("change", "force_add")}
+    entries = {group: tuple(_without(e, replaced) for e in listed) for group, listed in entries.items()}
+    kept = tuple(p for p in axes.parameters if p.key not in replaced)
+    return Axes(entries, kept + asked.parameters, asked.seeds or axes.seeds)
+
+
+def _listed(entries: Sequence[Entry], name: str) -> list[Entry]:
+    return [entry for entry in entries if entry.option == name] or [Entry(name)]
+
+
+def _without(entry: Entry, keys: set[str]) -> Entry:
+    return replace(entry, parameters=tuple(p for p in entry.parameters if p.key not in keys))
+
+
+def specs(axes: Axes, group: str) -> list[Spec]:
+    """Return every way that the axes fill a group, the last parameter varying fastest."""
+    common = tuple(p for p in axes.parameters if p.group == group)
+    entries = [(e.option, e.parameters + common) for e in axes.entries.get(group, ())] or [(None, common)]
+    count = sum(prod(len(p.values) for p in parameters) for _, parameters in entries)
+    if count > LARGEST_STUDY:
+        raise UsageError(f"{group} alone has {count:,} variants; a study has at most {LARGEST_STUDY:,} runs")
+    return [Spec(option, patches) for option, parameters in entries for patches in product(*map(_patches, parameters))]
+
+
+def _patches(parameter: Parameter) -> list[Patch]:
+    return [Patch(parameter.key, value, parameter.asked, parameter.kind) for value in parameter.values]
+
+
+def varied(by_group: Mapping[str, Sequence[Spec]], seeds: Sequence) -> dict[str, list]:
+    """Return what takes more than one value, by name: options by group, parameters, seeds."""
+    found: dict[str, dict] = {}
+    for group, listed in by_group.items():
+        for spec in listed:
+            found.setdefault(group, {})[repr(spec.option)] = spec.option
+            for patch in spec.patches:
+                if patch.kind != "delete":
+                    found.setdefault(patch.key, {})[repr(patch.value)] = patch.value
+    found["seed"] = {repr(seed): seed for seed in seeds}
+    return {name: list(values.values()) for name, values in found.items() if len(values) > 1}

@@ -1,0 +1,115 @@
+"""A study's folder, read back: its runs, partitions, recommendation and configurations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segkit.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished (or stopped) study, read from its folder."""
+
+    folder: Path
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise UsageError(f"{self.folder}: {name} is not in this study's folder")
+        return path
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """The runs table, one row per run."""
+        import pandas as pd
+
+        return pd.read_parquet(self._path("runs.parquet"))
+
+    @cached_property
+    def partitions(self) -> pd.DataFrame:
+        """Customers by run: labels, -1 is noise, null a customer dropped before clustering."""
+        import pandas as pd
+
+        return pd.read_parquet(self._path("partitions.parquet"))
+
+    @cached_property
+    def recommendation(self) -> dict[str, Any]:
+        """The recommended run and what led there."""
+        return json.loads(self._path("recommendation.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """Command, versions, machine, data, seeds and the state of the study."""
+        return json.loads(self._path("provenance.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What was asked: the study's resolved settings and axes."""
+        import yaml
+
+        return yaml.safe_load(self._path("study.yaml").read_text(encoding="utf-8"))
+
+    @cached_property
+    def configurations(self) -> dict[str, dict[str, Any]]:
+        """Each run's full resolved configuration by its id."""
+        with self._path("configs.jsonl").open(encoding="utf-8") as file:
+            return {entry["run"]: entry for entry in map(json.loads, file)}
+
+
+def load_study(path: str | Path) -> Study:
+    """Open a study's folder.
+
+    Parameters
+    ----------
+    path
+        The folder that ``segkit sweep`` printed.
+
+    Raises
+    ------
+    UsageError
+        If it is not the folder of a study.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such study folder")
+    if not (folder / "study.yaml").is_file():
+        raise UsageError(f"{folder}: not a study's folder (it has no study.yaml)")
+    return Study(folder)
+
+
+def find_study(name: str, outputs: Path = Path("outputs")) -> Study:
+    """Open a study by its folder, or the most recently launched one under ``outputs`` for ``latest``."""
+    if name != "latest":
+        return load_study(name)
+    launched = sorted(outputs.glob("*/*/study.yaml"), key=lambda path: path.stat().st_mtime)
+    if not launched:
+        raise UsageError(f"latest: no study was found under {outputs}/")
+    return load_study(launched[-1].parent)
+
+
+def find_run(study: Study, prefix: str | None) -> str:
+    """Return the id of a run from an unambiguous prefix, or of the recommended run.
+
+    Raises
+    ------
+    UsageError
+        If no run, or several, begin so, or nothing is recommended.
+    """
+    if prefix is None:
+        recommended = study.recommendation["run"]
+        if recommended is None:
+            raise UsageError(f"{study.folder}: no run is recommended here; name a run")
+        return recommended
+    found = [run for run in study.configurations if run.startswith(prefix.lower())]
+    if len(found) != 1:
+        told = f"{len(found)} runs begin with it" if found else "no run of this study begins with it"
+        raise UsageError(f"run '{prefix}': {told}; give the first digits of one of {study.folder}/runs.csv")
+    return found[0]

@@ -1,0 +1,65 @@
+"""What a sweep would do, told before it runs: counts, what is stored, what is impossible, estimated time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from segkit.study.cost import duration
+from segkit.study.plan import make_tasks
+
+if TYPE_CHECKING:
+    from segkit.study.sweep import Prepared
+
+
+def forecast(prepared: Prepared) -> dict[str, Any]:
+    """Return the counts of runs and stages, stored and to compute, the reasons of skipped runs and the estimated time.
+
+    Returns
+    -------
+    dict
+        ``seconds`` is CPU time over all workers, ``wall_seconds`` its share of each worker, both estimates.
+    """
+    plan = prepared.plan
+    tasks = make_tasks(plan, prepared.stored)
+    wanted = [node.key for task in tasks for node in task.nodes]
+    skipped = Counter(run.reason for run in plan.runs if run.reason)
+    seconds = prepared.seconds(tasks)
+    return {
+        "experiment": prepared.composition.experiment,
+        "runs": len(plan.runs),
+        "skipped": sum(skipped.values()),
+        "impossible": [{"reason": reason, "runs": count} for reason, count in skipped.most_common()],
+        "stages": plan.counts(),
+        "stored": plan.counts(key for key in plan.nodes if key in prepared.stored),
+        "to_compute": plan.counts(wanted),
+        "tasks": len(tasks),
+        "customers": dict(plan.customers),
+        "engine": prepared.engine.description,
+        "seconds": round(seconds, 1),
+        "wall_seconds": round(seconds / prepared.engine.n_workers, 1),
+        "warnings": list(prepared.warnings),
+    }
+
+
+def forecast_text(found: dict[str, Any]) -> str:
+    """Return a forecast in lines for people."""
+    stages = [
+        f"  {kind:<12} {count:>8} {found['stored'].get(kind, 0):>8} {found['to_compute'].get(kind, 0):>10}"
+        for kind, count in found["stages"].items()
+    ]
+    impossible = [f"  {item['runs']} x {item['reason']}" for item in found["impossible"]]
+    left = "nothing to compute"
+    if found["tasks"]:
+        wall, cpu = duration(found["wall_seconds"]), duration(found["seconds"])
+        left = f"estimated: {wall} {found['engine']} ({cpu} of CPU, {found['tasks']} tasks)"
+    skipped = [f"skipped: {found['skipped']}, which this data cannot do:", *impossible] if impossible else []
+    lines = [
+        f"{found['experiment'] or 'study'}: {found['runs']} runs",
+        f"  {'stage':<12} {'unique':>8} {'stored':>8} {'to compute':>10}",
+        *stages,
+        *skipped,
+        *(f"warning: {text}" for text in found["warnings"]),
+        left,
+    ]
+    return "\n".join(lines)

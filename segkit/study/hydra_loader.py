@@ -1,0 +1,224 @@
+"""Hydra's loader over the project's and a user's folders, with errors of one line and no global state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segkit.errors import UsageError, did_you_mean
+from segkit.study import axes as axis
+from segkit.study import paths
+from segkit.study.paths import experiments, options
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+    from omegaconf import DictConfig
+
+
+@contextmanager
+def hydra_version() -> Iterator[None]:
+    """Hydra's behaviour as of 1.3, without changing it for an application that we run inside."""
+    from hydra import version
+
+    before = version.getbase()
+    version.setbase("1.3")
+    try:
+        yield
+    finally:
+        version.VersionBase.instance().version_base = before
+
+
+@contextmanager
+def one_line(prefix: str = "") -> Iterator[None]:
+    """Hydra's and OmegaConf's errors of several lines, as one line of ours."""
+    from hydra.errors import HydraException, MissingConfigException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except MissingConfigException as error:
+        raise UsageError(prefix + _no_such_option(error)) from None
+    except RecursionError:
+        raise UsageError(f"{prefix}an interpolation ${{...}} refers to itself") from None
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        raise UsageError(prefix + compressed(error)) from None
+
+
+def _no_such_option(error: Any) -> str:
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if not group or not error.options:
+        return compressed(error)
+    hint = did_you_mean(option, error.options)
+    return f"there is no {group} option '{option}' (there are {', '.join(error.options)}){hint}"
+
+
+def compressed(error: BaseException) -> str:
+    """Return what an error and its cause say, without the lines that help nobody, in one line."""
+    texts = [str(error)]
+    if error.__cause__ is not None and str(error.__cause__) not in texts[0]:
+        texts.append(str(error.__cause__))
+    lines = [line.strip().rstrip(".") for text in texts for line in text.splitlines()]
+    return "; ".join(dict.fromkeys(line for line in lines if line and not _NOISE.match(line)))
+
+
+_NOISE = re.compile(
+    r"See https|(Config )?[Ss]earch path|provider=|(object|reference)_type|To append|Error parsing override"
+    r"|full_key:\s*$|\^$"
+)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """One composition by Hydra: the whole, its choices, and its unresolved values as plain containers."""
+
+    config: DictConfig
+    choices: dict[str, str | None]
+    root: dict[str, Any]
+
+
+class Loader:
+    """Hydra's loader over the folders of options, without its global state."""
+
+    def __init__(self, config_dir: Path | str | None) -> None:
+        from hydra._internal.config_loader_impl import ConfigLoaderImpl
+        from hydra._internal.utils import create_config_search_path
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+        from hydra.core.utils import JobRuntime, setup_globals
+
+        self.config_dir = config_dir
+        self.options = cache(self._options)
+        self.groups = paths.groups(config_dir)
+        setup_globals()
+        JobRuntime().set("name", "segkit")
+        search_path = create_config_search_path(None)
+        _register_sources()
+        for provider, folder in _search_path(config_dir):
+            search_path.prepend(provider, folder, anchor="schema")
+        self._loader = ConfigLoaderImpl(search_path)
+        self._parser = OverridesParser.create()
+        self.self_contained = cache(self._self_contained)
+
+    def _options(self, group: str) -> list[str]:
+        return list(experiments(self.config_dir)) if group == "experiment" else options(group, self.config_dir)
+
+    def parse(self, lines: Sequence[str]) -> list[Override]:
+        """Parse overrides with Hydra's grammar."""
+        return [self._parse(line) for line in lines]
+
+    def _parse(self, line: str) -> Override:
+        quoted = "name=value; a value with , ; : { } [ ] or spaces is quoted within, as in 'data.separator=\";\"'"
+        prefix = f"cannot read the override '{line}' (it must be {quoted}): "
+        with one_line(prefix):
+            override = self._parser.parse_overrides([line])[0]
+        if not override.key_or_group:
+            raise UsageError(f"{prefix}the name is missing")
+        return override
+
+    def expand(self, text: str, where: str, group: str | None = None) -> list | None:
+        """Return the values of a sweep written as text, such as ``range(2, 11)``; None if it is a plain value."""
+        with one_line(f"{where}: "):
+            [override] = self._parser.parse_overrides([f"value={text}"])
+        if not override.is_sweep_override():
+            return None
+        override.input_line = f"{where}={text}"
+        return list(axis.sweep_values(override, self.options(group) if group else None))
+
+    def compose(self, lines: Sequence[str]) -> Composed:
+        """Compose one configuration; the errors are Hydra's, in one line."""
+        from hydra.types import RunMode
+
+        with one_line():
+            config = self._loader.load_configuration("config", list(lines), RunMode.RUN, from_shell=False)
+        root = {str(key): _unresolved(config, key) for key in config if key != "hydra"}
+        return Composed(config, dict(config.hydra.runtime.choices), root)
+
+    def own_content(self, group: str, option: str) -> dict | None:
+        """Return what an option's file holds, unresolved; None if it takes more than the file to tell."""
+        from omegaconf import OmegaConf
+
+        loaded = self._loader.repository.load_config(f"{group}/{option}")
+        if not self.self_contained(group, option) or loaded.defaults_list:
+            return None
+        return OmegaConf.to_container(loaded.config, resolve=False)
+
+    def _self_contained(self, group: str, option: str) -> bool:
+        """Whether an option's file writes to its own group only and pulls in nothing from others."""
+        from hydra.core.default_element import ConfigDefault
+
+        with one_line(f"{group}={option}: "):
+            loaded = self._loader.repository.load_config(f"{group}/{option}")
+        if loaded is None or loaded.header["package"] not in (None, group, "_group_"):
+            return False
+        for default in loaded.defaults_list or ():
+            if not isinstance(default, ConfigDefault) or default.package or "${" in default.path:
+                return False
+            name = default.path
+            if name != "_self_" and (name.startswith("/") or not self.self_contained(group, name)):
+                return False
+        return True
+
+
+def _unresolved(config: DictConfig, key: str) -> object:
+    from omegaconf import OmegaConf
+
+    node = config._get_node(key)
+    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
+
+
+def _register_sources() -> None:
+    from hydra._internal.sources_registry import SourcesRegistry
+
+    from segkit.study.option_source import ExperimentFolder, OptionFolder
+
+    for source in (OptionFolder, ExperimentFolder):
+        SourcesRegistry.instance().register(source)
+
+
+def _search_path(config_dir: Path | str | None) -> list[tuple[str, str]]:
+    studies = [("experiments", f"segkit-experiments://{path}") for path in paths.experiment_folders(config_dir)]
+    *user, own = [f"segkit://{path}" for path in paths.option_folders(config_dir)]
+    return [*studies, *(("user", path) for path in user), ("main", own)]
+
+
+def unknown_name(loader: Loader, lines: Sequence[str]) -> str | None:
+    """Return what is wrong with the first override of something that is not there, or None."""
+    from omegaconf import OmegaConf
+
+    overrides = [o for o in loader.parse(lines) if o.key_or_group not in (*loader.groups, "experiment")]
+    others = [line for line in lines if line not in {o.input_line for o in overrides}]
+    tree = OmegaConf.to_container(loader.compose(others).config, resolve=False)
+    for override in overrides:
+        if override.type.name == "CHANGE":
+            missing = first_missing(tree, override.key_or_group)
+            if missing:
+                return f"{override.input_line}: there is no {missing}"
+    return None
+
+
+def first_missing(tree: Mapping, key: str) -> str | None:
+    """Return the first part of a dotted name that is not there, in words with the nearest name; None if all are."""
+    node: Any = tree
+    parts = key.split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(node, Mapping) or part not in node:
+            known = [str(name) for name in node] if isinstance(node, Mapping) else []
+            where = f" in {'.'.join(parts[:depth])}" if depth else ""
+            return f"'{part}'{where} (there are {', '.join(known) or 'none'}){did_you_mean(part, known)}"
+        node = node[part]
+    return None
+
+
+def resolved_node(config: DictConfig, key: str) -> object:
+    """Return one top-level value as plain containers, resolved; UsageError where it is still to be given."""
+    from omegaconf import OmegaConf
+
+    with one_line(f"{key}: "):
+        if OmegaConf.is_missing(config, key):
+            raise UsageError(f"{key} must be given; write {key}=...")
+        value = config.get(key)
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -1,0 +1,210 @@
+"""Choosing: gates first, then the Pareto front, then the run that most weightings of the criteria prefer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from segkit import scoring
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+# The scores that choose, all in the primary reference space, and the stability beside them.
+CHOOSING_SCORES = ("silhouette", "davies_bouldin")
+STABILITY = "stability_ari"
+SIMPLEX_STEPS = 100
+
+
+def criteria() -> dict[str, bool]:
+    """Return the columns that choose and whether a higher value is better."""
+    directions = {item.name: item.higher_is_better for item in scoring.definitions()}
+    return {f"{name}_reference": directions[name] for name in CHOOSING_SCORES} | {STABILITY: True}
+
+
+def gate_values(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
+    """Say for each run which gates it passes.
+
+    Parameters
+    ----------
+    runs
+        The runs table.
+    gates
+        ``coverage`` (least share of customers not noise), ``smallest_cluster`` (least share of the customers) and
+        ``clusters`` (least and largest number).
+
+    Returns
+    -------
+    DataFrame
+        One boolean column per gate: status, coverage, smallest_cluster, clusters, scores.
+    """
+    import pandas as pd
+
+    least, most = gates["clusters"]
+    clusters = runs["n_clusters"].astype("Float64")
+    passed = {
+        "status": runs["status"] == "ok",
+        "coverage": 1 - runs["noise_fraction"] >= gates["coverage"],
+        "smallest_cluster": runs["smallest_cluster"] >= gates["smallest_cluster"],
+        "clusters": clusters.between(least, most),
+        "scores": runs[list(criteria())].notna().all(axis=1),
+    }
+    return pd.DataFrame({name: column.fillna(False).astype(bool) for name, column in passed.items()})
+
+
+def pareto_front(values: np.ndarray) -> np.ndarray:
+    """Mark the rows that no other row dominates (at least as good in all columns, better in one).
+
+    Parameters
+    ----------
+    values
+        Shape (n, m), higher is better.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    import numpy as np
+
+    front = np.ones(len(values), dtype=bool)
+    for index, row in enumerate(values):
+        at_least = (values >= row).all(axis=1)
+        front[index] = not (at_least & (values > row).any(axis=1)).any()
+    return front
+
+
+def simplex(dimensions: int, steps: int = SIMPLEX_STEPS) -> np.ndarray:
+    """Return an even lattice of weightings: all multiples of ``1 / steps`` that sum to one, shape (w, dimensions)."""
+    import numpy as np
+
+    axes = np.meshgrid(*[np.arange(steps + 1)] * (dimensions - 1), indexing="ij")
+    heads = np.stack([axis.ravel() for axis in axes], axis=1)
+    heads = heads[heads.sum(axis=1) <= steps]
+    return np.column_stack([heads, steps - heads.sum(axis=1)]) / steps
+
+
+def weight_shares(ranks: np.ndarray) -> np.ndarray:
+    """Return the share of all weightings of the criteria under which each run has the best weighted rank.
+
+    Parameters
+    ----------
+    ranks
+        Shape (n, m), 1 is best.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Sums to one; a weighting that several runs win is split among them.
+    """
+    import numpy as np
+
+    totals = simplex(ranks.shape[1]) @ ranks.T
+    wins = np.isclose(totals, totals.min(axis=1, keepdims=True), rtol=0, atol=1e-9)
+    return (wins / wins.sum(axis=1, keepdims=True)).mean(axis=0)
+
+
+def rank_runs(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
+    """Return ``eligible``, ``pareto``, ``weight_share`` and ``rank`` (1 is best) of each run, by the table's index.
+
+    Runs that miss a gate have no rank. Ranks follow the share of weightings won, then the mean rank over the criteria.
+    """
+    import numpy as np
+    import pandas as pd
+
+    eligible = gate_values(runs, gates).all(axis=1)
+    found = pd.DataFrame({"eligible": eligible, "pareto": False}, index=runs.index)
+    found["weight_share"] = np.nan
+    found["rank"] = pd.array([pd.NA] * len(runs), dtype="Int64")
+    if not eligible.any():
+        return found
+    chosen = runs.loc[eligible, list(criteria())].astype(float)
+    values = chosen * [1 if higher else -1 for higher in criteria().values()]
+    ranks = values.rank(ascending=False, method="average").to_numpy()
+    front = pareto_front(values.to_numpy())
+    shares = np.zeros(len(values))
+    # A dominated run never has the best weighted rank.
+    shares[front] = weight_shares(ranks[front])
+    order = np.lexsort((runs.loc[eligible, "run"], ranks.mean(axis=1), -shares))
+    position = np.empty(len(order), dtype=int)
+    position[order] = np.arange(1, len(order) + 1)
+    found.loc[eligible, "pareto"] = front
+    found.loc[eligible, "weight_share"] = shares
+    found.loc[eligible, "rank"] = position
+    return found
+
+
+def recommend(runs: pd.DataFrame, gates: Mapping[str, Any], agreement: Callable[[str, str], float]) -> dict[str, Any]:
+    """Return the recommendation: the run, the verdict and the figures that led there.
+
+    Parameters
+    ----------
+    runs
+        The runs table with the columns of ``rank_runs``.
+    gates
+        As for ``gate_values``.
+    agreement
+        From two run ids to the ARI of their partitions.
+
+    Returns
+    -------
+    dict
+        ``run`` (id or None), ``verdict`` (``screened_only`` or ``nothing_eligible``), ``reasons`` (one per gate and
+        criterion, with value and bar), ``runner_up`` (``run`` and ``ari_to_recommended``, or None), ``eligible``
+        (number of runs), ``pareto`` (ids).
+    """
+    passed = gate_values(runs, gates)
+    if not passed.all(axis=1).any():
+        reasons = [
+            {
+                "gate": name,
+                "bar": _bar(name, gates),
+                "runs_passing": int(passed[name].sum()),
+                "runs": len(runs),
+            }
+            for name in passed
+        ]
+        none = {"run": None, "verdict": "nothing_eligible", "reasons": reasons}
+        return none | {"runner_up": None, "eligible": 0, "pareto": []}
+    ranked = runs[runs["rank"].notna()].sort_values("rank")
+    best = ranked.iloc[0]
+    return {
+        "run": best["run"],
+        "verdict": "screened_only",
+        "reasons": _gate_reasons(best, gates) + _criterion_reasons(best, ranked),
+        "runner_up": _runner_up(ranked, agreement),
+        "eligible": len(ranked),
+        "pareto": ranked.loc[ranked["pareto"], "run"].tolist(),
+    }
+
+
+def _bar(name: str, gates: Mapping[str, Any]) -> Any:
+    return {"status": "ok", "scores": "every criterion has a value"}.get(name, gates.get(name))
+
+
+def _gate_reasons(best: pd.Series, gates: Mapping[str, Any]) -> list[dict[str, Any]]:
+    values = {
+        "coverage": 1 - float(best["noise_fraction"]),
+        "smallest_cluster": float(best["smallest_cluster"]),
+        "clusters": int(best["n_clusters"]),
+    }
+    return [{"gate": name, "value": value, "bar": _bar(name, gates), "passed": True} for name, value in values.items()]
+
+
+def _criterion_reasons(best: pd.Series, ranked: pd.DataFrame) -> list[dict[str, Any]]:
+    reasons: list[dict[str, Any]] = []
+    for name, higher in criteria().items():
+        place = int(ranked[name].rank(ascending=not higher, method="min")[best.name])
+        reasons.append({"criterion": name, "value": float(best[name]), "place": place, "of": len(ranked)})
+    share = {"criterion": "weight_share", "value": float(best["weight_share"]), "place": 1, "of": len(ranked)}
+    return [*reasons, share]
+
+
+def _runner_up(ranked: pd.DataFrame, agreement: Callable[[str, str], float]) -> dict[str, Any] | None:
+    """Return the best-ranked run with another partition than the first's."""
+    best = ranked["run"].iloc[0]
+    for other in ranked["run"].iloc[1:]:
+        value = agreement(best, other)
+        if value < 1:
+            return {"run": other, "ari_to_recommended": value}
+    return None

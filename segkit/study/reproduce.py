@@ -1,0 +1,223 @@
+"""Recompute one run from the raw data with an empty store, and say stage by stage how it compares."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from segkit.data import TableInfo, source
+from segkit.errors import UsageError
+from segkit.study.compose import Configuration
+from segkit.study.engine import EngineSettings, execute
+from segkit.study.folder import Study
+from segkit.study.plan import Plan, RunPlan, make_plan, make_tasks
+from segkit.study.provenance import commit, versions
+from segkit.study.results import Collector, space_suffix
+from segkit.study.stages import Outcome
+from segkit.study.store import Store
+from segkit.version import __version__
+
+EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
+MATRIX_TOLERANCE = 1e-6
+LABELS_ARI = 0.99
+SCORE_TOLERANCE = 0.005
+_ORDER = (EXACT, EQUIVALENT, DIFFERENT)
+
+
+@dataclass(frozen=True)
+class StageComparison:
+    """How one stage compares: its verdict and, where it is not exact, by how much it differs."""
+
+    stage: str
+    verdict: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """How a run compares with its recomputation: the verdict, each stage, and what changed around it."""
+
+    run: str
+    verdict: str
+    stages: tuple[StageComparison, ...]
+    changed: tuple[str, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)
+
+
+def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduction:
+    """Recompute a run and compare it with what its study kept.
+
+    Parameters
+    ----------
+    study
+        The study's folder, read back.
+    run
+        The run's id.
+    data_path
+        Where the data file is on this machine, if not where the study says.
+
+    Returns
+    -------
+    Reproduction
+        ``exact`` (same digests), ``equivalent`` (matrices to 1e-6 relative, labels to ARI 0.99, scores to 0.005; a
+        projection that differs but leads to equivalent labels counts) or ``different``.
+
+    Raises
+    ------
+    UsageError
+        If the run has no result to compare with.
+    """
+    entry = study.configurations[run]
+    row = study.runs.set_index("run").loc[run] if run in set(study.runs["run"]) else None
+    if row is None or row["status"] != "ok":
+        told = "is not finished" if row is None else f"was {row['status']} ({row['reason']})"
+        raise UsageError(f"run {run} of {study.folder} {told}: there is nothing to reproduce")
+    with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
+        store = Store(folder)
+        plan = _plan(study, entry, data_path, store)
+        collector = Collector(plan)
+        for _task, outcomes in execute(
+            make_tasks(plan, set()), folder, EngineSettings(mode="inline"), lambda _task: 0.0
+        ):
+            collector.add(outcomes)
+        stages = _compare(study, entry, row, plan.runs[0], collector, store)
+    changed = _changes(study, entry, plan)
+    return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))
+
+
+def _plan(study: Study, entry: Mapping[str, Any], data_path: str | None, store: Store) -> Plan:
+    groups = {name: dict(config) for name, config in entry["groups"].items()}
+    if data_path is not None:
+        if "path" not in groups["data"]:
+            raise UsageError(f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a file")
+        groups["data"]["path"] = data_path
+    configuration = Configuration(entry["choices"], groups, entry["seed"])
+    settings = study.settings
+    infos = partial(_info, store.memo)
+    return make_plan([configuration], settings["references"], settings["scoring"]["draws"], infos)
+
+
+def _info(memo: Path, data: Mapping[str, Any]) -> TableInfo:
+    return source(data).info(memo)
+
+
+def _compare(
+    study: Study, entry: Mapping[str, Any], row: Any, run: RunPlan, collector: Collector, store: Store
+) -> list[StageComparison]:
+    found = []
+    for role, old in entry["stages"].items():
+        outcome = collector.outcomes.get(run.stages.get(role, ""))
+        if outcome is None or outcome.status != "ok":
+            reason = outcome.reason if outcome else run.reason or "this version has no such stage"
+            found.append(StageComparison(role, DIFFERENT, reason))
+        elif outcome.record["digest"] == old["digest"]:
+            found.append(StageComparison(role, EXACT))
+        else:
+            compare = _comparison(role)
+            verdict, detail = compare(study, old, row, role, outcome, store)
+            found.append(StageComparison(role, verdict, detail))
+    return found
+
+
+def _comparison(role: str) -> Callable[..., tuple[str, str]]:
+    if role == "clustering":
+        return _compare_labels
+    if role == "stability" or role.startswith("scoring:"):
+        return _compare_scores
+    return _compare_matrices
+
+
+def _compare_matrices(
+    study: Study, old: Mapping[str, Any], _row: Any, _role: str, outcome: Outcome, _store: Store
+) -> tuple[str, str]:
+    import numpy as np
+
+    before = np.asarray(study.provenance.get("sketches", {}).get(old["key"], []), dtype=float)
+    after = np.asarray(outcome.record["facts"]["sketch"], dtype=float)
+    if before.shape != after.shape:
+        return DIFFERENT, f"{len(before)} columns before, {len(after)} now"
+    difference = float((np.abs(before - after) / np.abs(before).max(axis=1, keepdims=True).clip(1e-300)).max())
+    return _within(difference, MATRIX_TOLERANCE, "largest relative difference")
+
+
+def _compare_labels(
+    study: Study, _old: Mapping[str, Any], row: Any, _role: str, outcome: Outcome, store: Store
+) -> tuple[str, str]:
+    from segkit.scoring.agreement import partition_agreement
+
+    before = study.partitions[row.name].dropna().to_numpy(dtype=int)
+    after = store.arrays(outcome.key)["labels"]
+    if len(before) != len(after):
+        return DIFFERENT, f"{len(before)} customers before, {len(after)} now"
+    agreement = partition_agreement(before, after)
+    verdict = EQUIVALENT if agreement >= LABELS_ARI else DIFFERENT
+    return verdict, f"ARI of the labels {agreement:.4f}"
+
+
+def _compare_scores(
+    study: Study, _old: Mapping[str, Any], row: Any, role: str, outcome: Outcome, _store: Store
+) -> tuple[str, str]:
+    facts = outcome.record["facts"]
+    if role == "stability":
+        after = {name: facts[name] for name in ("stability_ari", "stability_jaccard_min")}
+    else:
+        suffix = space_suffix(role.partition(":")[2], list(study.settings["references"]))
+        after = {f"{name}_{suffix}": score["value"] for name, score in facts.items()}
+    differences = [_difference(row[name], value, name) for name, value in after.items()]
+    return _within(max(differences), SCORE_TOLERANCE, "largest difference of a score")
+
+
+def _difference(before: Any, after: float | None, name: str) -> float:
+    """Absolute difference; relative for the score whose size grows with the number of customers."""
+    import pandas as pd
+
+    if pd.isna(before) or after is None:
+        return 0.0 if pd.isna(before) and after is None else float("inf")
+    scale = max(abs(before), 1.0) if name.startswith("calinski_harabasz") else 1.0
+    return abs(before - after) / scale
+
+
+def _within(difference: float, tolerance: float, what: str) -> tuple[str, str]:
+    verdict = EQUIVALENT if difference <= tolerance else DIFFERENT
+    return verdict, f"{what} {difference:.3g} (allowed {tolerance:g})"
+
+
+def _verdict(stages: list[StageComparison]) -> str:
+    """Return the worst stage's verdict; what leads to the labels only makes a difference if the labels differ."""
+    decisive = [stage for stage in stages if stage.stage == "clustering" or ":" in stage.stage]
+    decisive += [stage for stage in stages if stage.stage == "stability"]
+    worst = max((stage.verdict for stage in decisive), key=_ORDER.index, default=DIFFERENT)
+    if worst == EXACT and any(stage.verdict != EXACT for stage in stages):
+        return EQUIVALENT
+    return worst
+
+
+def _changes(study: Study, entry: Mapping[str, Any], plan: Plan) -> list[str]:
+    """List what is not as it was: data, versions, code."""
+    before = study.provenance
+    changed = []
+    if plan.runs[0].data != entry["data_identity"]:
+        changed.append(f"data: {entry['data_identity'][:12]} before, {plan.runs[0].data[:12]} now")
+    now = versions()
+    changed += [
+        f"{name}: {version} before, {now.get(name, 'not installed')} now"
+        for name, version in before.get("versions", {}).items()
+        if now.get(name) != version
+    ]
+    if before.get("segkit") != __version__:
+        changed.append(f"segkit: {before.get('segkit')} before, {__version__} now")
+    elif before.get("commit") != commit():
+        changed.append(f"segkit's commit: {before.get('commit')} before, {commit()} now")
+    return changed
+
+
+def exit_code(found: Reproduction) -> int:
+    """Return 0 where the run was reproduced, 5 where it was not."""
+    return 5 if found.verdict == DIFFERENT else 0

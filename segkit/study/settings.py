@@ -1,0 +1,166 @@
+"""What holds for a whole study (scoring, engine, report, store, seed), checked before anything runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+
+from segkit.errors import UsageError, did_you_mean
+
+_SECTIONS = {
+    "scoring": ("draws", "confirm", "references", "gates"),
+    "scoring.gates": ("coverage", "smallest_cluster", "clusters"),
+    "engine": ("mode", "workers", "address", "memory_limit"),
+    "report": ("shortlist", "formats"),
+}
+#: The names at the top of a study's configuration, without the groups of its runs.
+SETTINGS = ("seed", "store", "name", "scoring", "engine", "report")
+_FORMATS = ("png", "svg", "pdf")
+_MODES = ("local", "inline")
+
+
+def check_study(study: Mapping, scalers: Sequence[str]) -> None:
+    """Check the settings of a study.
+
+    Parameters
+    ----------
+    study : mapping
+        Resolved: ``seed``, ``store``, ``name``, ``scoring``, ``engine``, ``report``.
+    scalers : sequence of str
+        The scaler options there are; the reference spaces are among them.
+
+    Raises
+    ------
+    UsageError
+        An unknown name, or a value of the wrong type or out of range.
+    """
+    _check_names(study, SETTINGS, "", ("sweep", "data", "features", "scaler", "projection", "clusterer"))
+    for section, names in _SECTIONS.items():
+        _check_names(_section(study, section), names, section)
+    check_seed(study["seed"])
+    _require(_is_text(study["store"]), "store", study["store"], "a folder's path")
+    _check_scoring(study["scoring"], scalers)
+    _check_engine(study["engine"])
+    _check_report(study["report"])
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed that every estimator takes: a whole number from 0 to 2**32 - 1."""
+    _require(_is_int(seed) and 0 <= seed < 2**32, "seed", seed, f"a whole number from 0 to {2**32 - 1}")
+    return seed
+
+
+def check_name(name: object, experiment: str | None) -> str:
+    """Return the study's name, which is a folder's too: as given, else the experiment's, else ``study``."""
+    chosen = (experiment or "study") if name is None else name
+    fits = isinstance(chosen, str | int) and re.fullmatch(r"[^\s./\\][^/\\]*", str(chosen))
+    _require(bool(fits), "name", chosen, "a name that can be a folder's, without / and not starting with a dot")
+    return str(chosen)
+
+
+def _check_scoring(scoring: Mapping, scalers: Sequence[str]) -> None:
+    draws, confirm = scoring["draws"], scoring["confirm"]
+    _require(_is_int(draws) and draws >= 1, "scoring.draws", draws, "a whole number from 1")
+    _require(isinstance(confirm, bool), "scoring.confirm", confirm, "true or false")
+    if confirm:
+        raise UsageError("scoring.confirm=true: the confirm step is not available in this version; only false is")
+    _check_references(scoring["references"], scalers)
+    gates = scoring["gates"]
+    for name in ("coverage", "smallest_cluster"):
+        value = gates[name]
+        _require(_is_share(value), f"scoring.gates.{name}", value, "a share from 0 to 1")
+    clusters = gates["clusters"]
+    ordered = _is_list(clusters, _is_int) and len(clusters) == 2 and 1 <= clusters[0] <= clusters[1]
+    _require(ordered, "scoring.gates.clusters", clusters, "the fewest and the most clusters, such as [2, 12]")
+
+
+def _check_references(names: object, scalers: Sequence[str]) -> None:
+    fits = _is_list(names, _is_text) and names and len(set(names)) == len(names)
+    _require(bool(fits), "scoring.references", names, "a list of different scalers, such as [power, standard]")
+    for name in names:
+        if name not in scalers:
+            raise UsageError(
+                f"scoring.references: there is no scaler option '{name}' "
+                f"(there are {', '.join(scalers)}){did_you_mean(name, scalers)}"
+            )
+
+
+def _check_engine(engine: Mapping) -> None:
+    mode, workers, address, memory = (engine[name] for name in _SECTIONS["engine"])
+    if mode not in _MODES:
+        raise UsageError(f"engine.mode={_shown(mode)}: must be {' or '.join(_MODES)}{did_you_mean(str(mode), _MODES)}")
+    _require(
+        workers is None or (_is_int(workers) and workers >= 1),
+        "engine.workers",
+        workers,
+        "a whole number from 1, or null for one per core",
+    )
+    _require(
+        address is None or (_is_text(address) and bool(re.fullmatch(r"[a-z]+://\S+", address))),
+        "engine.address",
+        address,
+        "a scheduler's address such as tcp://host:8786, or null",
+    )
+    positive = isinstance(memory, Real) and not isinstance(memory, bool) and memory > 0
+    sized = _is_text(memory) and bool(re.fullmatch(r"auto|\d+(\.\d+)?\s*([kKMGT]i?)?B?", memory))
+    _require(
+        memory is None or positive or sized,
+        "engine.memory_limit",
+        memory,
+        "an amount per worker such as 4GB, auto, or null for none",
+    )
+
+
+def _check_report(report: Mapping) -> None:
+    shortlist, formats = report["shortlist"], report["formats"]
+    _require(_is_int(shortlist) and shortlist >= 1, "report.shortlist", shortlist, "a whole number from 1")
+    fits = _is_list(formats, lambda value: value in _FORMATS) and formats and len(set(formats)) == len(formats)
+    _require(bool(fits), "report.formats", formats, f"a list of different formats among {', '.join(_FORMATS)}")
+
+
+def _section(study: Mapping, path: str) -> object:
+    section: object = study
+    for name in path.split("."):
+        section = section[name]
+    return section
+
+
+def _check_names(section: object, names: Sequence[str], path: str, others: Sequence[str] = ()) -> None:
+    if not isinstance(section, Mapping):
+        raise UsageError(f"{path}={_shown(section)}: must hold settings with values: {', '.join(names)}")
+    prefix = f"{path}." if path else ""
+    for name in section:
+        if name not in names:
+            raise UsageError(
+                f"{prefix}{name}: there is no such setting (there are {', '.join(names)})"
+                f"{did_you_mean(str(name), [*names, *others])}"
+            )
+    for name in names:
+        if name not in section or section[name] == "???":
+            raise UsageError(f"{prefix}{name}: is missing")
+
+
+def _require(fits: bool, name: str, value: object, allowed: str) -> None:
+    if not fits:
+        raise UsageError(f"{name}={_shown(value)}: must be {allowed}")
+
+
+def _shown(value: object) -> str:
+    return "null" if value is None else " ".join(str(value).split())
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_list(value: object, element: Callable[[object], bool]) -> bool:
+    return isinstance(value, list) and all(map(element, value))

@@ -1,0 +1,322 @@
+"""What each kind of stage computes: from stored inputs to stored results, on any worker.
+
+``run_task`` is all that an engine calls. It never raises for a stage that fails: each node's outcome says ``ok``,
+``failed`` (a bug, or a lost input; tried again at the next launch) or ``skipped`` (this data cannot do it), with the
+reason.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from segkit import clustering, projection, scoring
+from segkit.errors import Infeasible, UsageError
+from segkit.study.keys import canonical
+from segkit.study.store import Damaged, Store, StoreFull
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from segkit.data import Table
+    from segkit.study.plan import Node, Task
+
+CACHED_BYTES = 256 * 1024**2
+SKETCH_SIGNS = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one node: its status and reason, or its record (facts, seconds of CPU, digest)."""
+
+    key: str
+    status: str
+    reason: str = ""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    details: str = ""
+
+
+def outcome_of(key: str, record: Mapping[str, Any]) -> Outcome:
+    """Return the outcome that a stored record tells of: done, or known to be impossible on this data."""
+    reason = record["facts"].get("skipped", "")
+    return Outcome(key, "skipped" if reason else "ok", reason, record)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A stage's arrays (kept in the store) and facts (small, plain; also passed on)."""
+
+    arrays: Mapping[str, np.ndarray]
+    facts: Mapping[str, Any]
+
+
+class _Inputs:
+    """Reads stored arrays, keeping the latest in memory up to a number of bytes: neighbours in a task share inputs."""
+
+    def __init__(self, store: Store, limit: int = CACHED_BYTES):
+        self.store = store
+        self.limit = limit
+        self.held: OrderedDict[str, dict[str, np.ndarray]] = OrderedDict()
+
+    def arrays(self, key: str) -> dict[str, np.ndarray]:
+        if key not in self.held:
+            self.held[key] = self.store.arrays(key)
+            while len(self.held) > 1 and self._bytes() > self.limit:
+                self.held.popitem(last=False)
+        self.held.move_to_end(key)
+        return self.held[key]
+
+    def _bytes(self) -> int:
+        return sum(array.nbytes for arrays in self.held.values() for array in arrays.values())
+
+    def matrix(self, key: str) -> np.ndarray:
+        return self.arrays(key)["matrix"]
+
+
+def sketch(matrix: np.ndarray) -> list[list[float]]:
+    """Return a few aggregates that tell two matrices apart without keeping either.
+
+    Parameters
+    ----------
+    matrix
+        Shape (n, d).
+
+    Returns
+    -------
+    list of lists
+        By column: mean, standard deviation and four sums with fixed random signs, divided by the root of n.
+    """
+    import numpy as np
+
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(SKETCH_SIGNS, len(matrix)))
+    sums = signs @ matrix / np.sqrt(len(matrix))
+    return np.vstack([matrix.mean(axis=0), matrix.std(axis=0), sums]).T.tolist()
+
+
+@lru_cache(maxsize=2)
+def _table(config_text: str) -> Table:
+    import json
+
+    from segkit.data import source
+
+    return source(json.loads(config_text)).load()
+
+
+def _features(nodes: Sequence[Node], _inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.features import build_features
+
+    (node,) = nodes
+    table = _table(canonical(node.config["data"]))
+    built = build_features(table, node.config["features"])
+    arrays = {"matrix": built.matrix, "rows": built.rows}
+    if table.truth is not None:
+        arrays["truth"] = table.truth[built.rows]
+    facts = {
+        "sketch": sketch(built.matrix),
+        "names": list(built.names),
+        "customers": table.n_customers,
+        "kept": len(built.rows),
+        "warnings": [*table.warnings, *built.warnings],
+    }
+    return [Result(arrays, facts)]
+
+
+def _scaling(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.features import variance_shares
+    from segkit.scaling import scale
+
+    (node,) = nodes
+    matrix = scale(inputs.matrix(node.inputs["features"]), node.config)
+    facts = {"variance_shares": variance_shares(matrix).tolist(), "sketch": sketch(matrix)}
+    return [Result({"matrix": matrix}, facts)]
+
+
+def _neighbours(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.projection.neighbours import search
+
+    (node,) = nodes
+    found = search(inputs.matrix(node.inputs["scaling"]), node.config["count"])
+    facts = {"sketch": sketch(found.distances.mean(axis=1, keepdims=True))}
+    return [Result({"indices": found.indices, "distances": found.distances}, facts)]
+
+
+def _projection(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.projection.neighbours import Neighbours
+
+    (node,) = nodes
+    matrix = inputs.matrix(node.inputs["scaling"])
+    reason = projection.infeasible(node.config, *matrix.shape)
+    if reason:
+        raise Infeasible(reason)
+    graph = Neighbours(**inputs.arrays(node.inputs["neighbours"])) if "neighbours" in node.inputs else None
+    found = projection.project(node.config, matrix, graph)
+    facts = {"figures": dict(found.figures), "sketch": sketch(found.coordinates)}
+    return [Result({"matrix": found.coordinates}, facts)]
+
+
+def _clustering(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    space = inputs.matrix(nodes[0].inputs["space"])
+    truth = inputs.arrays(nodes[0].inputs["features"]).get("truth")
+    found = clustering.fit_many(space, [node.config for node in nodes])
+    return [item if isinstance(item, Exception) else _partition(item, truth) for item in found]
+
+
+def _partition(found: clustering.Partition, truth: np.ndarray | None) -> Result:
+    import numpy as np
+
+    from segkit.scoring.agreement import truth_ari
+
+    labels = found.labels
+    sizes = np.bincount(labels[labels >= 0])
+    facts: dict[str, Any] = {
+        "n_clusters": len(sizes),
+        "noise_fraction": float(np.mean(labels < 0)),
+        "smallest_cluster": float(sizes.min() / len(labels)) if len(sizes) else None,
+        **found.figures,
+    }
+    if truth is not None:
+        facts["truth_ari"] = truth_ari(labels, truth).value
+    smallest = np.int16 if len(sizes) < np.iinfo(np.int16).max else np.int32
+    return Result({"labels": labels.astype(smallest)}, facts)
+
+
+def _scoring(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    space = inputs.matrix(nodes[0].inputs["space"])
+    partitions = [inputs.arrays(node.inputs["partition"])["labels"] for node in nodes]
+    features = nodes[0].inputs["features"]
+    if len(partitions[0]) != len(space):
+        # The reference space has every customer; a run may have dropped those with missing values.
+        space = space[inputs.arrays(features)["rows"]]
+    scores = scoring.score_many(space, partitions)
+    return [Result({}, {name: _told(score) for name, score in item.items()}) for item in scores]
+
+
+def _told(score: scoring.Score) -> dict[str, Any]:
+    return {
+        "value": score.value,
+        "status": str(score.status),
+        "n_scored": score.n_scored,
+        "coverage": score.coverage,
+    }
+
+
+def _stability(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.scoring.stability import stability_many
+
+    first = nodes[0]
+    space = inputs.matrix(first.inputs["space"])
+    draws = _draws(first, inputs)
+    partitions = [inputs.arrays(node.inputs["partition"])["labels"] for node in nodes]
+    configs = [node.config["clusterer"] for node in nodes]
+    found = stability_many(space, configs, partitions, draws)
+    return [item if isinstance(item, Exception) else _stable(item) for item in found]
+
+
+def _draws(node: Node, inputs: _Inputs) -> list[np.ndarray]:
+    """Return the study's draws of customers of the table, as positions in this run's space."""
+    import numpy as np
+
+    from segkit.scoring.stability import draw
+
+    rows = inputs.arrays(node.inputs["features"])["rows"]
+    customers = inputs.store.record(node.inputs["features"])["facts"]["customers"]
+    drawn = (draw(node.config["data"], index, customers) for index in range(node.config["draws"]))
+    if len(rows) == customers:
+        return list(drawn)
+    return [np.flatnonzero(np.isin(rows, picked, assume_unique=True)) for picked in drawn]
+
+
+def _stable(found: Any) -> Result:
+    import numpy as np
+
+    arrays = {"ari": found.ari, "jaccard": found.jaccard, "noise_jaccard": found.noise_jaccard}
+    return Result({name: np.asarray(array) for name, array in arrays.items()}, found.summary())
+
+
+COMPUTE: Mapping[str, Callable[[Sequence[Any], _Inputs], list[Result | Exception]]] = {
+    "features": _features,
+    "scaling": _scaling,
+    "neighbours": _neighbours,
+    "projection": _projection,
+    "clustering": _clustering,
+    "scoring": _scoring,
+    "stability": _stability,
+}
+
+
+def run_task(task: Task, store_root: str, *before: Sequence[Outcome]) -> list[Outcome]:
+    """Compute a task's nodes and store their results.
+
+    Parameters
+    ----------
+    task
+        Nodes of one kind that share their inputs' work.
+    store_root
+        The store's folder.
+    before
+        The outcomes of the tasks that this one comes after.
+
+    Returns
+    -------
+    list of Outcome
+        One for each node, in order.
+
+    Raises
+    ------
+    StoreFull
+        If the store's disk is full: the study cannot go on.
+    """
+    store = Store(store_root)
+    lost = {outcome.key: outcome for outcomes in before for outcome in outcomes if outcome.status != "ok"}
+    done: dict[str, Outcome] = {}
+    open_nodes = []
+    for node in task.nodes:
+        stopped = next((lost[key] for key in node.inputs.values() if key in lost), None)
+        # A task may be run again after its worker was lost.
+        record = None if stopped else store.record(node.key)
+        if stopped:
+            done[node.key] = Outcome(node.key, stopped.status, stopped.reason, details=stopped.details)
+        elif record:
+            done[node.key] = outcome_of(node.key, record)
+        else:
+            open_nodes.append(node)
+    if open_nodes:
+        done |= _compute(open_nodes, store)
+    return [done[node.key] for node in task.nodes]
+
+
+def _compute(nodes: Sequence[Node], store: Store) -> dict[str, Outcome]:
+    from threadpoolctl import threadpool_limits
+
+    start = time.thread_time()
+    try:
+        # One thread, whoever runs this: sums over several threads differ in their last digits.
+        with threadpool_limits(limits=1):
+            results = COMPUTE[nodes[0].kind](nodes, _Inputs(store))
+    except StoreFull:
+        raise
+    except Exception as error:
+        results = [error] * len(nodes)
+    share = (time.thread_time() - start) / len(nodes)
+    return {node.key: _keep(node, result, store, share) for node, result in zip(nodes, results, strict=True)}
+
+
+def _keep(node: Node, result: Result | Exception, store: Store, seconds: float) -> Outcome:
+    if isinstance(result, Result):
+        return Outcome(node.key, "ok", record=store.save(node.key, result.arrays, result.facts, seconds))
+    if isinstance(result, Infeasible):
+        facts = {"skipped": f"{node.kind}: {result}"}
+        return outcome_of(node.key, store.save(node.key, {}, facts, seconds))
+    return _failed(node, result)
+
+
+def _failed(node: Node, error: Exception) -> Outcome:
+    expected = isinstance(error, UsageError | Damaged)
+    reason = f"{node.kind}: {error}" if expected else f"{node.kind}: {type(error).__name__}: {error}"
+    details = "" if expected else "".join(traceback.format_exception(error))
+    return Outcome(node.key, "failed", " ".join(reason.split()), details=details)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import hdbscan
+import numpy as np
+import pytest
+from sklearn.utils._param_validation import make_constraint
+
+import segkit.clustering.hdbscan as family
+from segkit.clustering import Partition, canonical, fit_many
+from segkit.errors import Infeasible
+
+
+def config(**given):
+    return {"_target_": "hdbscan.HDBSCAN", **given}
+
+
+def plain(X, **given):
+    return canonical(hdbscan.HDBSCAN(**given).fit(X).labels_)
+
+
+def plain_or_failure(X, **given):
+    """Return the plain labels, or the failure of the library where persistence leaves no cluster."""
+    try:
+        return plain(X, **given)
+    except IndexError as failure:
+        return failure
+
+
+def assert_like_plain(X, members):
+    for given, found in zip(members, fit_many(X, [config(**given) for given in members]), strict=True):
+        expected = plain_or_failure(X, **given)
+        if isinstance(expected, IndexError):
+            assert repr(found) == repr(expected)
+        else:
+            assert (found.labels == expected).all(), given
+
+
+def test_probabilities_do_not_depend_on_whose_tree_it_is(X):
+    trees = family.SharedTrees()
+    for size in (5, 10, 25):
+        shared = hdbscan.HDBSCAN(min_cluster_size=size, min_samples=5, core_dist_n_jobs=1, memory=trees).fit(X)
+        alone = hdbscan.HDBSCAN(min_cluster_size=size, min_samples=5).fit(X)
+        assert (shared.labels_ == alone.labels_).all()
+        assert np.array_equal(shared.probabilities_, alone.probabilities_, equal_nan=True)
+
+
+@pytest.mark.parametrize("min_samples", [1, 5, 10, None])
+def test_every_size_is_the_plain_estimators(X, min_samples):
+    assert_like_plain(X, [{"min_cluster_size": size, "min_samples": min_samples} for size in (2, 5, 10, 25, 60)])
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+def test_ways_of_selecting_clusters(X):
+    ways = [
+        {"cluster_selection_method": "leaf"},
+        {"cluster_selection_epsilon": 0.5},
+        {"cluster_selection_epsilon": 1},
+        {"allow_single_cluster": True},
+        {"max_cluster_size": 100},
+        {"cluster_selection_persistence": 0.1},
+        {"match_reference_implementation": True},
+        {"approx_min_span_tree": False},
+        {"alpha": 1.3},
+        {"algorithm": "prims_kdtree"},
+        {"algorithm": "generic"},
+        {"metric": "manhattan"},
+        {"metric": "minkowski", "p": 3.0},
+    ]
+    assert_like_plain(X, [{"min_cluster_size": 12, "min_samples": 4, **way} for way in (*ways, {})])
+
+
+def test_real_customers(card_sample):
+    assert_like_plain(card_sample, [{"min_cluster_size": m, "min_samples": 10} for m in (15, 25, 50, 100)])
+
+
+def test_a_drawn_subset_is_clustered_like_any_other_space(card_sample):
+    rows = np.unique(np.random.default_rng(1).integers(0, 1500, 1500))
+    assert_like_plain(card_sample[rows], [{"min_cluster_size": m, "min_samples": 5} for m in (10, 20)])
+
+
+def test_one_tree_for_each_min_samples(X, monkeypatch):
+    grown = []
+    found_in = hdbscan.hdbscan_._hdbscan_boruvka_kdtree
+
+    def counted(*arguments, **options):
+        grown.append(arguments[1])
+        return found_in(*arguments, **options)
+
+    monkeypatch.setattr(hdbscan.hdbscan_, "_hdbscan_boruvka_kdtree", counted)
+    fit_many(X, [config(min_cluster_size=size, min_samples=m) for m in (3, 5) for size in (5, 10, 20)])
+    assert grown == [3, 5]
+    grown.clear()
+    fit_many(X, [config(min_cluster_size=size) for size in (5, 10, 5)])
+    assert grown == [5, 10]
+
+
+def test_the_number_of_jobs_decides_nothing(X):
+    found = fit_many(X, [config(min_cluster_size=8, core_dist_n_jobs=jobs) for jobs in (1, 4)])
+    assert (found[0].labels == found[1].labels).all()
+
+
+def test_one_infeasible_member_does_not_stop_the_others():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    sizes = fit_many(X, [config(min_cluster_size=5), config(min_cluster_size=31), config(min_samples=30)])
+    assert [type(found) for found in sizes] == [Partition, Infeasible, Infeasible]
+
+
+def test_every_parameter_has_its_constraint():
+    assert set(family.constraints()) == set(hdbscan.HDBSCAN().get_params())
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("min_cluster_size", [2, 500], [1, 0, 2.5, "five", None]),
+        ("min_samples", [1, None], [0, 1.5, "five"]),
+        ("cluster_selection_epsilon", [0, 0.0, 2.5], [-0.1, "wide", None]),
+        ("cluster_selection_epsilon_max", [1.0, float("inf")], [-1.0, "wide"]),
+        ("cluster_selection_method", ["eom", "leaf"], ["mass", 1]),
+        ("alpha", [1, 0.5], [0, -1.0, "one"]),
+        ("metric", ["euclidean", "manhattan"], ["precomputed", "euclid", 2]),
+        ("allow_single_cluster", [True, False], ["yes", 3]),
+    ],
+)
+def test_constraints(name, allowed, refused):
+    constraints = [make_constraint(constraint) for constraint in family.constraints()[name]]
+
+    def is_allowed(value):
+        return any(constraint.is_satisfied_by(value) for constraint in constraints)
+
+    assert all(map(is_allowed, allowed))
+    assert not any(map(is_allowed, refused))
+
+
+def test_defaults_of_the_library_meet_the_constraints():
+    for name, value in hdbscan.HDBSCAN(memory=None).get_params().items():
+        assert any(make_constraint(item).is_satisfied_by(value) for item in family.constraints()[name]), name
+
+
+def test_every_metric_allowed_can_be_fitted():
+    X = np.abs(np.random.default_rng(0).normal(size=(60, 3)))
+    (metrics,) = family.constraints()["metric"]
+    for metric in sorted(metrics.options):
+        given = {"p": 2} if metric == "minkowski" else {"algorithm": "generic"} if metric == "cosine" else {}
+        (found,) = fit_many(X, [config(min_cluster_size=5, metric=metric, **given)])
+        assert isinstance(found, Partition), (metric, found)
+
+
+def test_a_metric_without_a_tree_is_skipped_with_its_reason():
+    (found,) = fit_many(np.ones((30, 2)), [config(min_cluster_size=5, metric="cosine")])
+    assert isinstance(found, Infeasible)
+    assert "algorithm=generic" in str(found)
+
+
+def test_whole_numbers_do_where_the_library_wants_a_float(X):
+    expected = plain(X, min_cluster_size=8, alpha=1.0)
+    assert (fit_many(X, [config(min_cluster_size=8, alpha=1)])[0].labels == expected).all()

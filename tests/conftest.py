@@ -1,0 +1,32 @@
+"""Where tests find the real customers and the independent results."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _folder(variable: str, name: str, wanted: str) -> Path:
+    folder = Path(os.environ.get(variable) or SHARED / name)
+    if not (folder / wanted).is_file():
+        reason = f"{wanted} was not found: set {variable} to the folder that holds it"
+        if os.environ.get("SEGKIT_REQUIRE_DATA"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cc_general_csv() -> Path:
+    """The real customers (8,950 x 18)."""
+    return _folder("SEGKIT_DATA_DIR", "data", "cc_general.csv") / "cc_general.csv"
+
+
+@pytest.fixture(scope="session")
+def oracles_dir() -> Path:
+    """Results computed in R."""
+    return _folder("SEGKIT_ORACLES_DIR", "oracles", "ward_points.csv")

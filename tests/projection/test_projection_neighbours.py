@@ -1,0 +1,112 @@
+"""The shared neighbour search against brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+
+from segkit.projection import neighbours as module
+from segkit.projection.neighbours import Neighbours, ladder, search
+
+
+def brute_force(X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Whole-number points: every squared distance is exact, so is the order."""
+    squared = ((X[:, None, :].astype(np.int64) - X[None, :, :].astype(np.int64)) ** 2).sum(axis=2)
+    np.fill_diagonal(squared, np.iinfo(np.int64).max)
+    order = np.argsort(squared, axis=1, kind="stable")[:, :k]
+    return order, np.sqrt(np.take_along_axis(squared, order, axis=1))
+
+
+def points(kind: str) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    whole = {
+        "scattered": rng.integers(-1000, 1000, size=(600, 6)),
+        "far from the origin": rng.integers(0, 50, size=(600, 6)) + 10_000_000,
+        "many ties": rng.integers(0, 3, size=(600, 3)),
+        "four places": rng.integers(0, 2, size=(600, 2)),
+        "identical rows": np.repeat(rng.integers(0, 100, size=(3, 5)), 200, axis=0),
+        "one place": np.ones((300, 4), dtype=int),
+        "an outlier": np.vstack([rng.integers(0, 5, size=(500, 4)), [[10**7] * 4]]),
+        "few": rng.integers(0, 9, size=(40, 3)),
+        "two": np.array([[0, 1], [5, 5]]),
+    }
+    return whole[kind].astype(float)
+
+
+KINDS = [
+    "scattered",
+    "far from the origin",
+    "many ties",
+    "four places",
+    "identical rows",
+    "one place",
+    "an outlier",
+    "few",
+    "two",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("k", [1, 30, 128])
+def test_the_search_is_exact(kind, k):
+    X = points(kind)
+    found = search(X, k)
+    indices, distances = brute_force(X, min(k, len(X) - 1))
+    np.testing.assert_array_equal(found.indices, indices)
+    np.testing.assert_array_equal(found.distances, distances)
+    assert found.indices.dtype == np.int32
+    assert found.distances.dtype == np.float64
+
+
+@pytest.mark.parametrize("kind", ["scattered", "many ties", "identical rows"])
+def test_the_tree_gives_the_same(kind, monkeypatch):
+    X = points(kind)
+    expected = search(X, 60)
+    monkeypatch.setattr(module, "_KD_TREE_ROWS", 10)
+    monkeypatch.setattr(module, "_KD_TREE_COLUMNS", 10)
+    monkeypatch.setattr(module, "_CHUNK_ROWS", 77)
+    monkeypatch.setattr(module, "_CHUNK_CELLS", 1000)
+    found = search(X, 60)
+    np.testing.assert_array_equal(found.indices, expected.indices)
+    np.testing.assert_array_equal(found.distances, expected.distances)
+
+
+def test_the_same_as_scikit_learn():
+    X = np.random.default_rng(0).normal(size=(500, 4))
+    distances, indices = NearestNeighbors(n_neighbors=50, algorithm="kd_tree").fit(X).kneighbors()
+    found = search(X, 50)
+    np.testing.assert_array_equal(found.indices, indices)
+    np.testing.assert_allclose(found.distances, distances, rtol=1e-14)
+
+
+@pytest.mark.parametrize("copies", [1, 30])
+def test_a_slice_does_not_depend_on_the_size_of_the_search(copies):
+    X = np.repeat(np.random.default_rng(1).normal(size=(900 // copies, 17)), copies, axis=0)
+    small, large, everything = (search(X, size) for size in (128, 512, 10_000))
+    assert everything.k == 899
+    for wider in (large, everything):
+        np.testing.assert_array_equal(wider.first(128).indices, small.indices)
+        np.testing.assert_array_equal(wider.first(128).distances, small.distances)
+
+
+def test_duplicates_are_at_distance_zero_and_nobody_is_their_own_neighbour():
+    X = np.repeat(np.random.default_rng(2).normal(size=(20, 17)) * 1e3, 10, axis=0)
+    found = search(X, 30)
+    assert (found.distances[:, :9] == 0).all()
+    assert (found.distances[:, 9:] > 0).all()
+    assert (found.indices != np.arange(200)[:, None]).all()
+    assert (found.indices[:, :9] // 10 == np.arange(200)[:, None] // 10).all()
+
+
+@pytest.mark.parametrize(("k", "size"), [(1, 128), (128, 128), (129, 256), (256, 256), (300, 512), (5000, 8192)])
+def test_ladder(k, size):
+    assert ladder(k) == size
+
+
+def test_neighbours_check_themselves():
+    known = search(points("few"), 5)
+    with pytest.raises(ValueError, match="6 neighbours are needed and 5 are known"):
+        known.first(6)
+    with pytest.raises(ValueError, match="one shape"):
+        Neighbours(known.indices, known.distances[:, :3])

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from segkit.errors import UsageError
+from segkit.report import gather as g
+
+
+@pytest.fixture(scope="module")
+def summary(swept):
+    return g.gather(swept[1])
+
+
+def runs_of(rows: list[dict]) -> pd.DataFrame:
+    base = {
+        "status": "ok",
+        "reason": "",
+        "data": "d",
+        "features": "all",
+        "scaler": "power",
+        "projection": "none",
+        "clusterer": "kmeans",
+        "noise_fraction": 0.0,
+        "silhouette_native": np.nan,
+        "silhouette_reference": np.nan,
+        "stability_ari": np.nan,
+        "rank": np.nan,
+    }
+    return pd.DataFrame([base | {"run": f"r{i}"} | row for i, row in enumerate(rows)])
+
+
+def test_runs_are_ordered_by_rank_then_reference_silhouette_and_failures_come_last():
+    runs = runs_of(
+        [
+            {"silhouette_reference": 0.9},
+            {"status": "failed"},
+            {"silhouette_reference": 0.2, "rank": 1},
+            {"silhouette_reference": 0.95},
+            {},
+        ]
+    )
+    board = g.leaderboard(runs, ["power"])
+    assert board["run"].tolist() == ["r2", "r3", "r0", "r4", "r1"]
+    assert board["standing"].tolist() == [1, 2, 3, 4, 5]
+    assert board["eligible"].tolist() == [True, False, False, False, False]
+
+
+def test_coverage_inflation_and_reference_ranks():
+    runs = runs_of(
+        [
+            {"noise_fraction": 0.25, "silhouette_native": 0.6, "silhouette_reference": 0.1, "silhouette_standard": 0.3},
+            {"silhouette_native": 0.2, "silhouette_reference": 0.2, "silhouette_standard": 0.1},
+        ]
+    )
+    board = g.leaderboard(runs, ["power", "standard"]).set_index("run")
+    assert board.loc["r0", "coverage"] == 0.75
+    assert board.loc["r0", "inflation"] == pytest.approx(0.5)
+    assert board[["rank_power", "rank_standard"]].to_numpy().tolist() == [[1, 2], [2, 1]]
+
+
+def test_labels_tell_only_the_parameters_that_vary_within_an_option():
+    runs = runs_of(
+        [
+            {"projection": "umap", "projection.n_neighbors": 15.0, "projection.metric": "euclidean"},
+            {"projection": "umap", "projection.n_neighbors": 50.0, "projection.metric": "euclidean"},
+            {"projection": "none"},
+        ]
+    )
+    labels = g.option_labels(runs, "projection")
+    assert labels.tolist() == ["umap(n_neighbors=15)", "umap(n_neighbors=50)", "none"]
+
+
+def test_agreement_equals_scikit_learn_on_customers_clustered_in_both():
+    rng = np.random.default_rng(0)
+    a, b, c = rng.integers(0, 4, 200), rng.integers(-1, 3, 200), rng.integers(0, 2, 200)
+    partitions = pd.DataFrame({"a": a, "b": b, "c": c, "a2": a}).astype("Int16")
+    partitions.loc[:9, "c"] = pd.NA
+    matrix, answers = g.agreement(partitions)
+    both = b >= 0
+    assert matrix.loc["a", "b"] == pytest.approx(adjusted_rand_score(a[both], b[both]))
+    assert matrix.loc["c", "a"] == pytest.approx(adjusted_rand_score(a[10:], c[10:]))
+    assert matrix.loc["a", "a2"] == pytest.approx(1.0)
+    assert answers == 3
+    assert abs(list(matrix).index("a") - list(matrix).index("a2")) == 1
+
+
+def test_k_curves_follow_lines_that_differ_in_k_alone():
+    rows = [
+        {"clusterer.n_clusters": k, "inertia": 100.0 / k, "silhouette_reference": k / 10, "scaler": scaler}
+        for scaler in ("power", "robust")
+        for k in (2, 3, 4)
+    ]
+    rows.append({"clusterer.n_clusters": 5, "clusterer": "alone", "silhouette_reference": 0.5})
+    rows.append({"clusterer": "dbscan", "silhouette_reference": 0.5})
+    found = g.k_curves(
+        g.leaderboard(runs_of(rows).assign(inertia=lambda t: t.get("inertia")), ["power"]).assign(
+            stability_ari_q05=np.nan, stability_ari_q95=np.nan
+        )
+    )
+    line = found[found["scaler"] == "robust"]
+    assert line["k"].tolist() == [2, 3, 4]
+    np.testing.assert_allclose(line["inertia_share"], [1, 2 / 3, 1 / 2])
+    assert set(found["method"]) == {"kmeans"}
+
+
+def test_explained_is_one_way_eta_squared():
+    rows = [
+        {"scaler": s, "silhouette_reference": v, "stability_ari": 0.5 + v / 10, "n_clusters": 3}
+        for s, v in [("a", 0.1), ("a", 0.3), ("b", 0.5), ("b", 0.7)]
+    ]
+    found = g.explained(g.leaderboard(runs_of(rows), ["power"])).set_index("axis")
+    # between: 4 x 0.2^2 = 0.16; total: 0.09 + 0.01 + 0.01 + 0.09 = 0.2
+    assert found.loc["scaler", "silhouette"] == pytest.approx(0.8)
+    assert list(found.index) == ["scaler"]
+
+
+def test_effects_average_by_value(summary):
+    ok = summary.ok.dropna(subset=["silhouette_reference"])
+    found = summary.effects.set_index(["axis", "value"])
+    means = ok.groupby("clusterer")["silhouette_reference"].mean()
+    for clusterer, mean in means.items():
+        assert found.loc[("clusterer", clusterer), "silhouette"] == pytest.approx(mean)
+    assert found.loc["clusterer"]["runs"].sum() == len(ok)
+
+
+def test_grid_holds_the_best_eligible_run(summary):
+    eligible = summary.runs[summary.runs["eligible"]]
+    part = eligible[(eligible["scaler"] == "power") & (eligible["projection"] == "pca")]
+    assert summary.grid.loc["power", "pca"] == part["silhouette_reference"].max()
+
+
+def test_failures_are_grouped_by_reason():
+    runs = runs_of(
+        [{"status": "skipped", "reason": "few customers"}] * 3 + [{"status": "failed", "reason": "|broken|"}, {}]
+    )
+    found = g.failures(g.leaderboard(runs, ["power"]))
+    assert found[["status", "reason", "runs"]].to_numpy().tolist() == [
+        ["skipped", "few customers", 3],
+        ["failed", "|broken|", 1],
+    ]
+    assert found["example"].tolist() == ["r0", "r3"]
+
+
+def test_one_feature_that_decides_is_found(summary):
+    decided = g.decided(summary.variance)
+    assert decided[["matrix", "feature", "share"]].to_numpy().tolist() == [["all/none", "BALANCE", 0.9]]
+
+
+def test_best_run_jaccard_profile_and_embeddings(swept, summary):
+    study, _ = swept
+    assert summary.best == study.recommendation["run"]
+    row = next(row for row in study.rows if row["run"] == summary.best)
+    assert summary.jaccard.min() == pytest.approx(row["stability_jaccard_min"], abs=1e-4)
+    sizes = np.bincount(study.partitions[summary.best])
+    assert [p.n for p in summary.portraits] == sizes.tolist()
+    assert len(summary.embeddings) == 12
+    plane = summary.embeddings[0]
+    np.testing.assert_array_equal(plane.labels, study.partitions[plane.run])
+    members = study.planes[plane.name][2]
+    assert summary.run(plane.run)["standing"] == min(summary.run(run)["standing"] for run in members)
+    np.testing.assert_array_equal(summary.plane.labels, study.partitions[summary.best])
+
+
+def test_dropped_customers_are_not_drawn(new_study, tmp_path):
+    study = new_study(n=60)
+    labels = pd.array(study.truth, dtype="Int16")
+    labels[:10] = pd.NA
+    run = study.add(study.truth, silhouette_reference=0.5)
+    study.partitions[run] = labels
+    study.recommend(None)
+    study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [run])}
+    plane = g.gather(study.write(tmp_path)).embeddings[0]
+    np.testing.assert_array_equal(plane.points, study.scaled[10:, :2])
+    np.testing.assert_array_equal(plane.labels, study.truth[10:])
+
+
+@pytest.mark.parametrize(
+    "name", ["study.yaml", "provenance.json", "recommendation.json", "runs.parquet", "partitions.parquet"]
+)
+def test_a_missing_file_is_named(new_study, tmp_path, name):
+    study = new_study(n=40)
+    study.add(study.truth, silhouette_reference=0.5)
+    study.recommend(None)
+    (study.write(tmp_path) / name).unlink()
+    with pytest.raises(UsageError, match=f"{name}: missing"):
+        g.gather(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("provenance.json", "{"), ("study.yaml", "a: [1"), ("study.yaml", "- 1"), ("runs.parquet", "no")]
+)
+def test_a_broken_file_is_named_in_one_line(new_study, tmp_path, name, text):
+    study = new_study(n=40)
+    study.add(study.truth, silhouette_reference=0.5)
+    study.recommend(None)
+    (study.write(tmp_path) / name).write_text(text)
+    with pytest.raises(UsageError, match=name) as caught:
+        g.gather(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(UsageError, match="no such study folder"):
+        g.gather(tmp_path / "nowhere")

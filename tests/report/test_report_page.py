@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import re
+import struct
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segkit.report import build, words
+from segkit.report.render import code, escaped
+
+HOSTILE = "<script>alert(1)</script>|`x`[a](http://evil.example)$\\frac{$ \"'=cmd()${x}{{7*7}}"
+
+
+class Page(HTMLParser):
+    """Elements, attributes and text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict]] = []
+        self.raw: dict[str, list[str]] = {"script": [], "style": []}
+        self.text: list[str] = []
+        self._inside: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag in self.raw:
+            self.raw[tag].append("")
+            self._inside = tag
+
+    def handle_endtag(self, tag):
+        self._inside = None if tag == self._inside else self._inside
+
+    def handle_data(self, data):
+        if self._inside:
+            self.raw[self._inside][-1] += data
+        else:
+            self.text.append(data)
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def read(folder: Path) -> Page:
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def assert_sound(folder: Path) -> Page:
+    """A page that runs its own script only, loads nothing and shows every figure."""
+    page = read(folder)
+    assert len(page.raw["script"]) == len(page.raw["style"]) == 1
+    assert not page.all("link") + page.all("iframe") + page.all("object") + page.all("form")
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on") or name == "style"], tag
+        assert not attributes.get("href", "#").removeprefix("#").strip("abcdefghijklmnopqrstuvwxyz")
+    for image in page.all("img"):
+        assert image["src"].startswith(("data:image/svg+xml;base64,", "data:image/png;base64,"))
+        assert image["alt"]
+        assert b"<script" not in b64decode(image["src"].partition(",")[2])
+    drawn = sorted(path.stem for path in (folder / "figures").glob("*.png"))
+    assert len(drawn) == len(page.all("img")) == len(page.all("figcaption"))
+    for path in (folder / "figures").glob("*.png"):
+        data = path.read_bytes()
+        width, height = struct.unpack(">II", data[16:24])
+        assert data.startswith(b"\x89PNG")
+        assert width > 200
+        assert height > 100
+        assert len(data) > 2500, path
+    assert len([e for e, _ in page.elements if e == "section"]) == 9
+    assert 1000 < (folder / "summary.md").stat().st_size < 64 * 1024
+    return page
+
+
+def test_a_sweep_gives_a_sound_page_with_every_figure(built):
+    assert_sound(built)
+    assert {path.stem for path in (built / "figures").glob("*.png")} == {
+        *("trust", "jaccard", "agreement", "profiles", "segments_map", "embeddings"),
+        *("k_curves", "effects", "grid", "inflation", "variance"),
+    }
+    assert (built / "report.html").stat().st_size < 4_000_000
+
+
+def test_policy_allows_exactly_this_style_and_script(built):
+    page = read(built)
+    policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert rules["img-src"] == "data:"
+    for kind in ("script", "style"):
+        digest = b64encode(sha256(page.raw[kind][0].encode()).digest()).decode()
+        assert rules[f"{kind}-src"] == f"'sha256-{digest}'"
+    assert "innerHTML" not in page.raw["script"][0]
+
+
+def test_verdict_tells_run_gates_runner_up_command_and_that_it_is_a_screen(swept, built):
+    text = " ".join("".join(read(built).text).split())
+    chosen = swept[0].recommendation
+    assert f"segkit reproduce {built} {chosen['run']}" in text
+    assert words.SCREEN_ONLY in text
+    assert "Its ARI to the best run is 0.71" in text
+    assert "at least 70.0%" in text
+    assert "In all/none, BALANCE alone carries 90% of the variance" in text
+
+
+def test_leaderboard_has_every_run_and_folds_after_a_hundred(swept, built):
+    page = read(built)
+    text = set(page.text)
+    assert all(row["run"] in text for row in swept[0].rows)
+    rest = [a for a in page.all("tr") if a.get("class") == "rest"]
+    assert len(rest) == len(swept[0].rows) - 100
+    headers = [a for a in page.all("th") if a.get("data-first")]
+    lower = next(a for a in headers if "Davies" in a["title"])
+    assert lower["data-first"] == "asc"
+    assert "not comparable" in "".join(a["title"] for a in headers)
+
+
+def test_summary_tells_the_same(swept, built):
+    text = (built / "summary.md").read_text(encoding="utf-8")
+    run = swept[0].recommendation["run"]
+    assert f"`segkit reproduce {built} {run}`" in text
+    assert "| skipped | 400 clusters of 300 customers | 1 |" in text
+    assert text.count("\n## ") == 9
+    tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.M)
+    for table in tables:
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+        assert len(widths) == 1, table
+
+
+def test_rebuilding_gives_the_same_bytes(new_study, tmp_path):
+    study = new_study(n=50)
+    run = study.add(study.truth, silhouette_reference=0.4, silhouette_native=0.5, rank=1, stability_ari=0.9)
+    study.recommend(run)
+    study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [run])}
+    folder = study.write(tmp_path)
+    first = build(folder).read_bytes()
+    assert build(folder).read_bytes() == first
+
+
+def test_hostile_names_are_inert_and_literal(new_study, tmp_path):
+    columns = (HOSTILE, "plain", "=1+1", "long " * 40, "名前", "شريحة", "two\nlines")
+    study = new_study(n=80, columns=columns)
+    for i, name in enumerate([HOSTILE, "b|c", "$$"]):
+        values = {
+            "silhouette_reference": 0.3 + i / 10,
+            "silhouette_native": 0.4,
+            "stability_ari": 0.8,
+            "inertia": 3.0 - i,
+        }
+        last = study.add(
+            study.truth,
+            scaler=name,
+            projection=f"<b>{i}",
+            **values,
+            **{"clusterer.n_clusters": 3 + i % 2, "stability_jaccard": "[0.9, 0.8]", "rank": 3 - i},
+        )
+    study.add(status="failed", reason=HOSTILE, clusterer=HOSTILE)
+    study.recommend(last)
+    study.profiled = last
+    study.planes = {HOSTILE: (HOSTILE, study.scaled[:, :2], [last])}
+    study.study |= {"experiment": HOSTILE, "question": HOSTILE}
+    study.provenance["data"] |= {"warnings": [HOSTILE], "source": HOSTILE}
+    study.provenance["command"] = f"segkit sweep x='{HOSTILE}'"
+    build(study.write(tmp_path))
+    page = assert_sound(tmp_path)
+    assert len(page.all("b")) == len(page.all("article"))
+    assert HOSTILE in "".join(page.text)
+    assert "49" not in next(t for t in page.text if "{{" in t)
+    markdown = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    outside = re.sub(r"(`+).*?\1", "", markdown)
+    assert "<" not in outside
+    assert not re.search(r"(?<!\\)\]\(", outside)
+    assert "://" not in outside
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("<i>", "&lt;i&gt;"),
+        ("&lt;", "&amp;lt;"),
+        ("[a](b)", r"\[a\](b)"),
+        ("clusterer.n_clusters", "clusterer.n_clusters"),
+        ("_a_", r"\_a\_"),
+        ("a\n# b", r"a \# b"),
+        ("@team https://x.y", "&#64;team https&#58;//x.y"),
+    ],
+)
+def test_markdown_is_escaped(given, shown):
+    assert escaped(given) == shown
+
+
+def test_a_code_span_cannot_be_left():
+    assert code("a `b` ``c``") == "``` a `b` ``c`` ```"
+    assert code("plain") == "`plain`"
+
+
+def one_run(study, **values):
+    run = study.add(study.truth, silhouette_reference=0.4, silhouette_native=0.5, stability_ari=0.9, **values)
+    study.profiled = run
+    return run
+
+
+def test_one_run(new_study, tmp_path):
+    study = new_study(n=60)
+    study.recommend(one_run(study, rank=1))
+    build(study.write(tmp_path))
+    text = "".join(assert_sound(tmp_path).text)
+    assert "the best placed of 1 eligible runs out of 1." in text
+    assert "holds no embeddings" in text
+
+
+def test_nothing_eligible(new_study, tmp_path):
+    study = new_study(n=60)
+    for k in (3, 4):
+        one_run(study, **{"clusterer.n_clusters": k})
+    study.recommend(None)
+    build(study.write(tmp_path))
+    text = "".join(assert_sound(tmp_path).text)
+    assert "None of the 2 runs that came through passes every gate. The nearest is shown" in text
+    assert "0 of 2 runs" in text
+
+
+def test_everything_failed(new_study, tmp_path):
+    study = new_study(n=60)
+    for _ in range(3):
+        study.add(status="failed", reason="MemoryError: no room")
+    study.recommend(None)
+    build(study.write(tmp_path))
+    text = "".join(assert_sound(tmp_path).text)
+    assert "None of the 3 runs came through" in text
+    assert "3 failed of 3 runs, for 1 reason." in text
+
+
+def test_no_runs_at_all(new_study, tmp_path):
+    study = new_study(n=60)
+    run = one_run(study)
+    folder = study.write(tmp_path)
+    table = study.table()
+    table[table["run"] != run].to_parquet(folder / "runs.parquet")
+    build(folder)
+    assert "The study has no runs." in "".join(assert_sound(folder).text)
+
+
+def test_only_noise(new_study, tmp_path):
+    study = new_study(n=60)
+    for eps in (0.1, 0.2):
+        study.profiled = study.add(np.full(60, -1), clusterer="dbscan", **{"clusterer.eps": eps})
+    study.recommend(None)
+    study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [study.profiled])}
+    build(study.write(tmp_path))
+    assert "left every customer out as noise" in "".join(assert_sound(tmp_path).text)
+
+
+def test_forty_clusters_and_three_hundred_features(new_study, tmp_path):
+    study = new_study(n=400, columns=tuple(f"feature_{i:03d}_with_a_rather_long_name_that_goes_on" for i in range(300)))
+    labels = np.sort(np.arange(400) % 40)
+    jaccards = str([0.5 + i / 100 for i in range(40)])
+    values = {"silhouette_reference": 0.2, "silhouette_native": 0.3, "stability_ari": 0.5, "rank": 1}
+    run = study.add(labels, stability_jaccard=jaccards, stability_jaccard_min=0.5, **values)
+    study.recommend(run)
+    study.profiled = run
+    study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [run])}
+    build(study.write(tmp_path))
+    text = "".join(assert_sound(tmp_path).text)
+    assert "The 25 features with the largest spread, of 300." in text
+    assert "Segment 40" in text

@@ -1,0 +1,187 @@
+"""The same rows from every engine; failures stay where they happen; nothing is computed twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from segkit.progress import Silent
+from segkit.study import stages, store
+from segkit.study.compose import compose_study
+from segkit.study.sweep import launch, prepare
+
+BROKEN = "_target_: sklearn.cluster.OPTICS\nmin_samples: 5000\n"
+SWEEP = ["data.n=150", "scoring.draws=3", "projection=none,pca", "clusterer=kmeans,agglomerative,dbscan,hdbscan"]
+
+
+def study(folder, *overrides, config_dir=None, engine="engine=inline", store_name="store"):
+    lines = [*SWEEP, engine, f"store={folder / store_name}", f"hydra.sweep.dir={folder / 'study'}", *overrides]
+    return prepare(compose_study(lines, config_dir))
+
+
+def rows(finished):
+    return finished.runs.drop(columns="seconds").set_index("run").sort_index()
+
+
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory):
+    return launch(study(tmp_path_factory.mktemp("inline")), ["segkit"], Silent())
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Count the nodes that are computed in this process, by kind."""
+    done: dict[str, int] = {}
+
+    def counting(kind, compute):
+        def wrapped(nodes, inputs):
+            done[kind] = done.get(kind, 0) + len(nodes)
+            return compute(nodes, inputs)
+
+        return wrapped
+
+    monkeypatch.setattr(stages, "COMPUTE", {kind: counting(kind, compute) for kind, compute in stages.COMPUTE.items()})
+    return done
+
+
+def test_local_workers_give_the_same_rows(tmp_path, inline):
+    finished = launch(study(tmp_path, "engine.workers=2", engine="engine=local"), ["segkit"], Silent())
+    pd.testing.assert_frame_equal(rows(finished), rows(inline))
+
+
+def test_a_scheduler_and_workers_of_their_own_give_the_same_rows(tmp_path, inline):
+    contact = tmp_path / "scheduler.json"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [sys.executable, "-m", "distributed.cli"]
+    scheduler = ["dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", contact]
+    worker = ["dask_worker", "--scheduler-file", contact, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    processes = []
+    try:
+        for name, *arguments in (scheduler, worker, worker):
+            module = [*command[:2], f"{command[2]}.{name}"]
+            processes.append(subprocess.Popen([*module, *map(str, arguments)], cwd=tmp_path, **quiet))
+            deadline = time.monotonic() + 60
+            while not contact.exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+        address = json.loads(contact.read_text())["address"]
+        finished = launch(study(tmp_path, f"engine.address={address}", engine="engine=local"), ["segkit"], Silent())
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+    pd.testing.assert_frame_equal(rows(finished), rows(inline))
+
+
+def test_a_second_launch_computes_nothing_and_gives_the_same_rows(tmp_path, counted):
+    first = launch(study(tmp_path), ["segkit"], Silent())
+    assert counted["clustering"] == 8
+    counted.clear()
+    again = launch(study(tmp_path), ["segkit"], Silent())
+    assert counted == {}
+    pd.testing.assert_frame_equal(again.runs, first.runs)
+
+
+def test_a_wider_sweep_computes_only_what_is_new(tmp_path, counted):
+    launch(study(tmp_path), ["segkit"], Silent())
+    counted.clear()
+    launch(study(tmp_path, "clusterer=kmeans", "clusterer.n_clusters=5,6"), ["segkit"], Silent())
+    # Five clusters were there; without a projection the native space is the standard reference.
+    assert counted == {"clustering": 2, "scoring": 3 + 4, "stability": 2}
+
+
+def test_a_failure_stays_where_it_happens_and_is_tried_again(tmp_path, counted, inline):
+    options = tmp_path / "mine" / "clusterer"
+    options.mkdir(parents=True)
+    (options / "broken.yaml").write_text(BROKEN)
+    wide = "clusterer=kmeans,agglomerative,dbscan,hdbscan,broken"
+    finished = launch(study(tmp_path, wide, config_dir=tmp_path / "mine"), ["segkit"], Silent())
+    by_status = finished.runs.groupby("status")["clusterer"].unique()
+    assert by_status["failed"].tolist() == ["broken"]
+    failed = finished.runs[finished.runs["status"] == "failed"]
+    assert failed["reason"].str.startswith("clustering: ValueError:").all()
+    assert failed["silhouette_reference"].isna().all()
+    # What the others found is what they find without it; only their places among the runs may change.
+    own = rows(inline).columns.drop(["rank", "pareto", "weight_share"])
+    whole = rows(finished).loc[rows(inline).index]
+    pd.testing.assert_frame_equal(whole[own], rows(inline)[own], check_dtype=False)
+    provenance = json.loads((finished.folder / "provenance.json").read_text())
+    assert any("Traceback" in text for text in provenance["failures"].values())
+    counted.clear()
+    launch(study(tmp_path, wide, config_dir=tmp_path / "mine"), ["segkit"], Silent())
+    assert counted == {"clustering": len(failed)}
+
+
+def test_a_run_found_impossible_while_running_is_skipped_and_not_tried_again(tmp_path, counted):
+    # 17 features: 25 components cannot be had, which the plan does not know before the features are made.
+    wide = ["projection=pca", "projection.n_components=2,25", "clusterer=kmeans"]
+    finished = launch(study(tmp_path, *wide), ["segkit"], Silent())
+    skipped = finished.runs[finished.runs["status"] == "skipped"]
+    assert skipped["projection.n_components"].tolist() == [25]
+    assert "n_components = 25" in skipped["reason"].item()
+    counted.clear()
+    again = launch(study(tmp_path, *wide), ["segkit"], Silent())
+    assert counted == {}
+    pd.testing.assert_frame_equal(again.runs, finished.runs)
+
+
+def test_a_full_disk_stops_the_study_keeps_what_is_done_and_the_next_launch_goes_on(tmp_path, monkeypatch, counted):
+    class Filling(store.Store):
+        def save(self, key, arrays, facts, seconds):
+            if key.startswith("stability"):
+                raise store.StoreFull("store: No space left on device; what was finished is kept")
+            return super().save(key, arrays, facts, seconds)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stages, "Store", Filling)
+        with pytest.raises(store.StoreFull):
+            launch(study(tmp_path), ["segkit"], Silent())
+    state = json.loads((tmp_path / "study" / "provenance.json").read_text())["state"]
+    assert state == "stopped: disk full"
+    counted.clear()
+    finished = launch(study(tmp_path), ["segkit"], Silent())
+    assert set(counted) == {"stability"}
+    assert (finished.runs["status"] == "ok").all()
+
+
+def test_customers_dropped_for_missing_values_are_null_in_the_partitions(tmp_path):
+    finished = launch(study(tmp_path, "features.missing=drop", "clusterer=kmeans"), ["segkit"], Silent())
+    partitions = pd.read_parquet(finished.folder / "partitions.parquet")
+    (table,) = finished.customers.tables.values()
+    missing = table.frame.isna().any(axis=1).to_numpy()
+    assert missing.any()
+    assert (finished.runs["status"] == "ok").all()
+    for run in finished.runs["run"]:
+        assert (partitions[run].isna() == missing).all()
+    assert partitions["id"].tolist() == table.ids.tolist()
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+def test_an_interrupt_keeps_what_was_finished(tmp_path, engine):
+    # A process group of its own, as a terminal makes: Ctrl-C reaches the workers as well.
+    command = [sys.executable, "-m", "segkit.cli", "sweep", *SWEEP, f"engine={engine}", "data.n=4000", "scoring.draws=40"]
+    process = subprocess.Popen(
+        [*command, "clusterer=agglomerative,kmeans,dbscan", "projection=none"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while not list((tmp_path / "outputs").glob("store/clustering/*/*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert errors.strip().splitlines()[-1] == "segkit: error: interrupted; what was finished is kept"
+    (folder,) = (tmp_path / "outputs").glob("study/*")
+    assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"
+    assert (folder / "runs.csv").exists()

@@ -1,0 +1,344 @@
+"""The command line as a user meets it: results, exit codes, and one clear line for everything that is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import segkit
+from segkit import cli
+
+TINY = ["data.n=120", "scoring.draws=2", "engine=inline"]
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch, capsys):
+    """Run a command in a folder of its own: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["segkit", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+def error(result):
+    """Return the only line of a wrong usage."""
+    code, out, err = result
+    assert code == 2, err
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("segkit: error: ")
+    return line.removeprefix("segkit: error: ")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A finished study: one folder for all tests that only read it."""
+    folder = tmp_path_factory.mktemp("study")
+    command = [sys.executable, "-m", "segkit.cli", "sweep", *TINY, "clusterer=kmeans,dbscan", "projection=none,pca"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return folder / done.stdout.splitlines()[-1]
+
+
+# What works
+
+
+def test_a_sweep_leaves_the_documented_files_and_prints_its_folder_last(study):
+    names = {path.name for path in study.iterdir()}
+    assert names >= {
+        "study.yaml",
+        "provenance.json",
+        "runs.parquet",
+        "runs.csv",
+        "configs.jsonl",
+        "partitions.parquet",
+        "recommendation.json",
+        "report.html",
+        "summary.md",
+        "figures",
+    }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", study.name)
+
+
+def test_the_runs_table_has_the_documented_columns(study):
+    runs = segkit.load_study(study).runs
+    assert list(runs.columns[:9]) == "run status reason seed data features scaler projection clusterer".split()
+    wanted = {"clusterer.n_clusters", "clusterer.eps", "projection.n_components", "features.missing", "data.n"}
+    wanted |= set("n_clusters noise_fraction smallest_cluster inertia projection.explained_variance truth_ari".split())
+    for score in ("silhouette", "davies_bouldin", "calinski_harabasz"):
+        for space in ("native", "reference", "standard", "quantile"):
+            wanted |= {f"{score}_{space}", f"{score}_{space}_status"}
+    wanted |= {"stability_ari", "stability_jaccard_min", "confirmed", "seconds"}
+    assert wanted <= set(runs.columns)
+    assert runs["run"].str.fullmatch("[0-9a-f]{12}").all()
+    assert runs["status"].eq("ok").all()
+
+
+def test_partitions_are_by_customer_with_a_nullable_integer_column_for_each_run(study):
+    found = segkit.load_study(study)
+    assert found.partitions.columns.tolist() == ["id", *found.runs["run"]]
+    assert len(found.partitions) == 120
+    assert all(pd.api.types.is_extension_array_dtype(found.partitions[run].dtype) for run in found.runs["run"])
+    for _, run in found.runs.iterrows():
+        labels = found.partitions[run["run"]]
+        assert labels[labels >= 0].nunique() == run["n_clusters"]
+        assert (labels == -1).mean() == pytest.approx(run["noise_fraction"])
+
+
+def test_csv_and_parquet_say_the_same(study):
+    pd.testing.assert_frame_equal(
+        pd.read_csv(study / "runs.csv")[["run", "silhouette_reference", "stability_ari"]].convert_dtypes(),
+        pd.read_parquet(study / "runs.parquet")[["run", "silhouette_reference", "stability_ari"]].convert_dtypes(),
+    )
+
+
+def test_status_report_and_reproduce_work_on_a_finished_study(study, invoke):
+    code, out, _ = invoke("status", study)
+    assert code == 0
+    assert out.splitlines()[0] == "finished: 4 ok, 4 runs"
+    code, out, _ = invoke("status", study, "--json")
+    assert json.loads(out)["state"] == "finished"
+    (study / "report.html").unlink()
+    code, out, _ = invoke("report", study)
+    assert code == 0
+    assert Path(out.strip()) == study / "report.html"
+    assert (study / "report.html").exists()
+
+
+def test_every_run_is_reproduced_exactly(study, invoke):
+    for run in segkit.load_study(study).runs["run"]:
+        code, out, _ = invoke("reproduce", study, run[:8], "--json")
+        found = json.loads(out)
+        assert code == 0
+        assert found["verdict"] == "exact"
+        assert {stage["stage"] for stage in found["stages"]} >= {"features", "scaling", "clustering", "stability"}
+
+
+def test_other_labels_are_not_reproduced(study, invoke, tmp_path):
+    import shutil
+
+    other = tmp_path / "copy"
+    shutil.copytree(study, other)
+    lines = [json.loads(line) for line in (other / "configs.jsonl").read_text().splitlines()]
+    entry = next(line for line in lines if line["choices"]["clusterer"] == "kmeans")
+    entry["groups"]["clusterer"]["n_clusters"] = 2
+    (other / "configs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, out, _ = invoke("reproduce", other, entry["run"])
+    assert code == 5
+    assert out.splitlines()[-1] == f"run {entry['run']}: different"
+    assert re.search(r"^clustering +different +ARI", out, re.MULTILINE)
+    assert re.search(r"^scaling +exact$", out, re.MULTILINE)
+
+
+def test_run_prints_one_configuration(invoke):
+    code, out, _ = invoke("run", *TINY, "--json", "--quiet")
+    assert code == 0
+    row = json.loads(out)
+    assert row["clusterer"] == "kmeans"
+    assert row["clusterer.n_clusters"] == 5
+    assert (Path(row["folder"]) / "report.html").exists()
+
+
+def test_plan_computes_nothing(invoke, tmp_path):
+    code, out, _ = invoke("plan", "experiment=demo", "--json")
+    assert code == 0
+    assert json.loads(out)["runs"] >= 200
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_cfg_prints_the_configuration_that_hydra_would(invoke):
+    code, out, _ = invoke("sweep", "--cfg", "job", "clusterer=dbscan", "clusterer.eps=0.7")
+    assert code == 0
+    assert "_target_: sklearn.cluster.DBSCAN" in out
+    assert "eps: 0.7" in out
+
+
+def test_help_lists_options_and_experiments(invoke):
+    code, out, _ = invoke("sweep", "--help", "experiment=demo")
+    assert code == 0
+    for name in ("kmeans", "cc_general", "log_standard", "behaviour", "smoke"):
+        assert name in out
+
+
+def test_a_failed_run_makes_exit_code_1(invoke, tmp_path):
+    options = tmp_path / "mine" / "clusterer"
+    options.mkdir(parents=True)
+    (options / "broken.yaml").write_text("_target_: sklearn.cluster.OPTICS\nmin_samples: 5000\n")
+    code, out, _ = invoke("sweep", *TINY, "--config-dir", tmp_path / "mine", "clusterer=kmeans,broken")
+    assert code == 1
+    code, out, _ = invoke("status", "latest")
+    assert "1 x clustering: ValueError" in out
+
+
+def test_latest_is_the_study_launched_last(invoke):
+    _, first, _ = invoke("sweep", *TINY, "hydra.sweep.dir=outputs/a/1")
+    _, second, _ = invoke("sweep", *TINY, "hydra.sweep.dir=outputs/b/1", "clusterer.n_clusters=3")
+    _, out, _ = invoke("status", "latest")
+    assert out.splitlines()[-1] == second.splitlines()[-1] != first.splitlines()[-1]
+
+
+def test_help_is_quick_because_it_imports_little():
+    code = "import sys; sys.argv = ['segkit', '--help']\nfrom segkit.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code += "print(sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1]
+    for heavy in ("numpy", "pandas", "sklearn", "umap", "numba", "dask", "matplotlib", "hydra"):
+        assert f"'{heavy}'" not in loaded
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["experiment=cc_genral"], "cc_general"),
+        (["clusterer=kmean"], "kmeans"),
+        (["clusterr=kmeans"], "clusterer"),
+        (["clusterer.n_cluster=3"], "n_clusters"),
+        (["clusterer.n_clusters=three"], "clusterer.n_clusters"),
+        (["clusterer.n_clusters=0"], "clusterer.n_clusters"),
+        (["clusterer=kmeans,dbscan", "clusterer.n_clusters=2,3"], "dbscan"),
+        (["experiment=demo", "clusterer.eps=0.5"], "kmeans"),
+        (["clusterer=hdbscan", "clusterer.min_cluster_size=x"], "clusterer.min_cluster_size"),
+        (["projection=umap", "projection.n_neighbors=1.5"], "projection.n_neighbors"),
+        (["projection=tsne", "projection.perplexity=-1"], "projection.perplexity"),
+        (["clusterer._target_=os.system"], "os.system"),
+        (["clusterer._target_=joblib.load"], "joblib.load"),
+        (["clusterer._target_=sklearn.cluster._kmeans.os.system"], "os.system"),
+        (["features.missing=medain"], "median"),
+        (["features=spending", "data=simulated_profile"], "spending"),
+        (["scoring.draws=0"], "scoring.draws"),
+        (["scoring.confirm=true"], "scoring.confirm"),
+        (["engine.workers=0"], "engine.workers"),
+        (["data.n=0"], "data.n"),
+        (["seed=-1"], "seed"),
+        (["data=table"], "data.path"),
+        (["data=table", "data.path=nowhere.csv"], "nowhere.csv"),
+        (["--config-dir", "nowhere"], "nowhere"),
+        (["--cfg", "jobs"], "jobs"),
+        (["--no-such-option"], "--no-such-option"),
+        (["clusterer.n_clusters=[1,2"], "clusterer.n_clusters"),
+        (["store=/proc/nowhere"], "store"),
+        (["hydra.sweep.dir=/proc/nowhere"], "hydra.sweep.dir"),
+        (["engine.address=tcp://127.0.0.1:1"], "engine.address"),
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, arguments, told):
+    monkeypatch.setattr("segkit.study.engine.CONNECT_SECONDS", 1)
+    base = [] if any(item.startswith(("data", "experiment", "engine")) for item in arguments) else TINY
+    assert told in error(invoke("sweep", *base, *arguments))
+    assert not list(tmp_path.glob("outputs/*/*/report.html"))
+
+
+@pytest.mark.parametrize("command", ["status", "report", "reproduce"])
+def test_a_study_that_is_not_there_is_named(invoke, tmp_path, command):
+    assert "nowhere" in error(invoke(command, "nowhere"))
+    (tmp_path / "empty").mkdir()
+    assert "study.yaml" in error(invoke(command, "empty"))
+    assert "no study was found" in error(invoke(command, "latest"))
+
+
+def test_a_run_that_is_not_there_is_named(invoke, study):
+    assert "'zzz'" in error(invoke("reproduce", study, "zzz"))
+    assert "4 runs begin with it" in error(invoke("reproduce", study, ""))
+
+
+def test_a_command_that_is_not_there_is_named(invoke):
+    assert "sweeep" in error(invoke("sweeep"))
+
+
+BAD_TABLES = {
+    "empty": (b"", "empty"),
+    "header": (b"id,a,b\n", "header"),
+    "latin": ("id,a,b\n1,2,Zoë\n2,3,x\n".encode("latin-1"), "data.encoding"),
+    "ragged": (b"id,a,b\n1,2,3\n2,3,4,5\n3,4,5\n", "row 3"),
+    "semicolon": (b"id;a;b\n1;2;3\n2;3;4\n", "data.separator"),
+    "comma": (b"id;a;b\n1;2,5;3\n2;3,5;4\n", "data.decimal"),
+    "no_id": (b"key,a,b\n1,2,3\n2,3,4\n", "id"),
+    "twice": (b"id,a,b\n1,2,3\n1,3,4\n", "1"),
+    "blank": (b"id,a,b\n1,2,3\n,3,4\n", "id"),
+    "constant": (b"id,a,b\n1,2,inf\n2,2,3\n", "no usable feature column"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_bad_table_is_one_line_that_names_the_file_and_the_place(invoke, tmp_path, name):
+    content, told = BAD_TABLES[name]
+    (tmp_path / f"{name}.csv").write_bytes(content)
+    separator = ['data.separator=";"'] if name == "comma" else []
+    line = error(invoke("sweep", "data=table", f"data.path={name}.csv", "data.id=id", *separator))
+    assert f"{name}.csv" in line
+    assert told in line
+
+
+def test_text_in_a_numeric_column_is_named_with_its_row_and_value(invoke, tmp_path):
+    rows = "".join(f"{number},{number * 1.5},{number % 7}\n" for number in range(40))
+    (tmp_path / "t.csv").write_text(f"id,a,b\n{rows}40,oops,3\n")
+    line = error(invoke("sweep", "data=table", "data.path=t.csv", "data.id=id"))
+    assert all(told in line for told in ("t.csv", "'a'", "42", "oops"))
+
+
+def test_a_dropped_column_is_a_warning_and_too_few_customers_skip_a_run(invoke, tmp_path):
+    rows = "".join(f"{number},{number % 5},{number * number % 11},7\n" for number in range(30))
+    (tmp_path / "t.csv").write_text(f"id,a,b,c\n{rows}")
+    code, out, err = invoke(
+        "sweep", "data=table", "data.path=t.csv", "data.id=id", "engine=inline", "scoring.draws=2", "clusterer.n_clusters=3,31"
+    )
+    assert code == 0
+    assert re.search(r"segkit: warning: .*'?c'?.*constant", err)
+    runs = segkit.load_study(out.splitlines()[-1]).runs
+    assert runs["status"].tolist() == ["ok", "skipped"]
+    assert "31" in runs["reason"][1]
+
+
+def test_hostile_names_are_guarded_in_the_csv(invoke, tmp_path):
+    options = tmp_path / "mine" / "features"
+    options.mkdir(parents=True)
+    (options / "formula.yaml").write_text("columns: ['=1+1', b]\nexpressions: {}\nmissing: median\nclip: null\n")
+    rows = "".join(f"{number},{number % 5},{number * number % 11}\n" for number in range(30))
+    (tmp_path / "t.csv").write_text(f"id,=1+1,b\n{rows}")
+    code, out, _ = invoke(
+        *["sweep", "--config-dir", tmp_path / "mine", "data=table", "data.path=t.csv", "data.id=id"],
+        *["engine=inline", "scoring.draws=2", "features=formula"],
+    )
+    assert code == 0
+    text = (Path(out.splitlines()[-1]) / "profiles.csv").read_text()
+    assert ",'=1+1," in text
+    assert ",=1+1," not in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a small disk can only be mounted by root")
+def test_a_disk_that_fills_up_in_mid_study(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        command = [sys.executable, "-m", "segkit.cli", "sweep", "data.n=3000", "scoring.draws=2", "engine=inline"]
+        command += ["projection=none,pca", "scaler=standard,robust,power", f"store={disk}/store", "hydra.sweep.dir=study"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "disk full" in done.stderr.splitlines()[-1]
+        assert list(disk.glob("store/*/*/*.json"))
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert segkit.load_study(tmp_path / "study").runs["status"].eq("ok").all()
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
