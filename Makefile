@@ -66,6 +66,11 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
+# An editable install knows its folder: one that was moved or copied is made again.
+ifneq "$(shell cat $(READY) 2>/dev/null)" "$(CURDIR)"
+.PHONY: $(READY)
+endif
+
 # The pins go to pip as constraints too, so that a package built from source is built with locked versions;
 # pip refuses a constraint with hashes there. Two variables: pip 25.3 gave builds one of their own.
 $(READY): $(LOCK) pyproject.toml
@@ -78,4 +83,4 @@ $(READY): $(LOCK) pyproject.toml
 	    $(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
 	@PIP_DISABLE_PIP_VERSION_CHECK=1 \
 	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	@touch $@
+	@echo '$(CURDIR)' > $@

@@ -32,7 +32,9 @@ app = typer.Typer(
 )
 
 # Options that Hydra's users know; everything else on the line is an override.
-Overrides = Annotated[list[str] | None, typer.Argument(help="experiment=NAME, GROUP=OPTION, GROUP.PARAMETER=VALUE, a=x,y")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="experiment=NAME, GROUP=OPTION, GROUP.PARAMETER=VALUE, a=x,y")
+]
 ConfigDir = Annotated[Path | None, typer.Option("--config-dir", help="A folder of options of your own.")]
 Cfg = Annotated[str | None, typer.Option("--cfg", help="Print the configuration (job, hydra or all) and stop.")]
 Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")]
@@ -68,7 +70,7 @@ def sweep(
     cfg: Cfg = None,
     resolve: Resolve = False,
     help_: Help = False,
-    multirun: Multirun = False,
+    _multirun: Multirun = False,
     quiet: Quiet = False,
 ) -> int:
     """Run a study; resumes what is already stored."""
@@ -86,7 +88,7 @@ def plan(
     cfg: Cfg = None,
     resolve: Resolve = False,
     help_: Help = False,
-    multirun: Multirun = False,
+    _multirun: Multirun = False,
     as_json: AsJson = False,
 ) -> int:
     """Say what a sweep would do: counts, what is stored, what is impossible, estimated time; runs nothing."""
@@ -191,9 +193,7 @@ def reproduce(
     return NOT_REPRODUCED if found.verdict == DIFFERENT else DONE
 
 
-def _shown(
-    overrides: list[str] | None, config_dir: Path | None, cfg: str | None, resolve: bool, help_: bool
-) -> bool:
+def _shown(overrides: list[str] | None, config_dir: Path | None, cfg: str | None, resolve: bool, help_: bool) -> bool:
     """Print the help or the configuration if that is what was asked for."""
     if not help_ and cfg is None:
         return False

@@ -160,9 +160,7 @@ def _syntax_tree(text: str, where: str) -> ast.expr:
     except (RecursionError, MemoryError):
         too_deep = True
     if too_deep:
-        raise UsageError(
-            f"{where}: {shown(text)} is nested too deeply, at most {MAX_DEPTH} levels are allowed"
-        )
+        raise UsageError(f"{where}: {shown(text)} is nested too deeply, at most {MAX_DEPTH} levels are allowed")
     return tree
 
 
@@ -196,9 +194,7 @@ def _operands(node: ast.expr, where: str) -> list[ast.expr]:
             return [left, right]
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _SIGNS:
             return [operand]
-        case ast.Compare(left=left, ops=ops, comparators=others) if all(
-            type(op) in _COMPARISONS for op in ops
-        ):
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARISONS for op in ops):
             return [left, *others]
         case ast.Call(func=ast.Name(id=name)):
             _check_call(node, name, where)
@@ -211,9 +207,7 @@ def _operands(node: ast.expr, where: str) -> list[ast.expr]:
 
 def _check_number(value: object, where: str) -> None:
     if isinstance(value, str):
-        raise UsageError(
-            f"{where}: the text {shown(value)} is not allowed; a column is `name` or col('name')"
-        )
+        raise UsageError(f"{where}: the text {shown(value)} is not allowed; a column is `name` or col('name')")
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e308:
         raise UsageError(f"{where}: {shown(str(value))} is not a finite number")
 
@@ -224,8 +218,7 @@ def _check_call(node: ast.Call, name: str, where: str) -> None:
     if name not in _FUNCTIONS:
         allowed = [*_FUNCTIONS, "col"]
         raise UsageError(
-            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} "
-            f"(functions: {', '.join(allowed)})"
+            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} (functions: {', '.join(allowed)})"
         )
     wanted = _FUNCTIONS[name][1]
     if node.keywords or len(node.args) != wanted:

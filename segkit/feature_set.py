@@ -51,14 +51,10 @@ def read(config: Mapping) -> FeatureSet:
     """
     for key in config:
         if key not in _KEYS:
-            raise UsageError(
-                f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys: {', '.join(_KEYS)})"
-            )
+            raise UsageError(f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys: {', '.join(_KEYS)})")
     columns, expressions = _read_columns(config.get("columns")), _read_expressions(config.get("expressions"))
     if columns == () and not expressions:
-        raise UsageError(
-            "features: names neither columns nor expressions; columns is 'all' or a list of names"
-        )
+        raise UsageError("features: names neither columns nor expressions; columns is 'all' or a list of names")
     return FeatureSet(
         columns, expressions, _read_missing(config.get("missing", "median")), _read_clip(config.get("clip"))
     )
@@ -70,14 +66,10 @@ def _read_columns(given: object) -> tuple[str, ...] | None:
     if given == "all":
         return None
     if not isinstance(given, list | tuple):
-        raise UsageError(
-            f"features.columns: 'all' or a list of column names is allowed, given {shown(given)}"
-        )
+        raise UsageError(f"features.columns: 'all' or a list of column names is allowed, given {shown(given)}")
     for name in given:
         if not isinstance(name, str):
-            raise UsageError(
-                f"features.columns: column names are text, given {shown(name)}; put it in quotes"
-            )
+            raise UsageError(f"features.columns: column names are text, given {shown(name)}; put it in quotes")
     return tuple(given)
 
 
@@ -85,9 +77,7 @@ def _read_expressions(given: object) -> dict[str, Expression]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise UsageError(
-            f"features.expressions: names with one expression each are allowed, given {shown(given)}"
-        )
+        raise UsageError(f"features.expressions: names with one expression each are allowed, given {shown(given)}")
     for name, text in given.items():
         if not isinstance(name, str) or not name.strip():
             raise UsageError(f"features.expressions: the name of a feature is text, given {shown(name)}")
@@ -102,9 +92,7 @@ def _read_missing(given: object) -> str | float:
     if _is_number(given):
         return float(given)
     hint = did_you_mean(given, METHODS) if isinstance(given, str) else ""
-    raise UsageError(
-        f"features.missing: {', '.join(METHODS)} or a number is allowed, given {shown(given)}{hint}"
-    )
+    raise UsageError(f"features.missing: {', '.join(METHODS)} or a number is allowed, given {shown(given)}{hint}")
 
 
 def _read_clip(given: object) -> tuple[float, float] | None:
@@ -113,8 +101,7 @@ def _read_clip(given: object) -> tuple[float, float] | None:
     is_pair = isinstance(given, list | tuple) and len(given) == 2 and all(map(_is_number, given))
     if not is_pair or not 0 <= given[0] < given[1] <= 1:
         raise UsageError(
-            "features.clip: null or two quantiles in ascending order between 0 and 1 are allowed, "
-            f"given {shown(given)}"
+            f"features.clip: null or two quantiles in ascending order between 0 and 1 are allowed, given {shown(given)}"
         )
     return float(given[0]), float(given[1])
 
@@ -137,9 +124,7 @@ def check_columns(feature_set: FeatureSet, available: tuple[str, ...]) -> None:
 def _check_column(where: str, name: str, available: tuple[str, ...]) -> None:
     if name not in available:
         hint = did_you_mean(name, available)
-        raise UsageError(
-            f"{where}: the table has no column '{name}'{hint} ({listed('its columns', available)})"
-        )
+        raise UsageError(f"{where}: the table has no column '{name}'{hint} ({listed('its columns', available)})")
 
 
 def check_unique(names: Sequence[str]) -> None:

@@ -127,9 +127,7 @@ def variance_shares(matrix: np.ndarray) -> np.ndarray:
     if largest == 0:
         return np.zeros(matrix.shape[1])
     # relative to the largest value, so that squares do not overflow
-    variances = np.array(
-        [0.0 if column.min() == column.max() else np.var(column / largest) for column in matrix.T]
-    )
+    variances = np.array([0.0 if column.min() == column.max() else np.var(column / largest) for column in matrix.T])
     total = variances.sum()
     return variances / total if total > 0 else np.zeros(matrix.shape[1])
 
@@ -201,9 +199,7 @@ def _expressions(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feat
                     f"features.expressions.{name}: column '{column}' holds text; only numeric and boolean "
                     "columns are allowed in an expression"
                 )
-        yield _Feature(
-            name, expression.evaluate({column: _numbers(frame[column]) for column in expression.columns})
-        )
+        yield _Feature(name, expression.evaluate({column: _numbers(frame[column]) for column in expression.columns}))
 
 
 def _without_empty(features: Sequence[_Feature]) -> tuple[list[_Feature], list[str]]:
@@ -228,8 +224,7 @@ def _kept_rows(features: Sequence[_Feature], missing: str | float, n: int) -> np
     if len(rows) < 2:
         name = max(counts, key=counts.get)
         raise Infeasible(
-            f"features.missing=drop leaves {len(rows)} of {n} customers: "
-            f"'{name}' alone is missing in {counts[name]}"
+            f"features.missing=drop leaves {len(rows)} of {n} customers: '{name}' alone is missing in {counts[name]}"
         )
     return rows.astype(np.int64)
 
@@ -299,12 +294,6 @@ def _without_constant(
     varies = matrix.max(axis=0) > matrix.min(axis=0) + tolerance
     names = np.array([feature.name for feature in features], dtype=object)
     if not varies.any():
-        raise UsageError(
-            f"features: none is left, since {listed('the same for all customers are', list(names))}"
-        )
-    dropped = tuple(
-        f"feature '{name}' is the same for all customers and was dropped" for name in names[~varies]
-    )
-    return Features(
-        np.ascontiguousarray(matrix[:, varies]), tuple(names[varies]), rows, (*warnings, *dropped)
-    )
+        raise UsageError(f"features: none is left, since {listed('the same for all customers are', list(names))}")
+    dropped = tuple(f"feature '{name}' is the same for all customers and was dropped" for name in names[~varies])
+    return Features(np.ascontiguousarray(matrix[:, varies]), tuple(names[varies]), rows, (*warnings, *dropped))

@@ -46,7 +46,7 @@ class Progress:
         else:
             self._begin("everything is stored already")
 
-    def advance(self, task: Task, rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> None:
+    def advance(self, task: Task, counts: Mapping[str, int]) -> None:
         """Take note of a finished task."""
         self.done[task.kind] += len(task.nodes)
         self.work_done += self.estimates[task.name]

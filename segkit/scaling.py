@@ -71,9 +71,7 @@ def scale(matrix: np.ndarray, config: Mapping) -> np.ndarray:
     matrix = np.ascontiguousarray(matrix, dtype=np.float64)
     scaled = _fit_transform(build(config), matrix, class_name(config))
     if not isinstance(scaled, np.ndarray) or scaled.shape != matrix.shape:
-        raise UsageError(
-            f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a scaler does"
-        )
+        raise UsageError(f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a scaler does")
     scaled = np.ascontiguousarray(scaled, dtype=np.float64)
     if not np.isfinite(scaled).all():
         raise Infeasible(f"scaler: {class_name(config)} gives values that are not finite on these features")

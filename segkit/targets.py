@@ -151,6 +151,19 @@ def check(config: Mapping, where: str) -> None:
     _check_values(name, _with_tuples(name, {key: _built(value) for key, value in given.items()}), where)
 
 
+def check_seeded(config: Mapping, where: str) -> None:
+    """Check that a class that draws random numbers is given a seed.
+
+    Raises
+    ------
+    UsageError
+        If ``random_state`` is a parameter of the class and is missing: nobody could repeat the result.
+    """
+    name = class_name(config)
+    if "random_state" in _signature(name) and "random_state" not in config:
+        raise UsageError(f"{where}.random_state ({name}): is missing; give random_state: ${{seed}}, or a number")
+
+
 # the classes
 
 

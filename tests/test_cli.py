@@ -75,9 +75,26 @@ def test_a_sweep_leaves_the_documented_files_and_prints_its_folder_last(study):
 
 def test_the_runs_table_has_the_documented_columns(study):
     runs = segkit.load_study(study).runs
-    assert list(runs.columns[:9]) == "run status reason seed data features scaler projection clusterer".split()
+    assert list(runs.columns[:9]) == [
+        "run",
+        "status",
+        "reason",
+        "seed",
+        "data",
+        "features",
+        "scaler",
+        "projection",
+        "clusterer",
+    ]
     wanted = {"clusterer.n_clusters", "clusterer.eps", "projection.n_components", "features.missing", "data.n"}
-    wanted |= set("n_clusters noise_fraction smallest_cluster inertia projection.explained_variance truth_ari".split())
+    wanted |= {
+        "n_clusters",
+        "noise_fraction",
+        "smallest_cluster",
+        "inertia",
+        "projection.explained_variance",
+        "truth_ari",
+    }
     for score in ("silhouette", "davies_bouldin", "calinski_harabasz"):
         for space in ("native", "reference", "standard", "quantile"):
             wanted |= {f"{score}_{space}", f"{score}_{space}_status"}
@@ -191,7 +208,8 @@ def test_latest_is_the_study_launched_last(invoke):
 
 
 def test_help_is_quick_because_it_imports_little():
-    code = "import sys; sys.argv = ['segkit', '--help']\nfrom segkit.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    code = "import sys; sys.argv = ['segkit', '--help']\nfrom segkit.cli import main\n"
+    code += "try: main()\nexcept SystemExit: pass\n"
     code += "print(sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1]
@@ -296,7 +314,13 @@ def test_a_dropped_column_is_a_warning_and_too_few_customers_skip_a_run(invoke, 
     rows = "".join(f"{number},{number % 5},{number * number % 11},7\n" for number in range(30))
     (tmp_path / "t.csv").write_text(f"id,a,b,c\n{rows}")
     code, out, err = invoke(
-        "sweep", "data=table", "data.path=t.csv", "data.id=id", "engine=inline", "scoring.draws=2", "clusterer.n_clusters=3,31"
+        "sweep",
+        "data=table",
+        "data.path=t.csv",
+        "data.id=id",
+        "engine=inline",
+        "scoring.draws=2",
+        "clusterer.n_clusters=3,31",
     )
     assert code == 0
     assert re.search(r"segkit: warning: .*'?c'?.*constant", err)
@@ -330,7 +354,12 @@ def test_a_disk_that_fills_up_in_mid_study(tmp_path):
         pytest.skip("no file system can be mounted here")
     try:
         command = [sys.executable, "-m", "segkit.cli", "sweep", "data.n=3000", "scoring.draws=2", "engine=inline"]
-        command += ["projection=none,pca", "scaler=standard,robust,power", f"store={disk}/store", "hydra.sweep.dir=study"]
+        command += [
+            "projection=none,pca",
+            "scaler=standard,robust,power",
+            f"store={disk}/store",
+            "hydra.sweep.dir=study",
+        ]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr

@@ -1,7 +1,7 @@
 """Every figure of the report: each function takes frames and returns a matplotlib ``Figure``.
 
-The only module that imports matplotlib. Style is set around each drawing, never globally, and no text is read as
-mathematics, so that a column called ``$x`` is drawn as it is.
+The only module that imports matplotlib and seaborn. Style is set around each drawing, never globally, and no
+text is read as mathematics, so that a column called ``$x`` is drawn as it is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -58,6 +58,7 @@ STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8.0,
     "lines.linewidth": 1.5,
+    "pdf.fonttype": 42,
     "svg.fonttype": "path",
     "svg.hashsalt": "segkit",
 }
@@ -79,6 +80,11 @@ def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
 def to_png(figure: Figure) -> bytes:
     """Render on white."""
     return _rendered(figure, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """Render for paper: vectors, with scatter layers as pixels inside."""
+    return _rendered(figure, format="pdf", dpi=200, metadata={"CreationDate": None})
 
 
 def to_small_png(figure: Figure) -> bytes:
@@ -126,6 +132,37 @@ def _palette(names: Sequence[str]) -> dict[str, str]:
 
 def _legend_below(figure: Figure, handles: Sequence[Line2D], columns: int = 6) -> None:
     figure.legend(handles=list(handles), loc="outside lower left", ncols=min(columns, max(len(handles), 1)))
+
+
+def _heatmap(ax: Axes, values: pd.DataFrame, shown: Sequence[Sequence[str]] | None, **options: object) -> None:
+    """Draw a cell per value with its text on it, dark or white as the cell asks; a dash where there is none.
+
+    The caller names the ticks: seaborn would lay the figure out with the names as they are, however long.
+    """
+    bar = options.pop("bar", None)
+    sns.heatmap(
+        values,
+        ax=ax,
+        annot=None if shown is None else np.array(shown, dtype=object).reshape(values.shape),
+        fmt="",
+        annot_kws={"fontsize": 7.5},
+        cbar=bar is not None,
+        cbar_kws={"pad": 0.02, **(bar or {})},
+        linewidths=0.6,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
+        **options,
+    )
+    if shown is not None:
+        for i, j in np.argwhere(values.isna().to_numpy()):
+            ax.text(j + 0.5, i + 0.5, "–", ha="center", va="center", fontsize=7.5)
+    ax.set(xlabel="", ylabel="")
+    ax.grid(visible=False)
+
+
+def _texts(values: pd.DataFrame, write: Callable[[float], str]) -> list[list[str]]:
+    return [["" if np.isnan(value) else write(value) for value in row] for row in values.to_numpy(dtype=float)]
 
 
 # ------------------------------------------------------------------ trust
@@ -219,16 +256,12 @@ def agreement(matrix: pd.DataFrame, names: Mapping[str, str]) -> Figure:
     r = len(matrix)
     figure = _figure(4.8 + 0.36 * r, 1.2 + 0.34 * r)
     ax = figure.subplots()
-    values = matrix.to_numpy()
-    image = ax.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
-    for i, j in np.ndindex(values.shape):
-        dark = np.isnan(values[i, j]) or values[i, j] > 0.6
-        shown = "–" if np.isnan(values[i, j]) else f"{values[i, j]:.2f}".replace("0.", ".")
-        ax.text(j, i, shown, ha="center", va="center", fontsize=7, color=INK if dark else "white")
-    ax.set_yticks(range(r), [_name(names[run], 64) for run in matrix.index])
-    ax.set_xticks(range(r), [str(run)[:6] for run in matrix.columns], rotation=45, ha="right", family="monospace")
-    ax.grid(visible=False)
-    figure.colorbar(image, ax=ax, label="Adjusted Rand index", shrink=0.9, pad=0.02)
+    shown = _texts(matrix, lambda ari: f"{ari:.2f}".replace("0.", "."))
+    bar = {"label": "Adjusted Rand index", "shrink": 0.9}
+    _heatmap(ax, matrix, shown, cmap="viridis", vmin=0, vmax=1, bar=bar)
+    ax.set_yticks(np.arange(r) + 0.5, [_name(names[run], 64) for run in matrix.index])
+    runs = [str(run)[:6] for run in matrix.columns]
+    ax.set_xticks(np.arange(r) + 0.5, runs, rotation=45, ha="right", rotation_mode="anchor", family="monospace")
     return figure
 
 
@@ -243,19 +276,17 @@ def profiles(profile: pd.DataFrame, features: Sequence[str]) -> Figure:
     figure = _figure(min(3.4 + 0.62 * wide.shape[1], 14.0), 1.0 + 0.26 * len(wide))
     ax = figure.subplots()
     limit = max(float(np.nanquantile(np.abs(wide.to_numpy()), 0.98)) if wide.size else 1.0, 0.5)
-    image = ax.imshow(wide, cmap="RdBu_r", norm=TwoSlopeNorm(0.0, -limit, limit), aspect="auto")
-    if wide.shape[1] <= 14:
-        for (i, j), z in np.ndenumerate(wide.to_numpy()):
-            shown = "–" if np.isnan(z) else f"{z:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0")
-            ax.text(
-                j, i, shown, ha="center", va="center", fontsize=7.5, color="white" if abs(z) > 0.65 * limit else INK
-            )
-    ax.set_yticks(range(len(wide)), [_name(name, 40) for name in wide.index])
-    ax.set_xticks(range(wide.shape[1]), ["noise" if s < 0 else str(s + 1) for s in wide.columns])
+    shown = _texts(wide, _signed) if wide.shape[1] <= 14 else None
+    bar = {"label": "sd from the mean", "extend": "both"}
+    _heatmap(ax, wide, shown, cmap="RdBu_r", vmin=-limit, vmax=limit, bar=bar)
+    ax.set_yticks(np.arange(len(wide)) + 0.5, [_name(name, 40) for name in wide.index])
+    ax.set_xticks(np.arange(wide.shape[1]) + 0.5, ["noise" if s < 0 else str(s) for s in wide.columns])
     ax.set_xlabel("Segment")
-    ax.grid(visible=False)
-    figure.colorbar(image, ax=ax, label="sd from the mean", pad=0.02, extend="both")
     return figure
+
+
+def _signed(z: float) -> str:
+    return f"{z:+.1f}".replace("-0.0", "0.0").replace("+0.0", "0.0").replace("-", "−")
 
 
 @styled
@@ -285,7 +316,7 @@ def _plane(ax: Axes, plane: Embedding) -> None:
     found = np.unique(labels[~noise])
     for label in found[:60]:
         ax.annotate(
-            str(label + 1),
+            str(label),
             np.median(points[labels == label], axis=0),
             ha="center",
             va="center",
@@ -324,7 +355,10 @@ def k_curves(curves: pd.DataFrame, method: str, spaces: Sequence[str]) -> Figure
         ax.set_xlabel("Number of clusters, k")
     tints = _palette(scalers)
     handles = [Line2D([], [], color=tints[s], label=_name(s)) for s in scalers]
-    handles += [Line2D([], [], color=INK, ls=DASHES[i % 4], label=_name(f"features: {s}")) for i, s in enumerate(sets)]
+    if len(sets) > 1:
+        handles += [
+            Line2D([], [], color=INK, ls=DASHES[i % 4], label=_name(f"features: {s}")) for i, s in enumerate(sets)
+        ]
     _legend_below(figure, handles)
     return figure
 
@@ -390,36 +424,34 @@ def grid(table: pd.DataFrame) -> Figure:
     """Draw the best reference silhouette by scaler and projection."""
     figure = _figure(min(2.6 + 1.15 * table.shape[1], 13.0), 1.5 + 0.36 * len(table))
     ax = figure.subplots()
-    values = table.to_numpy(dtype=float)
-    ax.imshow(values, cmap="viridis", aspect="auto")
-    middle = (np.nanmin(values) + np.nanmax(values)) / 2
-    for (i, j), value in np.ndenumerate(values):
-        shown = "–" if np.isnan(value) else f"{value:.3f}"
-        dark = np.isnan(value) or value > middle
-        ax.text(j, i, shown, ha="center", va="center", fontsize=8, color=INK if dark else "white")
-    ax.set_yticks(range(len(table)), [_name(name) for name in table.index])
-    ax.set_xticks(range(table.shape[1]), [_name(name, 24) for name in table.columns], rotation=25, ha="right")
-    ax.grid(visible=False)
+    _heatmap(ax, table, _texts(table, "{:.3f}".format), cmap="viridis")
+    ax.set_yticks(np.arange(len(table)) + 0.5, [_name(name) for name in table.index])
+    _slanted(ax, [_name(name, 24) for name in table.columns])
     return figure
+
+
+def _slanted(ax: Axes, names: Sequence[str]) -> None:
+    ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=25, ha="right", rotation_mode="anchor")
 
 
 @styled
 def inflation(table: pd.DataFrame) -> Figure:
-    """Draw native less reference silhouette of every run, by projection."""
-    medians = table.groupby("space")["inflation"].median().sort_values()
-    figure = _figure(9.0, 1.2 + 0.36 * len(medians))
-    ax = figure.subplots()
+    """Draw native less reference silhouette of every run, by projection; a lane for each clusterer."""
+    spaces = list(table.groupby("space")["inflation"].median().sort_values(ascending=False).index)
     methods = sorted(table["clusterer"].unique())
-    jitter = np.random.default_rng(0)
-    for i, space in enumerate(medians.index):
-        part = table[table["space"] == space]
-        tints = [COLOURS[methods.index(m) % len(COLOURS)] for m in part["clusterer"]]
-        heights = i + jitter.uniform(-0.26, 0.26, len(part))
-        ax.scatter(part["inflation"], heights, c=tints, s=11, alpha=0.5, lw=0, rasterized=True)
-        ax.plot([medians[space]] * 2, [i - 0.36, i + 0.36], color=INK, lw=2.2)
+    lanes = {"data": table, "x": "inflation", "y": "space", "order": spaces, "orient": "h", "legend": False}
+    row = 0.2 + 0.11 * len(methods)
+    figure = _figure(9.0, 1.2 + row * len(spaces))
+    ax = figure.subplots()
+    line = {"color": INK, "linestyle": "none", "marker": "|", "markersize": 54 * row, "markeredgewidth": 2.2}
+    band = {"linewidth": 50 * row, "alpha": 0.12, "solid_capstyle": "butt"}
+    sns.pointplot(**lanes, **line, ax=ax, estimator="median", errorbar=("pi", 50), err_kws=band)
+    # Lanes instead of jitter: seaborn draws jitter from the global generator, and no two pages would be the same.
+    tints = {"hue": "clusterer", "hue_order": methods, "palette": _palette(methods)}
+    sns.stripplot(**lanes, **tints, ax=ax, dodge=True, jitter=False, size=3.6, alpha=0.6, zorder=3, rasterized=True)
     ax.axvline(0, color=INK, lw=0.9, ls="--")
-    ax.set_yticks(range(len(medians)), [_name(space) for space in medians.index])
-    ax.set(xlabel="Inflation: native less reference silhouette (line: median)", ylim=(-0.6, len(medians) - 0.4))
+    ax.set_yticks(range(len(spaces)), [_name(space) for space in spaces])
+    ax.set(xlabel="Inflation: native less reference silhouette (band and line: middle half and median)", ylabel="")
     handles = [Line2D([], [], ls="", marker="o", color=COLOURS[i % 8], label=_name(m)) for i, m in enumerate(methods)]
     _legend_below(figure, handles)
     return figure
@@ -434,14 +466,9 @@ def variance(table: pd.DataFrame, features: Sequence[str]) -> Figure:
     wide = table.pivot_table("share", "feature", "matrix", sort=False).reindex(list(features))
     figure = _figure(min(3.6 + 0.95 * wide.shape[1], 13.0), 1.5 + 0.25 * len(wide))
     ax = figure.subplots()
-    values = wide.to_numpy(dtype=float)
-    ax.imshow(values, cmap="magma_r", vmin=0, vmax=1, aspect="auto")
-    for (i, j), share in np.ndenumerate(values):
-        if not np.isnan(share):
-            ax.text(j, i, _share(share), ha="center", va="center", fontsize=7.5, color="white" if share > 0.5 else INK)
-    ax.set_yticks(range(len(wide)), [_name(name, 40) for name in wide.index])
-    ax.set_xticks(range(wide.shape[1]), [_name(name, 26) for name in wide.columns], rotation=25, ha="right")
-    ax.grid(visible=False)
+    _heatmap(ax, wide, _texts(wide, _share), cmap="magma_r", vmin=0, vmax=1)
+    ax.set_yticks(np.arange(len(wide)) + 0.5, [_name(name, 40) for name in wide.index])
+    _slanted(ax, [_name(name, 26) for name in wide.columns])
     return figure
 
 

@@ -36,6 +36,7 @@ _NUMBERS = (
     "weight_share",
     "seconds",
 )
+FORMATS = ("png", "pdf")
 _NOT_PARAMETERS = ("projection.explained_variance",)
 
 
@@ -122,6 +123,11 @@ class Summary:
     def references(self) -> list[str]:
         """Names of the reference spaces, the primary first."""
         return list(self.study.get("scoring", {}).get("references") or ["power"])
+
+    @property
+    def formats(self) -> list[str]:
+        """File formats of the figures."""
+        return _formats(self.folder, self.study)
 
     @property
     def n_customers(self) -> int:
@@ -220,6 +226,15 @@ def _mapping(path: Path, parse: Any, error: type[Exception]) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UsageError(f"{path}: must hold names and values, holds {type(found).__name__}")
     return found
+
+
+def _formats(folder: Path, study: Mapping[str, Any]) -> list[str]:
+    formats = (study.get("report") or {}).get("formats", ["png"])
+    if not isinstance(formats, list) or not formats or not set(map(str, formats)) <= set(FORMATS):
+        raise UsageError(
+            f"{folder / 'study.yaml'}: report.formats={formats}: must be a list of {' and '.join(FORMATS)}"
+        )
+    return list(dict.fromkeys(formats))
 
 
 def _existing(path: Path) -> Path:
@@ -464,6 +479,20 @@ def _embedding(folder: Path, name: str, label: str, run: str) -> Embedding:
     if len(kept) > POINTS:
         kept = np.sort(np.random.default_rng(0).choice(kept, POINTS, replace=False))
     return Embedding(name, label, run, points[kept], labels[kept].astype(np.int64))
+
+
+def neighbourhood(plane: Embedding) -> float:
+    """Return the share (0 to 1) of a plane's clustered points whose nearest one has the same label."""
+    from scipy.spatial import KDTree
+
+    kept = plane.labels >= 0
+    if kept.sum() < 2:
+        return float("nan")
+    points, labels = plane.points[kept], plane.labels[kept]
+    nearest = KDTree(points).query(points, k=2)[1]
+    # Among coinciding points the tree may return the point itself second.
+    other = np.where(nearest[:, 0] == np.arange(len(points)), nearest[:, 1], nearest[:, 0])
+    return float((labels[other] == labels).mean())
 
 
 def _profile(folder: Path, best: str | None) -> pd.DataFrame:

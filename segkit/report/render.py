@@ -1,4 +1,4 @@
-"""Summary to files: ``report.html``, ``summary.md`` and ``figures/*.png``."""
+"""Summary to files: ``report.html``, ``summary.md`` and ``figures/``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
 TEMPLATES = Path(__file__).parent / "templates"
+FILES = {"png": figures.to_png, "pdf": figures.to_pdf}
 SHOWN = 100
 MARKDOWN_ROWS = 12
+CELL = 300
 MARKDOWN_COLUMNS = (
-    *("#", "Run", "Features", "Scaler", "Projection", "Clusterer", "k", "Coverage"),
+    *("#", "Run", "Features", "Scaler", "Projection", "Clusterer", "k", "Truth", "Coverage"),
     *("Silhouette", "Stability", "Weakest Jaccard"),
 )
 _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")
@@ -36,10 +38,10 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;
 
 @dataclass(frozen=True)
 class Image:
-    """A drawn figure, as a data URI and as PNG bytes."""
+    """A drawn figure, as the page's data URI and as a file's bytes by format."""
 
     uri: str
-    png: bytes
+    files: dict[str, bytes]
 
 
 def write(summary: Summary) -> Path:
@@ -51,27 +53,32 @@ def write(summary: Summary) -> Path:
         Of ``report.html``.
     """
     told = sections(summary)
-    images = draw(told)
-    folder = summary.folder / "figures"
-    folder.mkdir(exist_ok=True)
-    for stale in folder.glob("*.png"):
-        stale.unlink()
-    for name, image in images.items():
-        (folder / f"{name}.png").write_bytes(image.png)
+    images = draw(told, summary.formats)
+    _write_figures(summary.folder / "figures", images)
     (summary.folder / "summary.md").write_text(markdown(summary, told), encoding="utf-8", newline="\n")
     page = summary.folder / "report.html"
     page.write_text(html(summary, told, images), encoding="utf-8", newline="\n")
     return page
 
 
-def draw(told: list[Section]) -> dict[str, Image]:
+def _write_figures(folder: Path, images: dict[str, Image]) -> None:
+    folder.mkdir(exist_ok=True)
+    for stale in (path for kind in FILES for path in folder.glob(f"*.{kind}")):
+        stale.unlink()
+    for name, image in images.items():
+        for kind, data in image.files.items():
+            (folder / f"{name}.{kind}").write_bytes(data)
+
+
+def draw(told: list[Section], formats: Sequence[str]) -> dict[str, Image]:
     """Draw every figure of the sections, by name."""
     drawn = {}
     for section in told:
         for block in section.blocks:
             if block.kind == "plot":
                 figure = block.draw()
-                drawn[block.name] = Image(_uri(figure, block.dense), figures.to_png(figure))
+                files = {kind: FILES[kind](figure) for kind in formats}
+                drawn[block.name] = Image(_uri(figure, block.dense), files)
     return drawn
 
 
@@ -124,6 +131,7 @@ def markdown(summary: Summary, told: list[Section]) -> str:
         title=_title(summary),
         question=str(summary.study.get("question") or ""),
         sections=told,
+        figures=[f"figures/{{}}.{kind}" for kind in summary.formats],
         code=code,
         table=pipe_table,
         leaderboard=_leader_table,
@@ -137,11 +145,11 @@ def _environment(**options: object) -> Environment:
     return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
 
 
-def escaped(value: object) -> object:
+def escaped(value: object, width: int = 2000) -> object:
     """Escape a value for Markdown: shown literally, never markup, link, mention or table cell."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    text = words.clipped(" ".join(value.split()), 300)
+    text = words.clipped(" ".join(value.split()), width)
     text = _MARKDOWN.sub(r"\\\g<0>", text)
     for markup, harmless in _ENTITIES.items():
         text = text.replace(markup, harmless)
@@ -159,7 +167,8 @@ def code(text: str) -> Markup:
 def pipe_table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> Markup:
     """Write a Markdown table of literal text, at most twelve rows of it."""
     rule = ["---:" if letter == "r" else "---" for letter in align]
-    lines = [[escaped(cell) for cell in head], rule, *([escaped(c) for c in row] for row in rows[:MARKDOWN_ROWS])]
+    cells = [[escaped(cell, CELL) for cell in row] for row in (head, *rows[:MARKDOWN_ROWS])]
+    lines = [cells[0], rule, *cells[1:]]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     more = f"\n\n{MARKDOWN_ROWS} of {len(rows):,} rows." if len(rows) > MARKDOWN_ROWS else ""
     return Markup(text + more)

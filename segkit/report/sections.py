@@ -165,6 +165,8 @@ def verdict(summary: Summary) -> Section:
     blocks: list[Any] = []
     if summary.best is not None:
         blocks.append(Tiles(_tiles(summary)))
+    told = words.why(summary)
+    blocks += [Text(told)] if told else []
     if state == "screened_only" or (state != "recommended" and summary.best is not None):
         blocks.append(Notice(words.SCREEN_ONLY))
     rows = words.reasons(summary)
@@ -197,7 +199,9 @@ def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
     if not words.absent(run["weight_share"]):
         tiles.append(("Weightings won", words.percent(run["weight_share"]), "of all of the criteria"))
     if not words.absent(run["truth_ari"]):
-        tiles.append(("Planted groups", words.number(run["truth_ari"], 2), "ARI to the truth"))
+        best = summary.runs.loc[summary.runs["eligible"], "truth_ari"].max()
+        note = "" if words.absent(best) else f"; the best eligible run has {words.number(best, 2)}"
+        tiles.append(("Planted groups", words.number(run["truth_ari"], 2), f"ARI to the truth{note}"))
     return tiles
 
 
@@ -303,10 +307,12 @@ def segments(summary: Summary) -> Section:
 
 
 def _map_caption(summary: Summary) -> str:
-    told = "The segments, numbered as above, "
+    near = gather.neighbourhood(summary.plane)
+    told = f"For {words.percent(near, 1)} of the points in a segment, the nearest other one is of the same segment. "
+    told = "" if np.isnan(near) else told
     if summary.plane.name in {plane.name for plane in summary.embeddings if plane.run == summary.best}:
-        return f"{told}in the space in which the run clustered ({summary.plane.label})."
-    return f"{told}in a picture of the customers in which the run did not cluster ({summary.plane.label})."
+        return f"{told}The segments in the space in which the run clustered ({summary.plane.label})."
+    return f"{told}The segments in a picture of the customers in which the run did not cluster ({summary.plane.label})."
 
 
 def _segments_answer(summary: Summary) -> str:
@@ -452,10 +458,11 @@ def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, 
             _numbers(runs["stability_jaccard_min"], partial(words.number, digits=2)),
         ),
         (Column("k", "Segments found", True, "asc"), _numbers(runs["n_clusters"], words.count)),
+        *_truth_column(runs),
         (Column("Coverage", "Share of customers not noise", True, "desc"), _numbers(runs["coverage"], words.percent)),
     ]
     for group in gather.GROUPS:
-        if group != "data" or gather.varies(runs, group):
+        if group not in ("data", "features") or gather.varies(runs, f"{group}_label"):
             laid.append((Column(group.capitalize(), "", False, "asc"), _texts(runs[f"{group}_label"])))
     if gather.varies(runs, "seed"):
         laid.append((Column("Seed", "", True, "asc"), _numbers(runs["seed"], words.count)))
@@ -475,10 +482,6 @@ def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, 
             _numbers(runs["inflation"], words.number),
         ),
     ]
-    if runs["truth_ari"].notna().any():
-        laid.append(
-            (Column("Truth", "ARI to the planted groups", True, "desc"), _numbers(runs["truth_ari"], words.number))
-        )
     laid.append(
         (
             Column("CPU", "Seconds of the run's stages and its share of shared ones", True, "asc"),
@@ -486,6 +489,13 @@ def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, 
         )
     )
     return laid
+
+
+def _truth_column(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
+    if runs["truth_ari"].isna().all():
+        return []
+    column = Column("Truth", "ARI to the planted groups; takes no part in the order", True, "desc")
+    return [(column, _numbers(runs["truth_ari"], partial(words.number, digits=2)))]
 
 
 def _score_column(score: Any, runs: pd.DataFrame, primary: str) -> tuple[Column, list[Cell]]:
@@ -565,8 +575,7 @@ def choices(summary: Summary) -> Section:
                 "effects",
                 partial(figures.effects, shown),
                 "Mean, quartiles and best of both scores by choice",
-                "Every scored run, grouped by each choice in turn (number of runs in brackets): what a choice does "
-                "on average, and how far its best run gets.",
+                words.choices_caption(summary),
             )
         )
         section.blocks.append(_explained(summary))
@@ -622,8 +631,7 @@ def projection(summary: Summary) -> Section:
                 "inflation",
                 partial(figures.inflation, summary.inflation),
                 "Strip plot of native less reference silhouette by projection",
-                "To the right of the dashed line a run looks better in the space it clustered in than in the "
-                "reference space that all runs share.",
+                words.flattered_caption(summary),
             )
         )
     return section
@@ -660,9 +668,11 @@ def data(summary: Summary) -> Section:
 
 def _variance_caption(summary: Summary, features: int) -> str:
     highest = summary.variance.sort_values("share", ascending=False).iloc[0]
+    name = words.clipped(str(highest["feature"]), 60)
+    lead = "One feature decides" if highest["share"] > gather.DECIDES else "No feature decides alone"
     told = (
-        f"The largest share is {words.percent(highest['share'])}: {words.clipped(str(highest['feature']), 60)} in "
-        f"{highest['matrix']}. Distances, and so clusters, follow the features with large shares."
+        f"{lead}: the largest share is {words.percent(highest['share'])}, {name} in {highest['matrix']}. "
+        "Distances, and so clusters, follow the features with large shares."
     )
     return told + (
         f" The {gather.TOP_FEATURES} largest of {features} features." if features > gather.TOP_FEATURES else ""
@@ -745,7 +755,7 @@ def _facts(summary: Summary) -> list[list[str]]:
         "Python": found.get("python"),
         "Machine": _values(found.get("machine")),
         "Data": table.get("source"),
-        "Data fingerprint (sha256)": table.get("fingerprint"),
+        "Data fingerprint (sha256)": _values(table.get("fingerprint")),
         "Seeds": _values(found.get("seeds")) or _values(summary.study.get("seed")),
         "Reference spaces": ", ".join(summary.references),
         "Draws": summary.study.get("scoring", {}).get("draws"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
 NONE = "–"
+# Runs from which a mean is worth naming.
+MANY = 5
 
 OPTIONS = {
     "kmeans": "K-Means",
@@ -157,8 +159,8 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def segment(label: int) -> str:
-    """Name a segment: numbered from 1, the largest first."""
-    return "Noise" if label < 0 else f"Segment {label + 1}"
+    """Name a segment by its label in the study's files: numbered from 0, the largest first."""
+    return "Noise" if label < 0 else f"Segment {label}"
 
 
 def clipped(name: str, width: int = 80) -> str:
@@ -222,6 +224,85 @@ def headline(summary: Summary) -> str:
     return f"None of the {plural(ok, 'run')} that came through passes every gate. The nearest is shown: {described}."
 
 
+def why(summary: Summary) -> str:
+    """Say in which criteria the recommended run is ahead, in which it is not, and what beats it there."""
+    entries = [e for e in summary.recommendation.get("reasons") or [] if "place" in e and _known(e, summary)]
+    placed = [e for e in entries if e["criterion"] != "weight_share"]
+    if not summary.recommendation.get("run") or not placed:
+        return ""
+    ahead = [_ahead(e, summary) for e in placed if e["place"] == 1]
+    behind = [_behind(e, summary) for e in placed if e["place"] > 1]
+    told = f"It leads in {listed(ahead)}" if ahead else "It leads in no single criterion"
+    told += f"{' and is behind in ' if ahead else ': '}{listed(behind)}." if behind else "."
+    return " ".join(filter(None, [_won(summary, len(placed)), told, _above(placed, summary)]))
+
+
+def _known(entry: Mapping[str, Any], summary: Summary) -> bool:
+    return str(entry.get("criterion")) in summary.runs
+
+
+def _won(summary: Summary, criteria: int) -> str:
+    shares = summary.runs.loc[summary.runs["eligible"], "weight_share"].dropna().sort_values(ascending=False)
+    if len(shares) < 2:
+        return ""
+    return (
+        f"Of all ways to weigh the {criteria} criteria against each other, by rank, {percent(shares.iloc[0])} put this "
+        f"run first; the next one gets {percent(shares.iloc[1])}."
+    )
+
+
+def _ahead(entry: Mapping[str, Any], summary: Summary) -> str:
+    values = summary.runs.loc[summary.runs["eligible"], entry["criterion"]]
+    others = int((values == entry["value"]).sum()) - 1
+    shared = f", shared with {plural(others, 'other run')}" if others > 0 else ""
+    return f"{_plain(entry['criterion'], summary)} ({number(entry['value'])}{shared})"
+
+
+def _behind(entry: Mapping[str, Any], summary: Summary) -> str:
+    values = summary.runs.loc[summary.runs["eligible"], entry["criterion"]]
+    best = values.max() if _higher(entry["criterion"], summary) else values.min()
+    return (
+        f"{_plain(entry['criterion'], summary)} (place {count(entry['place'])} of {count(entry['of'])}: "
+        f"{number(entry['value'])}, the best has {number(best)})"
+    )
+
+
+def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
+    """Tell of the runs that are better in the first criterion where this one is not the best."""
+    lost = next((e for e in placed if e["place"] > 1), None)
+    kept = next((e for e in placed if e["place"] == 1), None)
+    if lost is None or kept is None:
+        return ""
+    runs, sign = summary.runs[summary.runs["eligible"]], 1 if _higher(lost["criterion"], summary) else -1
+    above = runs[sign * (runs[lost["criterion"]] - lost["value"]) > 0]
+    sign = 1 if _higher(kept["criterion"], summary) else -1
+    worse = int((sign * (above[kept["criterion"]] - kept["value"]) < 0).sum())
+    if not len(above):
+        return ""
+    name = _plain(kept["criterion"], summary)
+    behind = "all fall" if 1 < worse == len(above) else f"{worse:,} {'falls' if worse == 1 else 'fall'}"
+    values, sizes = above[kept["criterion"]], above["n_clusters"].astype(int)
+    return (
+        f"Of the {plural(len(above), 'eligible run')} ahead of it in {_plain(lost['criterion'], summary)}, "
+        f"{behind} behind in {name} ({_span(values, number)}); "
+        f"{'it finds' if len(above) == 1 else 'they find'} {_span(sizes, count)} segments."
+    )
+
+
+def _span(values: pd.Series, write: Callable[[Any], str]) -> str:
+    low, high = write(values.min()), write(values.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def _higher(name: str, summary: Summary) -> bool:
+    return next((score.higher_is_better for score in summary.scores if name.startswith(f"{score.name}_")), True)
+
+
+def _plain(name: str, summary: Summary) -> str:
+    label = next((score.label for score in summary.scores if name.startswith(f"{score.name}_")), "stability")
+    return "reference silhouette" if label == "Silhouette" else label
+
+
 def reasons(summary: Summary) -> list[dict[str, str]]:
     """Tell the recommendation's gates and criteria, each with its value, its bar and what came of it."""
     return [_reason(entry, summary) for entry in summary.recommendation.get("reasons") or []]
@@ -274,7 +355,9 @@ def runner_up(summary: Summary) -> str:
     if not entry or entry.get("run") not in set(summary.runs["run"]):
         return ""
     ari = entry.get("ari_to_recommended")
-    told = f"Runner-up: {configuration(summary.run(entry['run']))}."
+    second = summary.run(entry["run"])
+    size = plural(int(0 if absent(second["n_clusters"]) else second["n_clusters"]), "segment")
+    told = f"Runner-up: {configuration(second)}, with {size} and a coverage of {percent(second['coverage'])}."
     if absent(ari):
         return told
     reading = "nearly the same segments" if ari >= 0.9 else "similar segments" if ari >= 0.6 else "other segments"
@@ -289,16 +372,23 @@ def trust_caption(summary: Summary) -> str:
     runs = gather.scored(summary.runs)
     both = runs[["silhouette_reference", "stability_ari"]].dropna()
     front = int(runs["pareto"].sum())
-    told = f"{plural(len(both), 'run')} with both scores"
-    ringed = f"; {front} on the Pareto front (ringed), which no other eligible run beats in every criterion."
-    told += ringed if front else ", none on a Pareto front." if runs["eligible"].any() else ", none of them eligible."
+    told = ""
     if len(both) > 3:
         rho = both.corr(method="spearman").iloc[0, 1]
-        told += f" Rank correlation of the two scores: {number(rho, 2)}."
+        told = f"{_together(rho)} (rank correlation {number(rho, 2)}). "
+    told += f"{plural(len(both), 'run')} with both scores"
+    ringed = f"; {front} on the Pareto front (ringed), which no other eligible run beats in every criterion."
+    told += ringed if front else ", none on a Pareto front." if runs["eligible"].any() else ", none of them eligible."
     noisy = int((runs["coverage"] < 0.7).sum())
     if noisy:
         told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the right panel."
     return told
+
+
+def _together(rho: float) -> str:
+    if absent(rho) or abs(rho) < 0.3:
+        return "A good silhouette says little about stability here"
+    return f"Runs with a better silhouette are {'more' if rho > 0 else 'less'} stable as a rule"
 
 
 def jaccard_caption(summary: Summary) -> str:
@@ -356,8 +446,12 @@ def embeddings_caption(summary: Summary) -> str:
     shown = len(summary.embeddings)
     largest = max((len(e.points) for e in summary.embeddings), default=0)
     coloured = "coloured by the labels of the best placed run that clustered in it"
+    found = pd.Series([len(np.unique(e.labels[e.labels >= 0])) for e in summary.embeddings]).value_counts()
+    sizes = [f"{plural(k, 'segment')} in {n}" if shown > 1 else plural(k, "segment") for k, n in found.items()]
     told = (
-        f"{shown} embeddings, each {coloured} (the best placed first)." if shown > 1 else f"One embedding, {coloured}."
+        f"{shown} embeddings, each {coloured} (the best placed first): {listed(sizes)}."
+        if shown > 1
+        else f"One embedding, {coloured}: {listed(sizes)}."
     )
     told += (
         " Distances and sizes in such a picture are the projection's own: clear islands prove nothing by themselves."
@@ -399,6 +493,20 @@ def effects_caption(summary: Summary) -> str:
     )
 
 
+def choices_caption(summary: Summary) -> str:
+    """Say which value of each choice scores best on average."""
+    told = []
+    for score, name in (("silhouette", "reference silhouette"), ("stability", "stability")):
+        table = summary.effects.dropna(subset=[score])
+        table = table[table["runs"] >= MANY]
+        tops = table.loc[table.groupby("axis", sort=False)[score].idxmax()]
+        best = [f"{row.axis} {clipped(row.value, 40)} ({number(getattr(row, score), 2)})" for row in tops.itertuples()]
+        told += [f"Highest mean {name}: {', '.join(best)}."] if best else []
+    least = f"Values with fewer than {MANY} runs are drawn, but not named here."
+    few = [least] if (summary.effects["runs"] < MANY).any() else []
+    return " ".join([*told, *few, "All scored runs, grouped by each choice in turn; number of runs in brackets."])
+
+
 def grid_caption(summary: Summary) -> str:
     """Say which pair of scaler and projection holds the best run."""
     if not summary.grid.notna().any(axis=None):
@@ -407,7 +515,7 @@ def grid_caption(summary: Summary) -> str:
     projection = summary.grid.max().idxmax()
     scaler = summary.grid[projection].idxmax()
     among = "eligible runs" if summary.runs["eligible"].any() else "all scored runs, as none is eligible"
-    return f"Best of each cell among the {among}. Highest: {scaler} scaling {space(projection)}, {number(best)}."
+    return f"Highest: {scaler} scaling {space(projection)}, {number(best)}. Each cell: the best of the {among}."
 
 
 def inflation_caption(summary: Summary) -> str:
@@ -420,6 +528,15 @@ def inflation_caption(summary: Summary) -> str:
     if calm != flattered:
         told += f", by {number(medians.min(), 2)} {space(calm)}"
     return f"{told}. What a projection adds it adds to structureless data as well, so native values rank nothing."
+
+
+def flattered_caption(summary: Summary) -> str:
+    """Say how many runs look better in their own space."""
+    values = summary.inflation["inflation"]
+    return (
+        f"{count((values > 0).sum())} of {plural(len(values), 'run')} look better in the space they clustered in than "
+        "in the reference space that all runs share: right of the dashed line."
+    )
 
 
 def space(label: str) -> str:
@@ -458,7 +575,9 @@ def failures_caption(summary: Summary) -> str:
     """Say what is missing."""
     states = summary.runs["status"].value_counts()
     lost = {name: int(states.get(name, 0)) for name in ("failed", "skipped")}
-    if not sum(lost.values()):
-        return f"Nothing: all {plural(len(summary.runs), 'run')} came through."
-    told = listed([f"{n:,} {name}" for name, n in lost.items() if n])
-    return f"{sentence(told)} of {plural(len(summary.runs), 'run')}, for {plural(len(summary.failures), 'reason')}."
+    total, unscored = len(summary.runs), int(summary.ok["silhouette_reference"].isna().sum())
+    told = f"No run: all {count(total)} came through."
+    if sum(lost.values()):
+        states = listed([f"{n:,} {name}" for name, n in lost.items() if n])
+        told = f"{sentence(states)} of {plural(total, 'run')}, for {plural(len(summary.failures), 'reason')}."
+    return f"{told} {unscored:,} of those that came through have no reference silhouette." if unscored else told

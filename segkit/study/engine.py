@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,7 +81,7 @@ def execute(
     tasks: Sequence[Task],
     store_root: str,
     settings: EngineSettings,
-    cost: Callable[[Task], float],
+    priorities: Mapping[str, float],
 ) -> Iterator[tuple[Task, list[Outcome]]]:
     """Run the tasks and yield each with its outcomes as soon as it is done, in any order.
 
@@ -93,8 +93,8 @@ def execute(
         Absolute path of the store, the same on every machine.
     settings
         Where to run.
-    cost
-        Estimated seconds of a task: those at the head of the most costly chain are started first.
+    priorities
+        By task's name: of those that can start, the highest is started first.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def execute(
         return iter(())
     if settings.mode == "inline":
         return _inline(tasks, store_root)
-    return _distributed(tasks, store_root, settings, _urgency(tasks, cost))
+    return _distributed(tasks, store_root, settings, priorities)
 
 
 def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list[Outcome]]]:
@@ -117,19 +117,8 @@ def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list
         yield task, done[task.name]
 
 
-def _urgency(tasks: Sequence[Task], cost: Callable[[Task], float]) -> dict[str, float]:
-    """Each task's estimated seconds to the end of the most costly chain that it starts."""
-    tail: dict[str, float] = {}
-    for task in reversed(tasks):
-        total = cost(task) + tail.get(task.name, 0.0)
-        tail[task.name] = total
-        for name in task.after:
-            tail[name] = max(tail.get(name, 0.0), total)
-    return tail
-
-
 def _distributed(
-    tasks: Sequence[Task], store_root: str, settings: EngineSettings, urgency: Mapping[str, float]
+    tasks: Sequence[Task], store_root: str, settings: EngineSettings, priorities: Mapping[str, float]
 ) -> Iterator[tuple[Task, list[Outcome]]]:
     from distributed import as_completed
 
@@ -142,7 +131,7 @@ def _distributed(
                 store_root,
                 *(futures[name] for name in task.after),
                 key=task.name,
-                priority=urgency[task.name],
+                priority=priorities[task.name],
                 retries=LOST_WORKER_RETRIES,
                 pure=False,
             )

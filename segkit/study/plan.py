@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from segkit import clustering, projection
+from segkit import clustering, projection, scoring
 from segkit.data import TableInfo
 from segkit.projection.neighbours import ladder
 from segkit.study.keys import canonical, kind_of, library_version, run_id, stage_key
@@ -100,6 +100,8 @@ class _Planner:
         self.infos = infos
         self.references = references
         self.draws = draws
+        # A score that is added later is missing from what is stored until then.
+        self.scores = [item.name for item in scoring.definitions()]
         self.nodes: dict[str, Node] = {}
         self.customers: dict[str, int] = {}
         self._memo: dict[tuple[Any, ...], Any] = {}
@@ -191,7 +193,7 @@ class _Planner:
     def score(self, partition: str, scored_in: str, features: str, native: str) -> str:
         # The native space is an input only so that partitions of one space are scored in one pass.
         inputs = {"partition": partition, "space": scored_in, "features": features, "native": native}
-        return self._add("scoring", {}, inputs, partition, scored_in)
+        return self._add("scoring", {}, inputs, self.scores, partition, scored_in)
 
 
 def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -95,13 +95,14 @@ def weight_shares(ranks: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n,)
-        Sums to one; a weighting that several runs win is split among them.
+        A weighting that several runs win counts for each of them, so that runs that found the same partition do not
+        take from each other.
     """
     import numpy as np
 
     totals = simplex(ranks.shape[1]) @ ranks.T
     wins = np.isclose(totals, totals.min(axis=1, keepdims=True), rtol=0, atol=1e-9)
-    return (wins / wins.sum(axis=1, keepdims=True)).mean(axis=0)
+    return wins.mean(axis=0)
 
 
 def rank_runs(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:

@@ -83,9 +83,7 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
         store = Store(folder)
         plan = _plan(study, entry, data_path, store)
         collector = Collector(plan)
-        for _task, outcomes in execute(
-            make_tasks(plan, set()), folder, EngineSettings(mode="inline"), lambda _task: 0.0
-        ):
+        for _task, outcomes in execute(make_tasks(plan, set()), folder, EngineSettings(mode="inline"), {}):
             collector.add(outcomes)
         stages = _compare(study, entry, row, plan.runs[0], collector, store)
     changed = _changes(study, entry, plan)

@@ -50,21 +50,18 @@ class Collector:
             if not keys:
                 self._finish(run)
 
-    def add(self, outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
-        """Take outcomes in and return the rows that they complete."""
-        finished = []
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Take outcomes in and make the rows that they complete."""
         for outcome in outcomes:
             self.outcomes[outcome.key] = outcome
             for run in self._by_key.get(outcome.key, ()):
                 waiting = self._waiting[run.id]
                 waiting.discard(outcome.key)
                 if not waiting and run.id not in self.rows:
-                    finished.append(self._finish(run))
-        return finished
+                    self._finish(run)
 
-    def _finish(self, run: RunPlan) -> dict[str, Any]:
-        row = self.rows[run.id] = run_row(run, self.plan.references, self.outcomes, self._users)
-        return row
+    def _finish(self, run: RunPlan) -> None:
+        self.rows[run.id] = run_row(run, self.plan.references, self.outcomes, self._users)
 
     def counts(self) -> dict[str, int]:
         """Return the number of finished runs by status, and of those still open as ``waiting``."""

@@ -17,7 +17,6 @@ from segkit.scoring.agreement import partition_agreement
 from segkit.study import cost
 from segkit.study.engine import EngineSettings, check_address, execute
 from segkit.study.outputs import Customers, embedding_runs, embeddings_frame, partitions_frame
-from segkit.study.paths import experiments
 from segkit.study.plan import KINDS, Plan, RunPlan, Task, make_plan, make_tasks
 from segkit.study.provenance import data_facts, surroundings
 from segkit.study.ranking import rank_runs, recommend
@@ -63,8 +62,8 @@ class Watch(Protocol):
     def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int]) -> None:
         """Take note that execution begins: the tasks to do, and the runs by status that need none."""
 
-    def advance(self, task: Task, rows: Sequence[Mapping[str, Any]], counts: Mapping[str, int]) -> None:
-        """Take note that a task is done, with the rows that it completed and all runs by status."""
+    def advance(self, task: Task, counts: Mapping[str, int]) -> None:
+        """Take note that a task is done, with the number of runs by status."""
 
     def stop(self) -> None:
         """Take note that execution ended, well or not."""
@@ -123,6 +122,7 @@ def _check_estimators(composition: Composition) -> None:
         distinct = {id(item.groups[group]): item.groups[group] for item in composition.configurations}
         for config in distinct.values():
             targets.check(config, group)
+            targets.check_seeded(config, group)
 
 
 def _check_features(composition: Composition, infos: _Infos) -> None:
@@ -183,15 +183,11 @@ def _settled(prepared: Prepared) -> dict[str, Outcome]:
 
 
 def _execute(prepared: Prepared, tasks: Sequence[Task], collector: Collector, record: _Record, watch: Watch) -> None:
-    customers = cost.largest_table(prepared.plan)
-
-    def seconds(task: Task) -> float:
-        return cost.task_seconds(task, customers)
-
+    order = cost.priorities(tasks, cost.largest_table(prepared.plan))
     watch.start(prepared, tasks, collector.counts())
-    for task, outcomes in execute(tasks, str(prepared.store.root), prepared.engine, seconds):
-        rows = collector.add(outcomes)
-        watch.advance(task, rows, collector.counts())
+    for task, outcomes in execute(tasks, str(prepared.store.root), prepared.engine, order):
+        collector.add(outcomes)
+        watch.advance(task, collector.counts())
         record.flush()
 
 
@@ -216,7 +212,7 @@ class _Record:
         composition = self.prepared.composition
         asked = {
             "experiment": composition.experiment,
-            "question": experiments().get(composition.experiment, ""),
+            "question": composition.question,
             "overrides": list(composition.asked),
             "axes": composition.axes,
             **composition.study,

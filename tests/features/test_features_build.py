@@ -113,9 +113,7 @@ def test_infinite_values_count_as_missing():
 @pytest.mark.parametrize("method", ["median", "mean"])
 def test_missing_as_scikit_learns_simple_imputer(holes, method):
     features = build(holes, columns="all", missing=method)
-    np.testing.assert_allclose(
-        features.matrix, SimpleImputer(strategy=method).fit_transform(holes), rtol=1e-15
-    )
+    np.testing.assert_allclose(features.matrix, SimpleImputer(strategy=method).fit_transform(holes), rtol=1e-15)
 
 
 @pytest.mark.parametrize("number", [0, -7.5])
@@ -167,9 +165,7 @@ def test_nothing_left_by_drop_is_infeasible():
 
 def test_mostly_filled_features_are_named():
     features = build({"a": [1.0, NAN, NAN, 4.0, NAN], "b": [1.0, 2, 3, NAN, NAN]}, columns="all", missing=0)
-    assert features.warnings == (
-        "feature 'a' was missing for 60% of the customers and filled in (features.missing=0)",
-    )
+    assert features.warnings == ("feature 'a' was missing for 60% of the customers and filled in (features.missing=0)",)
 
 
 def test_values_too_large_to_impute():
@@ -403,9 +399,7 @@ def test_dominant():
     assert dominant(("a", "b"), np.array([0.5, 0.5])) is None
     assert dominant(("a",), np.array([1.0])) is None
     assert dominant(("a", "b"), np.array([0.0, 0.0])) is None
-    assert dominant(("a", "b", "c"), np.array([0.3, 0.3, 0.4]), threshold=0.35).startswith(
-        "c alone carries 40%"
-    )
+    assert dominant(("a", "b", "c"), np.array([0.3, 0.3, 0.4]), threshold=0.35).startswith("c alone carries 40%")
     assert dominant(("a", "b", "c"), np.array([0.1, 0.86, 0.04])).startswith(
         "b alone carries 86% of the variance of 3 features"
     )

@@ -34,11 +34,10 @@ LAYERS = (
     ("report", "segments"),
     ("progress", "cli", "__main__"),
 )
-COMPOSITION = tuple(f"segkit.study.{name}" for name in ("axes", "compose", "hydra_loader", "option_source", "resolve"))
 LAYER_OF = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 CONFINED = {
-    "hydra": ("segkit.cli", *COMPOSITION),
-    "omegaconf": ("segkit.cli", *COMPOSITION),
+    "hydra": ("segkit.cli", "segkit.study.compose"),
+    "omegaconf": ("segkit.cli", "segkit.study.compose"),
     "dask": ("segkit.study.engine",),
     "distributed": ("segkit.study.engine",),
     "matplotlib": ("segkit.report.figures",),

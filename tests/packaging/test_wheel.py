@@ -89,7 +89,7 @@ def test_the_licence_is_in_the_wheel_and_nothing_else_is(names: set[str]) -> Non
 
 
 def test_an_installed_wheel_finds_its_options_from_any_folder(installed: Path, tmp_path: Path) -> None:
-    code = "from segkit.study import paths; print(paths.conf_dir(), paths.experiments_dir(), sep='\\n')"
+    code = "from segkit.study.compose import paths; print(paths.conf_dir(), paths.experiments_dir(), sep='\\n')"
     conf, experiments = map(Path, run(installed / "python", "-c", code, cwd=tmp_path).split("\n")[:2])
     assert installed.parent in conf.parents
     assert {f"conf/{path.relative_to(conf).as_posix()}" for path in conf.rglob("*.yaml")} == files("conf", "*.yaml")

@@ -205,3 +205,11 @@ def test_a_broken_file_is_named_in_one_line(new_study, tmp_path, name, text):
 def test_no_folder(tmp_path):
     with pytest.raises(UsageError, match="no such study folder"):
         g.gather(tmp_path / "nowhere")
+
+
+def test_neighbourhood_counts_points_whose_nearest_has_their_label():
+    points = np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0], [5.0, 0.0], [5.5, 0.0], [0.4, 0.0]])
+    labels = np.array([0, 0, 1, 1, 1, -1])
+    plane = g.Embedding("p", "p", "r", points, labels)
+    assert g.neighbourhood(plane) == pytest.approx(4 / 5)
+    assert np.isnan(g.neighbourhood(g.Embedding("p", "p", "r", points[:2], np.array([-1, 0]))))

@@ -11,8 +11,7 @@ from itertools import product
 import pytest
 
 import segkit
-from segkit.study import paths
-from segkit.study.compose import compose_study, experiments, help_text, job_config, options
+from segkit.study.compose import compose_study, experiments, help_text, job_config, options, paths
 
 
 def values(composition, group, name):

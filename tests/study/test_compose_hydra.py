@@ -10,7 +10,8 @@ from itertools import chain, product
 import pytest
 import yaml
 
-from segkit.study import compose, paths
+from segkit.study import compose
+from segkit.study.compose import paths
 
 GROUPS = ("data", "features", "scaler", "projection", "clusterer")
 

@@ -165,7 +165,16 @@ def test_customers_dropped_for_missing_values_are_null_in_the_partitions(tmp_pat
 @pytest.mark.parametrize("engine", ["inline", "local"])
 def test_an_interrupt_keeps_what_was_finished(tmp_path, engine):
     # A process group of its own, as a terminal makes: Ctrl-C reaches the workers as well.
-    command = [sys.executable, "-m", "segkit.cli", "sweep", *SWEEP, f"engine={engine}", "data.n=4000", "scoring.draws=40"]
+    command = [
+        sys.executable,
+        "-m",
+        "segkit.cli",
+        "sweep",
+        *SWEEP,
+        f"engine={engine}",
+        "data.n=4000",
+        "scoring.draws=40",
+    ]
     process = subprocess.Popen(
         [*command, "clusterer=agglomerative,kmeans,dbscan", "projection=none"],
         cwd=tmp_path,

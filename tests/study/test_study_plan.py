@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
 from segkit.data import TableInfo
 from segkit.study.compose import compose_study
+from segkit.study.cost import priorities
 from segkit.study.plan import BUNDLE, kind_of, make_plan, make_tasks, wanted_keys
+
+DOWNSTREAM = {"scaling", "clustering", "scoring:native", "scoring:power", "stability"}
 
 
 def plan_of(*overrides, n=8950, fingerprint="f" * 64):
@@ -76,7 +80,11 @@ def test_a_missing_projection_asks_for_its_neighbours_again(cc_general):
 def test_other_runs_workers_and_report_options_change_no_key():
     alone = plan_of("clusterer=kmeans", "clusterer.n_clusters=4")
     among = plan_of(
-        "clusterer=kmeans", "clusterer.n_clusters=3,4,5", "scaler=standard,power", "engine.workers=7", "report.shortlist=5"
+        "clusterer=kmeans",
+        "clusterer.n_clusters=3,4,5",
+        "scaler=standard,power",
+        "engine.workers=7",
+        "report.formats=[png,pdf]",
     )
     (run,) = alone.runs
     assert next(other for other in among.runs if other.id == run.id).stages == run.stages
@@ -85,15 +93,18 @@ def test_other_runs_workers_and_report_options_change_no_key():
 @pytest.mark.parametrize(
     ("override", "changed"),
     [
-        ("scaler=power", {"scaling", "clustering", "scoring:native", "scoring:power", "stability"}),
-        ("clusterer.n_clusters=4", {"clustering", "scoring:native", "scoring:power", "stability"}),
+        ("scaler=power", DOWNSTREAM),
+        ("clusterer.n_clusters=4", DOWNSTREAM - {"scaling"}),
         ("scoring.draws=5", {"stability"}),
-        ("features.missing=mean", {"features", "scaling", "clustering", "scoring:native", "scoring:power", "stability"}),
+        (
+            "features.missing=mean",
+            DOWNSTREAM | {"features"},
+        ),
     ],
 )
 def test_a_choice_changes_the_keys_that_stand_on_it(override, changed):
     before, after = plan_of().runs[0].stages, plan_of(override).runs[0].stages
-    watched = {"features", "scaling", "clustering", "scoring:native", "scoring:power", "stability"}
+    watched = DOWNSTREAM | {"features"}
     assert {role for role in watched if before[role] != after[role]} == changed
 
 
@@ -123,6 +134,22 @@ def test_what_the_data_cannot_do_is_skipped_with_a_reason_and_computes_nothing()
 
 
 def test_ten_thousand_configurations_are_one_run_for_each_distinct_one():
-    plan = plan_of("clusterer=dbscan", "clusterer.eps=range(1,1001)", "scaler=standard,power,robust,minmax,none", "seed=1,2")
+    plan = plan_of(
+        "clusterer=dbscan", "clusterer.eps=range(1,1001)", "scaler=standard,power,robust,minmax,none", "seed=1,2"
+    )
     assert len(plan.runs) == 10_000
     assert plan.counts()["clustering"] == 5_000
+
+
+def test_spaces_are_made_first_and_then_finished_one_after_another(cc_general):
+    tasks = make_tasks(cc_general, set())
+    order = priorities(tasks, 8950)
+    ranked = sorted(tasks, key=lambda task: -order[task.name])
+    kinds = [task.kind for task in ranked]
+    makes = {"features", "scaling", "neighbours", "projection"}
+    assert set(kinds[:45]) == makes
+    assert not makes & set(kinds[45:])
+    spaces = [task.nodes[0].inputs.get("native") or task.nodes[0].inputs["space"] for task in ranked[45:]]
+    changes = sum(before != after for before, after in pairwise(spaces))
+    assert changes == len(set(spaces)) - 1
+    assert kinds.index("neighbours") < kinds.index("projection")

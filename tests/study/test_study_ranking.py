@@ -42,9 +42,7 @@ def test_each_gate_turns_away_what_misses_its_bar():
 
 def test_pareto_front_against_the_definition():
     values = np.random.default_rng(3).integers(0, 5, size=(60, 3)).astype(float)
-    expected = [
-        not any((other >= row).all() and (other > row).any() for other in values) for row in values
-    ]
+    expected = [not any((other >= row).all() and (other > row).any() for other in values) for row in values]
     assert pareto_front(values).tolist() == expected
 
 
@@ -58,11 +56,20 @@ def test_the_simplex_is_even_and_complete():
 def test_weight_shares_of_two_criteria_have_a_closed_form():
     # Weight w on the first: run 0 totals w + 3(1 - w), run 1 totals 2, run 2 totals 3w + (1 - w): all tie at 1/2.
     shares = weight_shares(np.array([[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]))
-    np.testing.assert_allclose(shares, [(50 + 1 / 3) / 101, (1 / 3) / 101, (50 + 1 / 3) / 101])
+    np.testing.assert_allclose(shares, [51 / 101, 1 / 101, 51 / 101])
+
+
+def test_runs_with_the_same_partition_do_not_take_from_each_other():
+    alone = weight_shares(np.array([[1.0, 2.0], [2.0, 1.0]]))
+    twice = weight_shares(np.array([[1.0, 2.0], [1.0, 2.0], [2.0, 1.0]]))
+    assert alone.tolist() == [51 / 101, 51 / 101]
+    assert twice.tolist() == [51 / 101, 51 / 101, 51 / 101]
 
 
 def test_a_dominating_run_wins_every_weighting():
-    table = runs(silhouette_reference=[0.1, 0.5, 0.2], davies_bouldin_reference=[2.0, 0.5, 1.0], stability_ari=[0.5, 0.9, 0.6])
+    table = runs(
+        silhouette_reference=[0.1, 0.5, 0.2], davies_bouldin_reference=[2.0, 0.5, 1.0], stability_ari=[0.5, 0.9, 0.6]
+    )
     ranked = rank_runs(table, GATES)
     assert ranked["weight_share"].tolist() == [0, 1, 0]
     assert ranked["rank"].tolist() == [3, 1, 2]

@@ -23,11 +23,15 @@ def test_a_result_comes_back_as_it_was_saved(store):
     matrix = np.random.default_rng(0).normal(size=(7, 3))
     record = store.save(KEY, {"matrix": matrix}, {"figure": 1.5}, 2.25)
     np.testing.assert_array_equal(store.arrays(KEY)["matrix"], matrix)
-    assert store.record(KEY) == record == {
-        "facts": {"figure": 1.5},
-        "seconds": 2.25,
-        "digest": content_digest({"matrix": matrix}, {"figure": 1.5}),
-    }
+    assert (
+        store.record(KEY)
+        == record
+        == {
+            "facts": {"figure": 1.5},
+            "seconds": 2.25,
+            "digest": content_digest({"matrix": matrix}, {"figure": 1.5}),
+        }
+    )
     assert store.keys(("scaling", "features")) == {KEY}
 
 

@@ -240,3 +240,10 @@ def test_only_an_entry_point_extends_the_list(monkeypatch):
         monkeypatch.undo()
         targets._extensions.cache_clear()
     assert "not an allowed class" in message(config)
+
+
+def test_a_class_that_draws_random_numbers_needs_a_seed():
+    with pytest.raises(UsageError, match=r"^clusterer\.random_state \(sklearn\.cluster\.KMeans\): is missing"):
+        targets.check_seeded({"_target_": "sklearn.cluster.KMeans", "n_clusters": 3}, "clusterer")
+    for config in ({"_target_": "sklearn.cluster.KMeans", "random_state": 1}, {"_target_": "sklearn.cluster.DBSCAN"}):
+        assert targets.check_seeded(config, "clusterer") is None

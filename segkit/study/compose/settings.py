@@ -12,11 +12,11 @@ _SECTIONS = {
     "scoring": ("draws", "confirm", "references", "gates"),
     "scoring.gates": ("coverage", "smallest_cluster", "clusters"),
     "engine": ("mode", "workers", "address", "memory_limit"),
-    "report": ("shortlist", "formats"),
+    "report": ("formats",),
 }
 #: The names at the top of a study's configuration, without the groups of its runs.
 SETTINGS = ("seed", "store", "name", "scoring", "engine", "report")
-_FORMATS = ("png", "svg", "pdf")
+_FORMATS = ("png", "pdf")
 _MODES = ("local", "inline")
 
 
@@ -113,10 +113,9 @@ def _check_engine(engine: Mapping) -> None:
 
 
 def _check_report(report: Mapping) -> None:
-    shortlist, formats = report["shortlist"], report["formats"]
-    _require(_is_int(shortlist) and shortlist >= 1, "report.shortlist", shortlist, "a whole number from 1")
+    formats = report["formats"]
     fits = _is_list(formats, lambda value: value in _FORMATS) and formats and len(set(formats)) == len(formats)
-    _require(bool(fits), "report.formats", formats, f"a list of different formats among {', '.join(_FORMATS)}")
+    _require(bool(fits), "report.formats", formats, f"[{'], ['.join(_FORMATS)}] or [{', '.join(_FORMATS)}]")
 
 
 def _section(study: Mapping, path: str) -> object:

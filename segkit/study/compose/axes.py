@@ -10,7 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from segkit.errors import UsageError, did_you_mean
-from segkit.study.paths import RUN_GROUPS
+from segkit.study.compose.paths import RUN_GROUPS
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segkit.errors import UsageError
-from segkit.study import axes as axis
-from segkit.study import paths
-from segkit.study.hydra_loader import Composed, Loader, hydra_version, one_line, resolved_node, unknown_name
-from segkit.study.paths import RUN_GROUPS, experiments, options
-from segkit.study.resolve import Base, Resolver
-from segkit.study.settings import SETTINGS, check_name, check_seed, check_study
+from segkit.study.compose import axes as axis
+from segkit.study.compose import paths
+from segkit.study.compose.loader import Composed, Loader, hydra_version, one_line, resolved_node, unknown_name
+from segkit.study.compose.paths import RUN_GROUPS, experiments, options
+from segkit.study.compose.resolve import Base, Resolver
+from segkit.study.compose.settings import SETTINGS, check_name, check_seed, check_study
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -57,7 +57,7 @@ class Composition:
 
     ``study`` holds what is the same for all runs (scoring, engine, report, store, name, seed), resolved.
     ``axes`` has the values of everything that takes more than one. ``references`` has, for each reference space
-    by name, the resolved ``features`` and ``scaler`` that make it.
+    by name, the resolved ``features`` and ``scaler`` that make it. ``question`` is what the experiment asks.
     """
 
     experiment: str
@@ -67,6 +67,7 @@ class Composition:
     axes: dict[str, list]
     asked: list[str]
     references: dict[str, dict[str, dict]] = field(default_factory=dict)
+    question: str = ""
 
 
 def compose_study(overrides: Sequence[str], config_dir: Path | str | None = None, single: bool = False) -> Composition:
@@ -103,6 +104,7 @@ def _compose(loader: Loader, overrides: Sequence[str], single: bool) -> Composit
         configurations=_configurations(draft),
         axes=varied,
         asked=list(overrides),
+        question=experiments(loader.config_dir).get(study["name"], ""),
         references=_references(draft, study["scoring"]["references"], study["seed"]),
     )
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError, did_you_mean
-from segkit.study import axes as axis
-from segkit.study import paths
-from segkit.study.paths import experiments, options
+from segkit.study.compose import axes as axis
+from segkit.study.compose import paths
+from segkit.study.compose.paths import experiments, options
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
@@ -173,7 +173,7 @@ def _unresolved(config: DictConfig, key: str) -> object:
 def _register_sources() -> None:
     from hydra._internal.sources_registry import SourcesRegistry
 
-    from segkit.study.option_source import ExperimentFolder, OptionFolder
+    from segkit.study.compose.sources import ExperimentFolder, OptionFolder
 
     for source in (OptionFolder, ExperimentFolder):
         SourcesRegistry.instance().register(source)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from segkit.errors import UsageError, did_you_mean
-from segkit.study import axes as axis
-from segkit.study.hydra_loader import compressed, first_missing, one_line
-from segkit.study.paths import RUN_GROUPS
-from segkit.study.settings import check_seed
+from segkit.study.compose import axes as axis
+from segkit.study.compose.loader import compressed, first_missing, one_line
+from segkit.study.compose.paths import RUN_GROUPS
+from segkit.study.compose.settings import check_seed
 
 
 @dataclass(frozen=True)
