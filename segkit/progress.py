@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from segkit.study.cost import duration
 
 if TYPE_CHECKING:
-    from segkit.study.plan import Task
+    from segkit.study.graph import Task
     from segkit.study.sweep import Prepared
 
 PLAIN_SECONDS = 10.0

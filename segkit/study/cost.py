@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from segkit.targets import class_name
 
 if TYPE_CHECKING:
-    from segkit.study.plan import Node, Plan, Task
+    from segkit.study.graph import Node, Task
+    from segkit.study.plan import Plan
 
 _BEFORE_SPACES = ("features", "scaling", "neighbours", "projection")
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from segkit.errors import UsageError
-from segkit.study.plan import Task
+from segkit.study.graph import Task
 from segkit.study.stages import Outcome, run_task
 
 CONNECT_SECONDS = 15

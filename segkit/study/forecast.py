@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from segkit.study.cost import duration
-from segkit.study.plan import make_tasks
+from segkit.study.graph import counts, make_tasks
 
 if TYPE_CHECKING:
     from segkit.study.sweep import Prepared
@@ -21,7 +21,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         ``seconds`` is CPU time over all workers, ``wall_seconds`` its share of each worker, both estimates.
     """
     plan = prepared.plan
-    tasks = make_tasks(plan, prepared.stored)
+    tasks = make_tasks(plan.nodes, plan.leaves, prepared.stored)
     wanted = [node.key for task in tasks for node in task.nodes]
     skipped = Counter(run.reason for run in plan.runs if run.reason)
     seconds = prepared.seconds(tasks)
@@ -30,9 +30,9 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "runs": len(plan.runs),
         "skipped": sum(skipped.values()),
         "impossible": [{"reason": reason, "runs": count} for reason, count in skipped.most_common()],
-        "stages": plan.counts(),
-        "stored": plan.counts(key for key in plan.nodes if key in prepared.stored),
-        "to_compute": plan.counts(wanted),
+        "stages": counts(plan.nodes),
+        "stored": counts(key for key in plan.nodes if key in prepared.stored),
+        "to_compute": counts(wanted),
         "tasks": len(tasks),
         "customers": dict(plan.customers),
         "engine": prepared.engine.description,

@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from segkit import clustering, projection, scoring
 from segkit.data import TableInfo
 from segkit.projection.neighbours import ladder
+from segkit.study.graph import STAGE_VERSIONS, Node
 from segkit.study.keys import canonical, kind_of, library_version, run_id, stage_key
 from segkit.targets import class_name
 
-# Raise a stage's number when its code changes what it returns: stored results of older code are then not found.
-STAGE_VERSIONS: Mapping[str, int] = {
-    "features": 1,
-    "scaling": 1,
-    "neighbours": 1,
-    "projection": 1,
-    "clustering": 1,
-    "scoring": 1,
-    "stability": 1,
-}
-KINDS: tuple[str, ...] = tuple(STAGE_VERSIONS)
-
-# Members of one task: enough to share a family's work, few enough that a wide sweep still spreads over workers.
-BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64}
-
 NATIVE = "native"
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One stage: its key, its own resolved parameters and the keys of what it stands on, by role."""
-
-    key: str
-    config: Mapping[str, Any]
-    inputs: Mapping[str, str]
-
-    @property
-    def kind(self) -> str:
-        """The stage kind."""
-        return kind_of(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +33,6 @@ class RunPlan:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What one worker does at once: stages of one kind that share their inputs' work."""
-
-    name: str
-    nodes: tuple[Node, ...]
-    after: tuple[str, ...]
-
-    @property
-    def kind(self) -> str:
-        """The stage kind of all its nodes."""
-        return self.nodes[0].kind
-
-
 @dataclass(frozen=True)
 class Plan:
     """The graph of a study: its runs and its unique stages."""
@@ -85,17 +42,33 @@ class Plan:
     references: tuple[str, ...]
     customers: Mapping[str, int] = field(default_factory=dict)
 
-    def counts(self, keys: Iterable[str] | None = None) -> dict[str, int]:
-        """Return the number of stages (of all, or of the given keys) by kind, in the order of the data flow."""
-        found = Counter(kind_of(key) for key in (self.nodes if keys is None else keys))
-        return {kind: found[kind] for kind in KINDS if found[kind]}
+    @property
+    def leaves(self) -> list[str]:
+        """Keys of the stages that some run needs; a neighbour graph is only needed to make a projection."""
+        keys = dict.fromkeys(key for run in self.runs for key in run.stages.values())
+        return [key for key in keys if kind_of(key) != "neighbours"]
 
 
 # The reference spaces by name, the primary one first: the ``features`` and the ``scaler`` that make each.
 References = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
-class _Planner:
+@dataclass(frozen=True)
+class World:
+    """A table that the whole pipeline can run on: the study's own, or one made from it.
+
+    ``root`` is its identity; ``config`` and ``inputs`` are what the features stage loads it from.
+    """
+
+    root: str
+    customers: int
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+
+class Planner:
+    """Adds stages to a graph, each once; what is asked for again is remembered."""
+
     def __init__(self, infos: Callable[[Mapping[str, Any]], TableInfo], references: References, draws: int):
         self.infos = infos
         self.references = references
@@ -119,28 +92,39 @@ class _Planner:
             self._texts[id(config)] = (config, canonical(config))
         return self._texts[id(config)][1]
 
-    def _add(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str], *decides: Any) -> str:
+    def add(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str], *decides: Any) -> str:
+        """Add a stage, if it is not there, and return its key: a hash of its kind, its version and what decides it."""
         key = stage_key(kind, STAGE_VERSIONS[kind], *decides)
         self.nodes.setdefault(key, Node(key, config, dict(inputs)))
         return key
 
     def info(self, data: Mapping[str, Any]) -> TableInfo:
+        """Return the facts of a resolved ``data`` group's table."""
         info = self._once(lambda: self.infos(data), "info", self._text(data))
         self.customers[info.fingerprint] = info.n_customers
         return info
 
-    def features(self, data: Mapping[str, Any], features: Mapping[str, Any]) -> str:
-        def make() -> str:
-            root = self.info(data).fingerprint
-            config = {"data": data, "features": features}
-            return self._add("features", config, {}, library_version("sklearn"), root, _without_nulls(features))
+    def world(self, data: Mapping[str, Any]) -> World:
+        """Return the study's own table as a world."""
+        info = self.info(data)
+        return World(info.fingerprint, info.n_customers, {"data": data}, {})
 
-        return self._once(make, "features", self._text(data), self._text(features))
+    def features(self, world: World, features: Mapping[str, Any]) -> str:
+        """Add the stage that makes a feature set of a world's table."""
+
+        def make() -> str:
+            config = {**world.config, "features": features}
+            decides = (library_version("sklearn"), world.root, _without_nulls(features))
+            return self.add("features", config, world.inputs, *decides)
+
+        return self._once(make, "features", world.root, self._text(features))
 
     def scaling(self, upstream: str, scaler: Mapping[str, Any]) -> str:
+        """Add a scaled feature set."""
+
         def make() -> str:
             library = library_version(class_name(scaler))
-            return self._add("scaling", scaler, {"features": upstream}, library, self._text(scaler), upstream)
+            return self.add("scaling", scaler, {"features": upstream}, library, self._text(scaler), upstream)
 
         return self._once(make, "scaling", upstream, self._text(scaler))
 
@@ -156,44 +140,59 @@ class _Planner:
             if wanted is not None:
                 count = ladder(wanted)
                 library = library_version("sklearn")
-                graph = self._add("neighbours", {"count": count}, inputs, library, count, scaled)
+                graph = self.add("neighbours", {"count": count}, inputs, library, count, scaled)
                 inputs["neighbours"] = graph
             library = library_version(class_name(config))
             decides = (library, self._text(config), scaled, graph or "")
-            return self._add("projection", config, inputs, *decides), graph
+            return self.add("projection", config, inputs, *decides), graph
 
         return self._once(make, "space", scaled, self._text(config))
 
-    def stages(self, run_groups: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-        data, clusterer = run_groups["data"], run_groups["clusterer"]
-        n = self.info(data).n_customers
-        features = self.features(data, run_groups["features"])
-        scaled = self.scaling(features, run_groups["scaler"])
-        space, graph = self.space(scaled, run_groups["projection"], n)
-        shared = {"features": features, "scaling": scaled}
-        shared |= {"neighbours": graph} if graph else {}
-        shared |= {"projection": space} if space != scaled else {}
-
+    def pipeline(self, world: World, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Add the stages from a world's table to a partition and return their keys by role."""
+        features = self.features(world, groups["features"])
+        scaled = self.scaling(features, groups["scaler"])
+        space, graph = self.space(scaled, groups["projection"], world.customers)
+        clusterer = groups["clusterer"]
         library = library_version(class_name(clusterer))
         inputs = {"space": space, "features": features}
-        partition = self._add("clustering", clusterer, inputs, library, self._text(clusterer), space)
-        scores = {f"scoring:{NATIVE}": self.score(partition, space, features, space)}
-        for name, made_of in self.references.items():
-            reference = self.scaling(self.features(data, made_of["features"]), made_of["scaler"])
-            scores[f"scoring:{name}"] = self.score(partition, reference, features, space)
-        stability = self._add(
-            "stability",
-            {"draws": self.draws, "clusterer": clusterer, "data": self.info(data).fingerprint},
-            {"partition": partition, "space": space, "features": features},
-            self.draws,
-            partition,
-        )
-        return shared | {"clustering": partition} | scores | {"stability": stability}
+        partition = self.add("clustering", clusterer, inputs, library, self._text(clusterer), space)
+        found = {"features": features, "scaling": scaled}
+        found |= {"neighbours": graph} if graph else {}
+        found |= {"projection": space} if space != scaled else {}
+        return found | {"clustering": partition}
 
-    def score(self, partition: str, scored_in: str, features: str, native: str) -> str:
+    def reference(self, world: World, name: str) -> str:
+        """Add a reference space, fitted on a world's table."""
+        made_of = self.references[name]
+        return self.scaling(self.features(world, made_of["features"]), made_of["scaler"])
+
+    def stages(self, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+        """Add all stages of a run on the study's own table and return their keys by role."""
+        world = self.world(groups["data"])
+        found = self.pipeline(world, groups)
+        spaces = {NATIVE: space_of(found)} | {name: self.reference(world, name) for name in self.references}
+        scores = {f"scoring:{name}": self.score(found, space) for name, space in spaces.items()}
+        return found | scores | {"stability": self.stability(found, groups, world.root, self.draws)}
+
+    def stability(self, found: Mapping[str, str], groups: Mapping[str, Any], root: str, *draws: int | str) -> str:
+        """Add the reclustering of draws in the space of a run: their number and, for other draws, a series' name."""
+        count, *series = draws
+        config = {"draws": count, "clusterer": groups["clusterer"], "identity": "".join([root, *map(str, series)])}
+        inputs = {"partition": found["clustering"], "space": space_of(found), "features": found["features"]}
+        return self.add("stability", config, inputs, *draws, found["clustering"])
+
+    def score(self, found: Mapping[str, str], scored_in: str) -> str:
+        """Add the scores of a run's partition in a space."""
         # The native space is an input only so that partitions of one space are scored in one pass.
-        inputs = {"partition": partition, "space": scored_in, "features": features, "native": native}
-        return self._add("scoring", {}, inputs, self.scores, partition, scored_in)
+        inputs = {"partition": found["clustering"], "space": scored_in}
+        inputs |= {"features": found["features"], "native": space_of(found)}
+        return self.add("scoring", {}, inputs, self.scores, found["clustering"], scored_in)
+
+
+def space_of(found: Mapping[str, str]) -> str:
+    """Return the key of the space that a run clusters in."""
+    return found.get("projection", found["scaling"])
 
 
 def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -219,7 +218,7 @@ def make_plan(
     infos
         From a resolved ``data`` group to the table's fingerprint, number of customers and columns.
     """
-    planner = _Planner(infos, references, draws)
+    planner = Planner(infos, references, draws)
     runs: dict[str, RunPlan] = {}
     for configuration in configurations:
         run = _plan_run(planner, configuration)
@@ -227,7 +226,7 @@ def make_plan(
     return Plan(tuple(runs.values()), planner.nodes, tuple(references), planner.customers)
 
 
-def _plan_run(planner: _Planner, configuration: Any) -> RunPlan:
+def _plan_run(planner: Planner, configuration: Any) -> RunPlan:
     groups = configuration.groups
     info = planner.info(groups["data"])
     identity = run_id(
@@ -241,61 +240,3 @@ def _plan_run(planner: _Planner, configuration: Any) -> RunPlan:
     )
     stages = {} if reason else planner.stages(groups)
     return RunPlan(identity, configuration.choices, groups, configuration.seed, info.fingerprint, stages, reason)
-
-
-def make_tasks(plan: Plan, settled: Collection[str]) -> list[Task]:
-    """Bundle the stages that are not settled into tasks, in an order in which each comes after what it needs.
-
-    Partitions of one space by one class of clusterer are one task (a family shares their work), likewise their
-    draws; all partitions of one space are scored in another space in one pass. Bundling never changes a result.
-
-    Parameters
-    ----------
-    plan
-        The graph.
-    settled
-        Keys of stages whose outcome is known: stored, or impossible.
-    """
-    groups: dict[tuple[str, ...], list[Node]] = defaultdict(list)
-    wanted = wanted_keys(plan, settled)
-    for kind in KINDS:
-        for node in (plan.nodes[key] for key in plan.nodes if key in wanted and kind_of(key) == kind):
-            groups[_group(node)].append(node)
-    made_by: dict[str, str] = {}
-    tasks: list[Task] = []
-    for nodes in groups.values():
-        size = BUNDLE.get(nodes[0].kind, 1)
-        for start in range(0, len(nodes), size):
-            bundle = tuple(nodes[start : start + size])
-            after = {made_by[key] for node in bundle for key in node.inputs.values() if key in made_by}
-            task = Task(stage_key(bundle[0].kind, *(node.key for node in bundle)), bundle, tuple(sorted(after)))
-            made_by |= {node.key: task.name for node in bundle}
-            tasks.append(task)
-    return tasks
-
-
-def wanted_keys(plan: Plan, settled: Collection[str]) -> set[str]:
-    """Return the keys to compute: what some run lacks, and what those need that is not settled."""
-    leaves = dict.fromkeys(key for run in plan.runs for key in run.stages.values())
-    # A neighbour graph is only wanted by a projection that is still to be made.
-    pending = [key for key in leaves if key not in settled and kind_of(key) != "neighbours"]
-    wanted: set[str] = set()
-    while pending:
-        key = pending.pop()
-        if key not in wanted:
-            wanted.add(key)
-            pending.extend(other for other in plan.nodes[key].inputs.values() if other not in settled)
-    return wanted
-
-
-def _group(node: Node) -> tuple[str, ...]:
-    match node.kind:
-        case "clustering":
-            return (node.kind, node.inputs["space"], class_name(node.config))
-        case "stability":
-            config = node.config
-            return (node.kind, node.inputs["space"], class_name(config["clusterer"]), str(config["draws"]))
-        case "scoring":
-            return (node.kind, node.inputs["native"], node.inputs["space"])
-        case _:
-            return (node.key,)

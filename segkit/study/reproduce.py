@@ -14,7 +14,8 @@ from segkit.errors import UsageError
 from segkit.study.compose import Configuration
 from segkit.study.engine import EngineSettings, execute
 from segkit.study.folder import Study
-from segkit.study.plan import Plan, RunPlan, make_plan, make_tasks
+from segkit.study.graph import make_tasks
+from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.provenance import commit, versions
 from segkit.study.results import Collector, space_suffix
 from segkit.study.stages import Outcome
@@ -83,7 +84,9 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
         store = Store(folder)
         plan = _plan(study, entry, data_path, store)
         collector = Collector(plan)
-        for _task, outcomes in execute(make_tasks(plan, set()), folder, EngineSettings(mode="inline"), {}):
+        for _task, outcomes in execute(
+            make_tasks(plan.nodes, plan.leaves, set()), folder, EngineSettings(mode="inline"), {}
+        ):
             collector.add(outcomes)
         stages = _compare(study, entry, row, plan.runs[0], collector, store)
     changed = _changes(study, entry, plan)

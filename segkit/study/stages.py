@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from segkit.data import Table
-    from segkit.study.plan import Node, Task
+    from segkit.study.graph import Node, Task
 
 CACHED_BYTES = 256 * 1024**2
 SKETCH_SIGNS = 4
@@ -225,7 +225,7 @@ def _draws(node: Node, inputs: _Inputs) -> list[np.ndarray]:
 
     rows = inputs.arrays(node.inputs["features"])["rows"]
     customers = inputs.store.record(node.inputs["features"])["facts"]["customers"]
-    drawn = (draw(node.config["data"], index, customers) for index in range(node.config["draws"]))
+    drawn = (draw(node.config["identity"], index, customers) for index in range(node.config["draws"]))
     if len(rows) == customers:
         return list(drawn)
     return [np.flatnonzero(np.isin(rows, picked, assume_unique=True)) for picked in drawn]

@@ -16,8 +16,9 @@ from segkit.errors import UsageError
 from segkit.scoring.agreement import partition_agreement
 from segkit.study import cost
 from segkit.study.engine import EngineSettings, check_address, execute
+from segkit.study.graph import KINDS, Task, counts, make_tasks
 from segkit.study.outputs import Customers, embedding_runs, embeddings_frame, partitions_frame
-from segkit.study.plan import KINDS, Plan, RunPlan, Task, make_plan, make_tasks
+from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.provenance import data_facts, surroundings
 from segkit.study.ranking import rank_runs, recommend
 from segkit.study.results import Collector, write_table, write_text
@@ -148,7 +149,7 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     settled = _settled(prepared)
     collector = Collector(prepared.plan)
     collector.add(settled.values())
-    tasks = make_tasks(prepared.plan, settled.keys())
+    tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, settled)
     record = _Record(prepared, command, collector)
     record.begin()
     state = "finished"
@@ -286,7 +287,7 @@ class _Record:
         write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
 
     def _provenance(self, state: str, tables: Mapping[str, Table]) -> None:
-        composition, counts = self.prepared.composition, self.collector.counts()
+        composition = self.prepared.composition
         wall = time.monotonic() - self.clock
         told = {
             "state": state,
@@ -297,8 +298,8 @@ class _Record:
             "seconds": self.collector.seconds(),
             "workers": self.prepared.engine.n_workers,
             "engine": self.prepared.engine.description,
-            "counts": counts | {"runs": len(self.prepared.plan.runs)},
-            "stages": self.prepared.plan.counts(),
+            "counts": self.collector.counts() | {"runs": len(self.prepared.plan.runs)},
+            "stages": counts(self.prepared.plan.nodes),
             "seeds": sorted({run.seed for run in self.prepared.plan.runs}),
             "draws": composition.study["scoring"]["draws"],
             **self.surroundings,
@@ -315,7 +316,8 @@ class _Record:
         return {item.reason: item.details for item in self.collector.outcomes.values() if item.details}
 
     def _facts(self, name: str) -> dict[str, Any]:
-        records = {key: outcome.record.get("facts", {}) for key, outcome in self.collector.outcomes.items()}
+        outcomes = self.collector.outcomes
+        records = {key: outcomes[key].record.get("facts", {}) for key in self.prepared.plan.nodes if key in outcomes}
         return {key: facts[name] for key, facts in records.items() if name in facts}
 
     def _variance_shares(self) -> dict[str, dict[str, float]]:

@@ -8,11 +8,22 @@ from itertools import pairwise
 import pytest
 
 from segkit.data import TableInfo
+from segkit.study import graph
 from segkit.study.compose import compose_study
 from segkit.study.cost import priorities
-from segkit.study.plan import BUNDLE, kind_of, make_plan, make_tasks, wanted_keys
+from segkit.study.graph import BUNDLE, counts
+from segkit.study.keys import kind_of
+from segkit.study.plan import make_plan
 
 DOWNSTREAM = {"scaling", "clustering", "scoring:native", "scoring:power", "stability"}
+
+
+def make_tasks(plan, settled):
+    return graph.make_tasks(plan.nodes, plan.leaves, settled)
+
+
+def wanted_keys(plan, settled):
+    return graph.wanted_keys(plan.nodes, plan.leaves, settled)
 
 
 def plan_of(*overrides, n=8950, fingerprint="f" * 64):
@@ -34,7 +45,7 @@ def test_the_designs_study_has_the_designs_number_of_unique_stages(cc_general):
     assert len(spaces) == 36
     assert len({run.stages["scaling"] for run in cc_general.runs}) == 6
     # Six scaled matrices, and `all` to the quantile reference; `all` has the other two references among its scalers.
-    assert cc_general.counts() == {
+    assert counts(cc_general.nodes) == {
         "features": 2,
         "scaling": 7,
         "neighbours": 6,
@@ -130,7 +141,7 @@ def test_what_the_data_cannot_do_is_skipped_with_a_reason_and_computes_nothing()
     assert reasons["none", 3] is None
     assert "40" in reasons["none", 40]
     assert "perplexity" in reasons["tsne", 3]
-    assert plan.counts()["clustering"] == 1
+    assert counts(plan.nodes)["clustering"] == 1
 
 
 def test_ten_thousand_configurations_are_one_run_for_each_distinct_one():
@@ -138,7 +149,7 @@ def test_ten_thousand_configurations_are_one_run_for_each_distinct_one():
         "clusterer=dbscan", "clusterer.eps=range(1,1001)", "scaler=standard,power,robust,minmax,none", "seed=1,2"
     )
     assert len(plan.runs) == 10_000
-    assert plan.counts()["clustering"] == 5_000
+    assert counts(plan.nodes)["clustering"] == 5_000
 
 
 def test_spaces_are_made_first_and_then_finished_one_after_another(cc_general):

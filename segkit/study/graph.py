@@ -1,0 +1,122 @@
+"""The graph of a study's stages: nodes with keys, bundled into tasks in a possible order."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segkit.study.keys import kind_of, stage_key
+from segkit.targets import class_name
+
+# Raise a stage's number when its code changes what it returns: stored results of older code are then not found.
+STAGE_VERSIONS: Mapping[str, int] = {
+    "features": 1,
+    "scaling": 1,
+    "neighbours": 1,
+    "projection": 1,
+    "clustering": 1,
+    "scoring": 1,
+    "stability": 1,
+}
+KINDS: tuple[str, ...] = tuple(STAGE_VERSIONS)
+
+# Members of one task: enough to share a family's work, few enough that a wide sweep still spreads over workers.
+BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64}
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One stage: its key, its own resolved parameters and the keys of what it stands on, by role."""
+
+    key: str
+    config: Mapping[str, Any]
+    inputs: Mapping[str, str]
+
+    @property
+    def kind(self) -> str:
+        """The stage kind."""
+        return kind_of(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one worker does at once: stages of one kind that share their inputs' work."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    after: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """The stage kind of all its nodes."""
+        return self.nodes[0].kind
+
+
+def make_tasks(nodes: Mapping[str, Node], leaves: Iterable[str], settled: Collection[str]) -> list[Task]:
+    """Bundle the stages that are not settled into tasks, in an order in which each comes after what it needs.
+
+    Partitions of one space by one class of clusterer are one task (a family shares their work), likewise their
+    draws; all partitions of one space are scored in another space in one pass. Bundling never changes a result.
+
+    Parameters
+    ----------
+    nodes
+        The graph, by key; each node after those that it stands on.
+    leaves
+        Keys of the stages whose results are wanted.
+    settled
+        Keys of the stages whose outcome is known: stored, or impossible.
+    """
+    wanted = wanted_keys(nodes, leaves, settled)
+    by_kind: dict[str, list[Node]] = defaultdict(list)
+    for key, node in nodes.items():
+        if key in wanted:
+            by_kind[node.kind].append(node)
+    groups: dict[tuple[str, ...], list[Node]] = defaultdict(list)
+    for kind in KINDS:
+        for node in by_kind[kind]:
+            groups[_group(node)].append(node)
+    made_by: dict[str, str] = {}
+    tasks: list[Task] = []
+    for bundled in groups.values():
+        size = BUNDLE.get(bundled[0].kind, 1)
+        for start in range(0, len(bundled), size):
+            bundle = tuple(bundled[start : start + size])
+            after = {made_by[key] for node in bundle for key in node.inputs.values() if key in made_by}
+            task = Task(stage_key(bundle[0].kind, *(node.key for node in bundle)), bundle, tuple(sorted(after)))
+            made_by |= {node.key: task.name for node in bundle}
+            tasks.append(task)
+    return tasks
+
+
+def wanted_keys(nodes: Mapping[str, Node], leaves: Iterable[str], settled: Collection[str]) -> set[str]:
+    """Return the keys to compute: the leaves, and what those need, as far as they are not settled."""
+    pending = [key for key in dict.fromkeys(leaves) if key not in settled]
+    wanted: set[str] = set()
+    while pending:
+        key = pending.pop()
+        if key not in wanted:
+            wanted.add(key)
+            pending.extend(other for other in nodes[key].inputs.values() if other not in settled)
+    return wanted
+
+
+def counts(keys: Iterable[str]) -> dict[str, int]:
+    """Return the number of stages by kind, in the order of the data flow."""
+    found = Counter(map(kind_of, keys))
+    return {kind: found[kind] for kind in KINDS if found[kind]}
+
+
+def _group(node: Node) -> tuple[str, ...]:
+    match node.kind:
+        case "clustering":
+            return (node.kind, node.inputs["space"], class_name(node.config))
+        case "stability":
+            config = node.config
+            return (node.kind, node.inputs["space"], class_name(config["clusterer"]), str(config["draws"]))
+        case "scoring":
+            return (node.kind, node.inputs["native"], node.inputs["space"])
+        case _:
+            return (node.key,)
