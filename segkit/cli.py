@@ -17,7 +17,8 @@ from segkit.errors import UsageError
 from segkit.version import __version__
 
 if TYPE_CHECKING:
-    from segkit.study.sweep import Finished, Prepared
+    from segkit.study.prepare import Prepared
+    from segkit.study.record import Finished
 
 DONE, SOME_FAILED, WRONG_USAGE, INTERNAL, NOT_REPRODUCED, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
@@ -114,7 +115,7 @@ def run(
     """Run one configuration and print its scores."""
     if _shown(overrides, config_dir, cfg, resolve, help_):
         return DONE
-    from segkit.study.sweep import require_single
+    from segkit.study.prepare import require_single
 
     prepared = _prepared(overrides, config_dir, single=True)
     require_single(prepared)
@@ -205,7 +206,7 @@ def _shown(overrides: list[str] | None, config_dir: Path | None, cfg: str | None
 
 def _prepared(overrides: list[str] | None, config_dir: Path | None, single: bool = False) -> Prepared:
     from segkit.study.compose import compose_study
-    from segkit.study.sweep import prepare
+    from segkit.study.prepare import prepare
 
     return prepare(compose_study(overrides or [], config_dir, single=single))
 

@@ -12,7 +12,7 @@ from segkit.study.cost import duration
 
 if TYPE_CHECKING:
     from segkit.study.graph import Task
-    from segkit.study.sweep import Prepared
+    from segkit.study.prepare import Prepared
 
 PLAIN_SECONDS = 10.0
 # Before this share of the estimated work is done, the time left is the plan's estimate.

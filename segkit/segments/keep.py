@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from segkit.segments.profiles import profile
 from segkit.study.folder import load_study
+from segkit.study.record import best_first
 from segkit.study.results import write_table
-from segkit.study.sweep import best_first
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from segkit.study.sweep import Finished
+    from segkit.study.record import Finished
 
 PROFILED_RUNS = 12
 

@@ -77,37 +77,53 @@ def check_address(settings: EngineSettings) -> None:
         raise _no_scheduler(address, error) from error
 
 
-def execute(
-    tasks: Sequence[Task],
-    store_root: str,
-    settings: EngineSettings,
-    priorities: Mapping[str, float],
-) -> Iterator[tuple[Task, list[Outcome]]]:
-    """Run the tasks and yield each with its outcomes as soon as it is done, in any order.
+class Engine:
+    """Runs tasks; a context, so that workers live from the first task to the end of the study.
 
     Parameters
     ----------
-    tasks
-        In an order in which each comes after the ones that it names.
-    store_root
-        Absolute path of the store, the same on every machine.
     settings
         Where to run.
-    priorities
-        By task's name: of those that can start, the highest is started first.
-
-    Raises
-    ------
-    StoreFull
-        If a worker finds the disk full.
-    UsageError
-        If the scheduler's address does not answer.
+    store_root
+        Absolute path of the store, the same on every machine.
     """
-    if not tasks:
-        return iter(())
-    if settings.mode == "inline":
-        return _inline(tasks, store_root)
-    return _distributed(tasks, store_root, settings, priorities)
+
+    def __init__(self, settings: EngineSettings, store_root: str):
+        self.settings = settings
+        self.store_root = store_root
+        self._stack = contextlib.ExitStack()
+        self._client: Any = None
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def run(self, tasks: Sequence[Task], priorities: Mapping[str, float]) -> Iterator[tuple[Task, list[Outcome]]]:
+        """Run tasks and yield each with its outcomes as soon as it is done, in any order.
+
+        Parameters
+        ----------
+        tasks
+            In an order in which each comes after the ones that it names.
+        priorities
+            By task's name: of those that can start, the highest is started first.
+
+        Raises
+        ------
+        StoreFull
+            If a worker finds the disk full.
+        UsageError
+            If the scheduler's address does not answer.
+        """
+        if not tasks:
+            return iter(())
+        if self.settings.mode == "inline":
+            return _inline(tasks, self.store_root)
+        if self._client is None:
+            self._client = self._stack.enter_context(_client(self.settings))
+        return _distributed(tasks, self.store_root, self._client, priorities)
 
 
 def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list[Outcome]]]:
@@ -118,31 +134,30 @@ def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list
 
 
 def _distributed(
-    tasks: Sequence[Task], store_root: str, settings: EngineSettings, priorities: Mapping[str, float]
+    tasks: Sequence[Task], store_root: str, client: Any, priorities: Mapping[str, float]
 ) -> Iterator[tuple[Task, list[Outcome]]]:
     from distributed import as_completed
 
-    with _client(settings) as client:
-        futures: dict[str, Any] = {}
-        for task in tasks:
-            futures[task.name] = client.submit(
-                run_task,
-                task,
-                store_root,
-                *(futures[name] for name in task.after),
-                key=task.name,
-                priority=priorities[task.name],
-                retries=LOST_WORKER_RETRIES,
-                pure=False,
-            )
-        by_key = {future.key: task for task, future in zip(tasks, futures.values(), strict=True)}
-        try:
-            for future in as_completed(list(futures.values())):
-                task = by_key[future.key]
-                yield task, _outcomes(task, future)
-        finally:
-            with contextlib.suppress(Exception):
-                client.cancel(list(futures.values()), force=True)
+    futures: dict[str, Any] = {}
+    for task in tasks:
+        futures[task.name] = client.submit(
+            run_task,
+            task,
+            store_root,
+            *(futures[name] for name in task.after),
+            key=task.name,
+            priority=priorities[task.name],
+            retries=LOST_WORKER_RETRIES,
+            pure=False,
+        )
+    by_key = {future.key: task for task, future in zip(tasks, futures.values(), strict=True)}
+    try:
+        for future in as_completed(list(futures.values())):
+            task = by_key[future.key]
+            yield task, _outcomes(task, future)
+    finally:
+        with contextlib.suppress(Exception):
+            client.cancel(list(futures.values()), force=True)
 
 
 def _outcomes(task: Task, future: Any) -> list[Outcome]:
@@ -186,7 +201,7 @@ def _local_cluster(settings: EngineSettings) -> Iterator[Any]:
             n_workers=settings.n_workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=settings.memory_limit,
             silence_logs=logging.CRITICAL,
         )

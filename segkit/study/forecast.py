@@ -9,7 +9,7 @@ from segkit.study.cost import duration
 from segkit.study.graph import counts, make_tasks
 
 if TYPE_CHECKING:
-    from segkit.study.sweep import Prepared
+    from segkit.study.prepare import Prepared
 
 
 def forecast(prepared: Prepared) -> dict[str, Any]:

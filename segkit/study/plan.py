@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,7 +108,8 @@ class Planner:
     def world(self, data: Mapping[str, Any]) -> World:
         """Return the study's own table as a world."""
         info = self.info(data)
-        return World(info.fingerprint, info.n_customers, {"data": data}, {})
+        config = {"data": _located(data), "root": info.fingerprint}
+        return World(info.fingerprint, info.n_customers, config, {})
 
     def features(self, world: World, features: Mapping[str, Any]) -> str:
         """Add the stage that makes a feature set of a world's table."""
@@ -193,6 +195,11 @@ class Planner:
 def space_of(found: Mapping[str, str]) -> str:
     """Return the key of the space that a run clusters in."""
     return found.get("projection", found["scaling"])
+
+
+def _located(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a data group whose path means the same in every process."""
+    return {**data, "path": os.path.abspath(os.path.expanduser(data["path"]))} if data.get("path") else data
 
 
 def _without_nulls(config: Mapping[str, Any]) -> dict[str, Any]:

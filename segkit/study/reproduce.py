@@ -12,7 +12,7 @@ from typing import Any
 from segkit.data import TableInfo, source
 from segkit.errors import UsageError
 from segkit.study.compose import Configuration
-from segkit.study.engine import EngineSettings, execute
+from segkit.study.engine import Engine, EngineSettings
 from segkit.study.folder import Study
 from segkit.study.graph import make_tasks
 from segkit.study.plan import Plan, RunPlan, make_plan
@@ -84,10 +84,9 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
         store = Store(folder)
         plan = _plan(study, entry, data_path, store)
         collector = Collector(plan)
-        for _task, outcomes in execute(
-            make_tasks(plan.nodes, plan.leaves, set()), folder, EngineSettings(mode="inline"), {}
-        ):
-            collector.add(outcomes)
+        with Engine(EngineSettings(mode="inline"), folder) as engine:
+            for _task, outcomes in engine.run(make_tasks(plan.nodes, plan.leaves, set()), {}):
+                collector.add(outcomes)
         stages = _compare(study, entry, row, plan.runs[0], collector, store)
     changed = _changes(study, entry, plan)
     return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))

@@ -7,6 +7,7 @@ reason.
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections import OrderedDict
@@ -98,20 +99,25 @@ def sketch(matrix: np.ndarray) -> list[list[float]]:
     return np.vstack([matrix.mean(axis=0), matrix.std(axis=0), sums]).T.tolist()
 
 
-@lru_cache(maxsize=2)
-def _table(config_text: str) -> Table:
-    import json
+def _table(config: Mapping[str, Any]) -> Table:
+    return _loaded(canonical(config["data"]), config["root"])
 
+
+@lru_cache(maxsize=2)
+def _loaded(config_text: str, root: str) -> Table:
     from segkit.data import source
 
-    return source(json.loads(config_text)).load()
+    found = source(json.loads(config_text))
+    if found.identity() != root:
+        raise UsageError(f"{config_text}: the data changed after the study was planned; launch again")
+    return found.load()
 
 
 def _features(nodes: Sequence[Node], _inputs: _Inputs) -> list[Result | Exception]:
     from segkit.features import build_features
 
     (node,) = nodes
-    table = _table(canonical(node.config["data"]))
+    table = _table(node.config)
     built = build_features(table, node.config["features"])
     arrays = {"matrix": built.matrix, "rows": built.rows}
     if table.truth is not None:

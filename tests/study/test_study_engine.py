@@ -15,7 +15,8 @@ import pytest
 from segkit.progress import Silent
 from segkit.study import stages, store
 from segkit.study.compose import compose_study
-from segkit.study.sweep import launch, prepare
+from segkit.study.prepare import prepare
+from segkit.study.sweep import launch
 
 BROKEN = "_target_: sklearn.cluster.OPTICS\nmin_samples: 5000\n"
 SWEEP = ["data.n=150", "scoring.draws=3", "projection=none,pca", "clusterer=kmeans,agglomerative,dbscan,hdbscan"]
@@ -182,6 +183,8 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path, engine):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell's background job starts with Ctrl-C ignored, and what it starts inherits that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 90
     while not list((tmp_path / "outputs").glob("store/clustering/*/*.json")) and time.monotonic() < deadline:

@@ -8,7 +8,8 @@ import pytest
 from segkit.progress import Silent
 from segkit.scoring.agreement import adjusted_rand
 from segkit.study.compose import compose_study
-from segkit.study.sweep import launch, prepare
+from segkit.study.prepare import prepare
+from segkit.study.sweep import launch
 
 # k: within-cluster sum of squares, silhouette, Davies-Bouldin, Calinski-Harabasz
 KMEANS = {

@@ -1,0 +1,111 @@
+"""From a composition to a checked plan: all that is known before anything is computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segkit import features, targets
+from segkit.data import source
+from segkit.errors import UsageError
+from segkit.study import cost
+from segkit.study.engine import EngineSettings
+from segkit.study.graph import KINDS, Task
+from segkit.study.plan import Plan, RunPlan, make_plan
+from segkit.study.store import Store
+
+if TYPE_CHECKING:
+    from segkit.study.compose import Composition
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that is known before anything is computed."""
+
+    composition: Composition
+    plan: Plan
+    store: Store
+    engine: EngineSettings
+    stored: frozenset[str]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """The study's folder."""
+        return Path(self.composition.study_dir)
+
+    def seconds(self, tasks: Sequence[Task]) -> float:
+        """Return the estimated CPU seconds of tasks."""
+        customers = cost.largest_table(self.plan)
+        return sum(cost.task_seconds(task, customers) for task in tasks)
+
+
+def prepare(composition: Composition) -> Prepared:
+    """Check the configurations and plan the study; nothing is computed or written but the fingerprint memo.
+
+    Raises
+    ------
+    UsageError
+        For a configuration or data file that cannot be used.
+    """
+    study = composition.study
+    store = Store(Path(study["store"]).resolve())
+    _check_estimators(composition)
+    infos = _Infos(store.memo)
+    _check_features(composition, infos)
+    plan = make_plan(composition.configurations, composition.references, study["scoring"]["draws"], infos)
+    engine = EngineSettings(**study["engine"])
+    return Prepared(composition, plan, store, engine, frozenset(store.keys(KINDS)), infos.warnings)
+
+
+class _Infos:
+    """From a resolved ``data`` group to its table's facts; a file is looked at once."""
+
+    def __init__(self, memo: Path):
+        self.memo = memo
+        self.found: dict[str, Any] = {}
+
+    def __call__(self, data: Mapping[str, Any]) -> Any:
+        text = json.dumps(data, sort_keys=True)
+        if text not in self.found:
+            self.found[text] = source(data).info(self.memo)
+        return self.found[text]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(text for info in self.found.values() for text in info.warnings))
+
+
+def _check_estimators(composition: Composition) -> None:
+    for group in ("scaler", "projection", "clusterer"):
+        distinct = {id(item.groups[group]): item.groups[group] for item in composition.configurations}
+        for config in distinct.values():
+            targets.check(config, group)
+            targets.check_seeded(config, group)
+
+
+def _check_features(composition: Composition, infos: _Infos) -> None:
+    pairs = {(id(item.groups["data"]), id(item.groups["features"])): item for item in composition.configurations}
+    for item in pairs.values():
+        columns = infos(item.groups["data"]).columns
+        try:
+            features.check(item.groups["features"], columns)
+        except UsageError as error:
+            told = f"features={item.choices['features']} with data={item.choices['data']}"
+            raise UsageError(f"{told}: {error}") from error
+
+
+def require_single(prepared: Prepared) -> RunPlan:
+    """Return the only run of a study.
+
+    Raises
+    ------
+    UsageError
+        If the configurations are several.
+    """
+    if len(prepared.plan.runs) != 1:
+        raise UsageError(f"one configuration is wanted, {len(prepared.plan.runs)} were given: use segkit sweep")
+    return prepared.plan.runs[0]

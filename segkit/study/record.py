@@ -1,0 +1,204 @@
+"""Writes a study's folder: at the beginning, while it runs, at the end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segkit import features
+from segkit.data import Table, source
+from segkit.scoring.agreement import partition_agreement
+from segkit.study.graph import counts
+from segkit.study.outputs import Customers, embedding_runs, embeddings_frame, partitions_frame
+from segkit.study.plan import Plan, RunPlan
+from segkit.study.provenance import data_facts, surroundings
+from segkit.study.ranking import rank_runs, recommend
+from segkit.study.results import Collector, write_table, write_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from segkit.study.prepare import Prepared
+
+FLUSH_SECONDS = 10.0
+# Writing the table of finished runs may take at most this share of the study's time.
+FLUSH_SHARE = 0.05
+
+
+@dataclass
+class Finished:
+    """A study that ended: its folder, its runs table and the customers' tables."""
+
+    folder: Path
+    runs: pd.DataFrame
+    customers: Customers
+    plan: Plan
+    state: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Record:
+    """Writes the study's folder: at the beginning, while it runs, at the end."""
+
+    def __init__(self, prepared: Prepared, command: Sequence[str], collector: Collector):
+        self.prepared = prepared
+        self.folder = prepared.folder
+        self.collector = collector
+        self.command = list(command)
+        self.started = datetime.now(UTC)
+        self.clock = time.monotonic()
+        self.flushed = time.monotonic()
+        self.flush_cost = 0.0
+        self.surroundings = surroundings()
+
+    def begin(self) -> None:
+        """Write what was asked, before anything is computed."""
+        import yaml
+
+        composition = self.prepared.composition
+        asked = {
+            "experiment": composition.experiment,
+            "question": composition.question,
+            "overrides": list(composition.asked),
+            "axes": composition.axes,
+            **composition.study,
+            "references": composition.references,
+        }
+        write_text(yaml.safe_dump(asked, sort_keys=False, allow_unicode=True), self.folder / "study.yaml")
+        self._configurations()
+        self._provenance("running", {})
+        self._tables(self.collector.frame())
+
+    def flush(self) -> None:
+        """Write the rows so far, now and then."""
+        now = time.monotonic()
+        if now - self.flushed < max(FLUSH_SECONDS, self.flush_cost / FLUSH_SHARE):
+            return
+        self._tables(self.collector.frame())
+        self._provenance("running", {})
+        self.flushed = time.monotonic()
+        self.flush_cost = self.flushed - now
+
+    def end(self, state: str) -> Finished:
+        """Write everything that is known."""
+        runs = self.collector.frame()
+        ranks = rank_runs(runs, self.prepared.composition.study["scoring"]["gates"])
+        runs = runs.join(ranks[["pareto", "weight_share", "rank"]])
+        self._tables(runs)
+        self._configurations()
+        plans = {run.id: run for run in self.prepared.plan.runs}
+        ordered = best_first(runs)
+        ok = [plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
+        customers = Customers(self._load_tables())
+        partitions = partitions_frame(ok, self.prepared.store, customers)
+        write_table(partitions, self.folder / "partitions.parquet")
+        self._embeddings([plans[run] for run in ordered], customers)
+        self._recommendation(runs, partitions)
+        self._provenance(state, customers.tables)
+        return Finished(self.folder, runs, customers, self.prepared.plan, state, self.collector.counts())
+
+    def _tables(self, runs: pd.DataFrame) -> None:
+        write_table(runs, self.folder / "runs.parquet")
+        write_table(runs, self.folder / "runs.csv")
+
+    def _load_tables(self) -> dict[str, Table]:
+        found: dict[str, Table] = {}
+        for run in self.prepared.plan.runs:
+            if run.data not in found:
+                found[run.data] = source(run.groups["data"]).load()
+        return found
+
+    def _configurations(self) -> None:
+        lines = (json.dumps(self._configuration(run)) for run in self.prepared.plan.runs)
+        write_text("".join(f"{line}\n" for line in lines), self.folder / "configs.jsonl")
+
+    def _configuration(self, run: RunPlan) -> dict[str, Any]:
+        outcomes = self.collector.outcomes
+        stages = {
+            role: {"key": key, "digest": outcomes[key].record.get("digest")}
+            for role, key in run.stages.items()
+            if key in outcomes
+        }
+        told = {"run": run.id, "choices": dict(run.choices), "seed": run.seed, "data_identity": run.data}
+        return told | {"groups": dict(run.groups), "stages": stages}
+
+    def _embeddings(self, best_first: Sequence[RunPlan], customers: Customers) -> None:
+        frame, index = embeddings_frame(embedding_runs(best_first), self.prepared.store, customers)
+        write_table(frame, self.folder / "embeddings.parquet")
+        write_text(json.dumps(index, indent=1), self.folder / "embeddings.json")
+
+    def _recommendation(self, runs: pd.DataFrame, partitions: pd.DataFrame) -> None:
+        found = recommend(runs, self.prepared.composition.study["scoring"]["gates"], _agreement(partitions))
+        write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
+
+    def _provenance(self, state: str, tables: Mapping[str, Table]) -> None:
+        composition = self.prepared.composition
+        wall = time.monotonic() - self.clock
+        told = {
+            "state": state,
+            "command": self.command,
+            "started": self.started.isoformat(timespec="seconds"),
+            "finished": None if state == "running" else datetime.now(UTC).isoformat(timespec="seconds"),
+            "wall_seconds": round(wall, 2),
+            "seconds": self.collector.seconds(),
+            "workers": self.prepared.engine.n_workers,
+            "engine": self.prepared.engine.description,
+            "counts": self.collector.counts() | {"runs": len(self.prepared.plan.runs)},
+            "stages": counts(self.prepared.plan.nodes),
+            "seeds": sorted({run.seed for run in self.prepared.plan.runs}),
+            "draws": composition.study["scoring"]["draws"],
+            **self.surroundings,
+            "data": data_facts(tables) if tables else {},
+            "failures": self._failures(),
+        }
+        if tables:
+            told["data"] |= {"variance_shares": self._variance_shares(), "feature_warnings": self._warnings()}
+            told["sketches"] = self._facts("sketch")
+        write_text(json.dumps(told, indent=1), self.folder / "provenance.json")
+
+    def _failures(self) -> dict[str, str]:
+        """One traceback for each reason of a failure that was not foreseen."""
+        return {item.reason: item.details for item in self.collector.outcomes.values() if item.details}
+
+    def _facts(self, name: str) -> dict[str, Any]:
+        outcomes = self.collector.outcomes
+        records = {key: outcomes[key].record.get("facts", {}) for key in self.prepared.plan.nodes if key in outcomes}
+        return {key: facts[name] for key, facts in records.items() if name in facts}
+
+    def _variance_shares(self) -> dict[str, dict[str, float]]:
+        shares, names = self._facts("variance_shares"), self._facts("names")
+        found = {}
+        for run in self.prepared.plan.runs:
+            scaled, made = run.stages.get("scaling"), run.stages.get("features")
+            if scaled in shares and made in names:
+                space = f"{run.choices['features']}/{run.choices['scaler']}"
+                found.setdefault(space, dict(zip(names[made], shares[scaled], strict=True)))
+        return found
+
+    def _warnings(self) -> list[str]:
+        """Warnings of the feature sets, and of each scaled feature set that one feature decides."""
+        told = [text for texts in self._facts("warnings").values() for text in texts]
+        for space, shares in self._variance_shares().items():
+            warning = features.dominant(list(shares), list(shares.values()))
+            if warning:
+                told.append(f"{space}: {warning}")
+        return list(dict.fromkeys(told))
+
+
+def best_first(runs: pd.DataFrame) -> list[str]:
+    """Ids of the ok runs: those with a rank first, then by the reference silhouette."""
+    ok = runs[runs["status"] == "ok"]
+    return ok.sort_values(["rank", "silhouette_reference"], ascending=[True, False])["run"].tolist()
+
+
+def _agreement(partitions: pd.DataFrame) -> Callable[[str, str], float]:
+    def agreement(first: str, second: str) -> float:
+        both = partitions[[first, second]].dropna()
+        return partition_agreement(both[first].to_numpy(dtype=int), both[second].to_numpy(dtype=int))
+
+    return agreement
