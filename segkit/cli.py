@@ -117,7 +117,8 @@ def run(
         return DONE
     from segkit.study.prepare import require_single
 
-    prepared = _prepared(overrides, config_dir, single=True)
+    # One run has nothing to be chosen from: it is only confirmed where that is asked for.
+    prepared = _prepared(["scoring.confirm=false", *(overrides or [])], config_dir, single=True)
     require_single(prepared)
     finished = _launch(prepared, quiet)
     row = json.loads(finished.runs.iloc[[0]].to_json(orient="records"))[0]

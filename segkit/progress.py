@@ -34,7 +34,9 @@ class Progress:
 
     def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int]) -> None:
         """Take note of the tasks to do."""
+        self._end()
         self.began = time.monotonic()
+        self.todo, self.done, self.work_done = Counter(), Counter(), 0.0
         self.counts = finished
         self.workers = prepared.engine.n_workers
         self.estimates = {task.name: prepared.seconds([task]) for task in tasks}
@@ -89,6 +91,7 @@ class PlainProgress(Progress):
     """A line now and then: for logs and pipes."""
 
     shown = 0.0
+    told = ""
 
     def _begin(self, text: str) -> None:
         self._print(text)
@@ -98,10 +101,11 @@ class PlainProgress(Progress):
             self._print(self.line())
 
     def _end(self) -> None:
-        self._print(self.line())
+        if self.counts and self.line() != self.told:
+            self._print(self.line())
 
     def _print(self, text: str) -> None:
-        self.shown = time.monotonic()
+        self.shown, self.told = time.monotonic(), text
         elapsed = duration(self.shown - self.began)
         print(f"[{elapsed:>8}] {text}", file=self.stream, flush=True)
 
@@ -130,6 +134,7 @@ class LiveProgress(Progress):
         if self.display is not None:
             self.display.update(self.bar, completed=self.work_done or 1.0, description=self.line())
             self.display.stop()
+            self.display = None
 
 
 class Silent(Progress):

@@ -15,7 +15,7 @@ import pytest
 import segkit
 from segkit import cli
 
-TINY = ["data.n=120", "scoring.draws=2", "engine=inline"]
+TINY = ["data.n=120", "scoring.confirm=false", "scoring.draws=2", "engine=inline"]
 
 
 @pytest.fixture
@@ -240,7 +240,11 @@ def test_help_is_quick_because_it_imports_little():
         (["features.missing=medain"], "median"),
         (["features=spending", "data=simulated_profile"], "spending"),
         (["scoring.draws=0"], "scoring.draws"),
-        (["scoring.confirm=true"], "scoring.confirm"),
+        (["scoring.confirm=maybe"], "scoring.confirm"),
+        (["scoring.nulls.copula=5"], "scoring.nulls.copula"),
+        (["scoring.gates.coverage=1.5"], "scoring.gates.coverage"),
+        (["scoring.references=[powr]"], "power"),
+        (["scoring.shortlist=0"], "scoring.shortlist"),
         (["engine.workers=0"], "engine.workers"),
         (["data.n=0"], "data.n"),
         (["seed=-1"], "seed"),
@@ -337,7 +341,7 @@ def test_hostile_names_are_guarded_in_the_csv(invoke, tmp_path):
     (tmp_path / "t.csv").write_text(f"id,=1+1,b\n{rows}")
     code, out, _ = invoke(
         *["sweep", "--config-dir", tmp_path / "mine", "data=table", "data.path=t.csv", "data.id=id"],
-        *["engine=inline", "scoring.draws=2", "features=formula"],
+        *["engine=inline", "scoring.draws=2", "scoring.confirm=false", "features=formula"],
     )
     assert code == 0
     text = (Path(out.splitlines()[-1]) / "profiles.csv").read_text()
@@ -353,7 +357,16 @@ def test_a_disk_that_fills_up_in_mid_study(tmp_path):
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("no file system can be mounted here")
     try:
-        command = [sys.executable, "-m", "segkit.cli", "sweep", "data.n=3000", "scoring.draws=2", "engine=inline"]
+        command = [
+            sys.executable,
+            "-m",
+            "segkit.cli",
+            "sweep",
+            "data.n=3000",
+            "scoring.draws=2",
+            "scoring.confirm=false",
+            "engine=inline",
+        ]
         command += [
             "projection=none,pca",
             "scaler=standard,robust,power",

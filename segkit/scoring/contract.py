@@ -75,6 +75,29 @@ class ScoreDefinition:
     compute_many: Callable[[np.ndarray, Sequence[np.ndarray]], list[Score]]
 
 
+def penalised(value: float, coverage: float, higher_is_better: bool) -> float:
+    """Return a score that pays for the customers it leaves out as noise.
+
+    Parameters
+    ----------
+    value : float
+        The score over the customers in a cluster.
+    coverage : float
+        Their share of all customers, in (0, 1].
+    higher_is_better : bool
+        The score's direction.
+
+    Returns
+    -------
+    float
+        ``coverage * value`` where higher is better and the value is not negative (a negative one would gain),
+        ``value / coverage`` where lower is better.
+    """
+    if not higher_is_better:
+        return value / coverage
+    return coverage * value if value >= 0 else value
+
+
 @dataclass(frozen=True)
 class Groups:
     """A partition made ready for scoring: clusters numbered 0..k-1 without gaps, -1 for noise.

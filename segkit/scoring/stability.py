@@ -178,10 +178,10 @@ def stability_many(
     for rows in draws:
         for outcome, labels, found in zip(outcomes, partitions, fit_many(X[rows], configs), strict=True):
             outcome.append(found if isinstance(found, Exception) else compare_draw(labels, rows, found.labels))
-    return [_collect(each, labels) for each, labels in zip(outcomes, partitions, strict=True)]
+    return [collect(each, labels) for each, labels in zip(outcomes, partitions, strict=True)]
 
 
-def _collect(outcomes: Sequence[tuple | Exception], labels: np.ndarray) -> Stability | Exception:
+def collect(outcomes: Sequence[tuple | Exception], labels: np.ndarray) -> Stability | Exception:
     """Stack one configuration's draws; infeasible ones have no values."""
     for outcome in outcomes:
         if isinstance(outcome, Exception) and not isinstance(outcome, Infeasible):

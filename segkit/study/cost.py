@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from segkit.study.graph import Node, Task
     from segkit.study.plan import Plan
 
-_BEFORE_SPACES = ("features", "scaling", "neighbours", "projection")
+_BEFORE_SPACES = ("copula", "null", "features", "scaling", "neighbours", "projection")
 
 # Seconds at 8,950 customers on one core, as measured; each grows as the power of n beside it.
 _REFERENCE_N = 8950
 _STAGES: Mapping[str, tuple[float, float]] = {
+    "copula": (3.0, 0.0),
+    "null": (0.1, 1.0),
     "features": (0.2, 1.0),
     "scaling": (0.1, 1.0),
     "neighbours": (2.0, 2.0),
@@ -24,6 +26,11 @@ _STAGES: Mapping[str, tuple[float, float]] = {
     "clustering": (0.2, 1.0),
     "scoring": (0.08, 2.0),
     "stability": (2.0, 1.0),
+    "refit": (0.05, 1.0),
+    "reseed": (0.02, 1.0),
+    "prediction": (1.0, 1.0),
+    "density": (3.0, 2.0),
+    "quality": (20.0, 2.0),
 }
 _TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("projection", "openTSNE.TSNE"): (31.0, 1.0),

@@ -12,6 +12,8 @@ from segkit.targets import class_name
 
 # Raise a stage's number when its code changes what it returns: stored results of older code are then not found.
 STAGE_VERSIONS: Mapping[str, int] = {
+    "copula": 1,
+    "null": 1,
     "features": 1,
     "scaling": 1,
     "neighbours": 1,
@@ -19,11 +21,16 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "clustering": 1,
     "scoring": 1,
     "stability": 1,
+    "refit": 1,
+    "reseed": 1,
+    "prediction": 1,
+    "density": 1,
+    "quality": 1,
 }
 KINDS: tuple[str, ...] = tuple(STAGE_VERSIONS)
 
 # Members of one task: enough to share a family's work, few enough that a wide sweep still spreads over workers.
-BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64}
+BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64, "prediction": 16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +122,10 @@ def _group(node: Node) -> tuple[str, ...]:
             return (node.kind, node.inputs["space"], class_name(node.config))
         case "stability":
             config = node.config
-            return (node.kind, node.inputs["space"], class_name(config["clusterer"]), str(config["draws"]))
+            series = f"{config['draws']} {config['identity']}"
+            return (node.kind, node.inputs["space"], class_name(config["clusterer"]), series)
+        case "prediction":
+            return (node.kind, node.inputs["space"], class_name(node.config["clusterer"]))
         case "scoring":
             return (node.kind, node.inputs["native"], node.inputs["space"])
         case _:

@@ -42,6 +42,7 @@ class Plan:
     nodes: Mapping[str, Node]
     references: tuple[str, ...]
     customers: Mapping[str, int] = field(default_factory=dict)
+    planner: Planner | None = field(default=None, compare=False, repr=False)
 
     @property
     def leaves(self) -> list[str]:
@@ -81,7 +82,8 @@ class Planner:
         self._memo: dict[tuple[Any, ...], Any] = {}
         self._texts: dict[int, tuple[Mapping[str, Any], str]] = {}
 
-    def _once(self, make: Callable[[], Any], *identity: Any) -> Any:
+    def once(self, make: Callable[[], Any], *identity: Any) -> Any:
+        """Return what was made for this identity before, or make it."""
         if identity not in self._memo:
             self._memo[identity] = make()
         return self._memo[identity]
@@ -101,7 +103,7 @@ class Planner:
 
     def info(self, data: Mapping[str, Any]) -> TableInfo:
         """Return the facts of a resolved ``data`` group's table."""
-        info = self._once(lambda: self.infos(data), "info", self._text(data))
+        info = self.once(lambda: self.infos(data), "info", self._text(data))
         self.customers[info.fingerprint] = info.n_customers
         return info
 
@@ -119,7 +121,7 @@ class Planner:
             decides = (library_version("sklearn"), world.root, _without_nulls(features))
             return self.add("features", config, world.inputs, *decides)
 
-        return self._once(make, "features", world.root, self._text(features))
+        return self.once(make, "features", world.root, self._text(features))
 
     def scaling(self, upstream: str, scaler: Mapping[str, Any]) -> str:
         """Add a scaled feature set."""
@@ -128,7 +130,7 @@ class Planner:
             library = library_version(class_name(scaler))
             return self.add("scaling", scaler, {"features": upstream}, library, self._text(scaler), upstream)
 
-        return self._once(make, "scaling", upstream, self._text(scaler))
+        return self.once(make, "scaling", upstream, self._text(scaler))
 
     def space(self, scaled: str, config: Mapping[str, Any], n: int) -> tuple[str, str | None]:
         """Return the keys of the run's space and of the neighbour graph that it needs, if any."""
@@ -148,7 +150,7 @@ class Planner:
             decides = (library, self._text(config), scaled, graph or "")
             return self.add("projection", config, inputs, *decides), graph
 
-        return self._once(make, "space", scaled, self._text(config))
+        return self.once(make, "space", scaled, self._text(config))
 
     def pipeline(self, world: World, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Add the stages from a world's table to a partition and return their keys by role."""
@@ -230,7 +232,7 @@ def make_plan(
     for configuration in configurations:
         run = _plan_run(planner, configuration)
         runs.setdefault(run.id, run)
-    return Plan(tuple(runs.values()), planner.nodes, tuple(references), planner.customers)
+    return Plan(tuple(runs.values()), dict(planner.nodes), tuple(references), dict(planner.customers), planner)
 
 
 def _plan_run(planner: Planner, configuration: Any) -> RunPlan:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from segkit import scoring
@@ -135,22 +135,66 @@ def rank_runs(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
     return found
 
 
-def recommend(runs: pd.DataFrame, gates: Mapping[str, Any], agreement: Callable[[str, str], float]) -> dict[str, Any]:
-    """Return the recommendation: the run, the verdict and the figures that led there.
+def places_by_space(runs: pd.DataFrame, suffixes: Sequence[str]) -> pd.DataFrame:
+    """Return each run's place by silhouette in each space, as ``rank_by_<suffix>``; 1 is best, ties share a place."""
+    import pandas as pd
+
+    found = {
+        f"rank_by_{suffix}": runs[f"silhouette_{suffix}"].rank(ascending=False, method="min").astype("Int64")
+        for suffix in suffixes
+    }
+    return pd.DataFrame(found, index=runs.index)
+
+
+def shortlist(runs: pd.DataFrame, partitions: Mapping[str, str], size: int) -> list[str]:
+    """Return the runs to confirm, best first: the Pareto front, then the best of each number of clusters in turn.
+
+    Raw scores have a taste for few clusters, hence the turns. Of runs with the same partition only the best is taken.
 
     Parameters
     ----------
     runs
         The runs table with the columns of ``rank_runs``.
+    partitions
+        By run: something that is the same for two runs if their partitions are.
+    size
+        How many at most.
+    """
+    ranked = runs[runs["rank"].notna()].sort_values("rank")
+    ranked = ranked[~ranked["run"].map(partitions).duplicated()]
+    front = ranked.loc[ranked["pareto"], "run"].tolist()
+    rest = ranked[~ranked["pareto"]]
+    turn = rest.groupby("n_clusters").cumcount()
+    in_turn = rest.assign(turn=turn).sort_values(["turn", "rank"])["run"].tolist()
+    return [*front, *in_turn][:size]
+
+
+def recommend(
+    runs: pd.DataFrame,
+    gates: Mapping[str, Any],
+    agreement: Callable[[str, str], float],
+    chosen_by: Mapping[str, bool] | None = None,
+    verdict: str = "screened_only",
+) -> dict[str, Any]:
+    """Return the recommendation: the run, the verdict and the figures that led there.
+
+    Parameters
+    ----------
+    runs
+        The runs table with the columns of ``rank_runs``; those with a rank may be recommended.
     gates
         As for ``gate_values``.
     agreement
         From two run ids to the ARI of their partitions.
+    chosen_by
+        The columns that chose and whether higher is better; those of the screen if left out.
+    verdict
+        What to call it if a run is recommended.
 
     Returns
     -------
     dict
-        ``run`` (id or None), ``verdict`` (``screened_only`` or ``nothing_eligible``), ``reasons`` (one per gate and
+        ``run`` (id or None), ``verdict`` (as given, or ``nothing_eligible``), ``reasons`` (one per gate and
         criterion, with value and bar), ``runner_up`` (``run`` and ``ari_to_recommended``, or None), ``eligible``
         (number of runs), ``pareto`` (ids).
     """
@@ -171,8 +215,8 @@ def recommend(runs: pd.DataFrame, gates: Mapping[str, Any], agreement: Callable[
     best = ranked.iloc[0]
     return {
         "run": best["run"],
-        "verdict": "screened_only",
-        "reasons": _gate_reasons(best, gates) + _criterion_reasons(best, ranked),
+        "verdict": verdict,
+        "reasons": _gate_reasons(best, gates) + _criterion_reasons(best, ranked, chosen_by or criteria()),
         "runner_up": _runner_up(ranked, agreement),
         "eligible": len(ranked),
         "pareto": ranked.loc[ranked["pareto"], "run"].tolist(),
@@ -192,9 +236,9 @@ def _gate_reasons(best: pd.Series, gates: Mapping[str, Any]) -> list[dict[str, A
     return [{"gate": name, "value": value, "bar": _bar(name, gates), "passed": True} for name, value in values.items()]
 
 
-def _criterion_reasons(best: pd.Series, ranked: pd.DataFrame) -> list[dict[str, Any]]:
+def _criterion_reasons(best: pd.Series, ranked: pd.DataFrame, chosen_by: Mapping[str, bool]) -> list[dict[str, Any]]:
     reasons: list[dict[str, Any]] = []
-    for name, higher in criteria().items():
+    for name, higher in chosen_by.items():
         place = int(ranked[name].rank(ascending=not higher, method="min")[best.name])
         reasons.append({"criterion": name, "value": float(best[name]), "place": place, "of": len(ranked)})
     share = {"criterion": "weight_share", "value": float(best["weight_share"]), "place": 1, "of": len(ranked)}

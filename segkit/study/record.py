@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from segkit import features
 from segkit.data import Table, source
 from segkit.scoring.agreement import partition_agreement
+from segkit.study.confirm import Confirmation, ConfirmSettings, plan_confirmation, siblings
+from segkit.study.confirmed import conclude
 from segkit.study.graph import counts
+from segkit.study.keys import kind_of
 from segkit.study.outputs import Customers, embedding_runs, embeddings_frame, partitions_frame
 from segkit.study.plan import Plan, RunPlan
 from segkit.study.provenance import data_facts, surroundings
-from segkit.study.ranking import rank_runs, recommend
-from segkit.study.results import Collector, write_table, write_text
+from segkit.study.ranking import places_by_space, rank_runs, recommend, shortlist
+from segkit.study.results import Collector, space_suffix, write_table, write_text
+from segkit.study.stages import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +59,9 @@ class Record:
         self.flushed = time.monotonic()
         self.flush_cost = 0.0
         self.surroundings = surroundings()
+        self.confirmation: Confirmation | None = None
+        self.confirm_outcomes: dict[str, Outcome] = {}
+        self._plans = {run.id: run for run in self.prepared.plan.runs}
 
     def begin(self) -> None:
         """Write what was asked, before anything is computed."""
@@ -74,6 +81,34 @@ class Record:
         self._provenance("running", {})
         self._tables(self.collector.frame())
 
+    def shortlist(self) -> Confirmation | None:
+        """Choose the runs to confirm and plan how; None if no run passed the gates."""
+        study = self.prepared.composition.study["scoring"]
+        runs = self._ranked()
+        outcomes, plans = self.collector.outcomes, self._plans
+        partitions = {run.id: _digest(outcomes, run) for run in plans.values() if run.stages}
+        chosen = [plans[run] for run in shortlist(runs, partitions, study["shortlist"])]
+        if not chosen:
+            return None
+        pictured = [spaces[0] for spaces in embedding_runs([plans[run] for run in best_first(runs)]).values()]
+        ok = [plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
+        settings = ConfirmSettings(
+            shortlist=study["shortlist"],
+            draws=study["confirm_draws"],
+            refits=study["refits"],
+            seeds=study["seeds"],
+            nulls=study["nulls"],
+            level=study["level"],
+        )
+        planner = self.prepared.plan.planner
+        self.confirmation = plan_confirmation(planner, chosen, siblings(ok, chosen), pictured, settings)
+        return self.confirmation
+
+    def confirming(self, settled: Mapping[str, Outcome]) -> dict[str, Outcome]:
+        """Take in what is settled of the confirmation, and return where its outcomes go."""
+        self.confirm_outcomes = dict(settled)
+        return self.confirm_outcomes
+
     def flush(self) -> None:
         """Write the rows so far, now and then."""
         now = time.monotonic()
@@ -86,19 +121,16 @@ class Record:
 
     def end(self, state: str) -> Finished:
         """Write everything that is known."""
-        runs = self.collector.frame()
-        ranks = rank_runs(runs, self.prepared.composition.study["scoring"]["gates"])
-        runs = runs.join(ranks[["pareto", "weight_share", "rank"]])
+        runs = self._ranked()
         self._tables(runs)
         self._configurations()
-        plans = {run.id: run for run in self.prepared.plan.runs}
-        ordered = best_first(runs)
-        ok = [plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
+        ok = [self._plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
         customers = Customers(self._load_tables())
         partitions = partitions_frame(ok, self.prepared.store, customers)
         write_table(partitions, self.folder / "partitions.parquet")
-        self._embeddings([plans[run] for run in ordered], customers)
-        self._recommendation(runs, partitions)
+        runs = self._conclusion(runs, partitions)
+        self._tables(runs)
+        self._embeddings([self._plans[run] for run in best_first(runs)], customers)
         self._provenance(state, customers.tables)
         return Finished(self.folder, runs, customers, self.prepared.plan, state, self.collector.counts())
 
@@ -132,9 +164,26 @@ class Record:
         write_table(frame, self.folder / "embeddings.parquet")
         write_text(json.dumps(index, indent=1), self.folder / "embeddings.json")
 
-    def _recommendation(self, runs: pd.DataFrame, partitions: pd.DataFrame) -> None:
-        found = recommend(runs, self.prepared.composition.study["scoring"]["gates"], _agreement(partitions))
-        write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
+    def _ranked(self) -> pd.DataFrame:
+        runs = self.collector.frame()
+        ranks = rank_runs(runs, self.prepared.composition.study["scoring"]["gates"])
+        references = self.prepared.plan.references
+        places = places_by_space(runs, [space_suffix(name, references) for name in references])
+        return runs.join(places).join(ranks[["pareto", "weight_share", "rank"]])
+
+    def _conclusion(self, runs: pd.DataFrame, partitions: pd.DataFrame) -> pd.DataFrame:
+        """Write the recommendation and return the runs table with all that is known."""
+        study = self.prepared.composition.study["scoring"]
+        agreement = _agreement(partitions)
+        if self.confirmation and all(key in self.confirm_outcomes for key in self.confirmation.leaves):
+            store, outcomes = self.prepared.store, self.confirm_outcomes
+            found = conclude(self.confirmation, outcomes, store, runs, self._plans, study, agreement)
+            write_table(found.nulls, self.folder / "nulls.parquet")
+            runs, recommendation = found.runs, found.recommendation
+        else:
+            recommendation = recommend(runs, study["gates"], agreement)
+        write_text(json.dumps(recommendation, indent=1), self.folder / "recommendation.json")
+        return runs
 
     def _provenance(self, state: str, tables: Mapping[str, Table]) -> None:
         composition = self.prepared.composition
@@ -150,6 +199,7 @@ class Record:
             "engine": self.prepared.engine.description,
             "counts": self.collector.counts() | {"runs": len(self.prepared.plan.runs)},
             "stages": counts(self.prepared.plan.nodes),
+            "confirm_seconds": self._confirm_seconds(),
             "seeds": sorted({run.seed for run in self.prepared.plan.runs}),
             "draws": composition.study["scoring"]["draws"],
             **self.surroundings,
@@ -161,9 +211,21 @@ class Record:
             told["sketches"] = self._facts("sketch")
         write_text(json.dumps(told, indent=1), self.folder / "provenance.json")
 
+    def _confirm_seconds(self) -> dict[str, float]:
+        """Return the CPU seconds of the stages that only the confirmation needs, by kind."""
+        own = {key: item for key, item in self.confirm_outcomes.items() if key not in self.prepared.plan.nodes}
+        total = dict.fromkeys(counts(own), 0.0)
+        for key, outcome in own.items():
+            total[kind_of(key)] += outcome.record.get("seconds", 0.0)
+        return {kind: round(seconds, 3) for kind, seconds in total.items()}
+
     def _failures(self) -> dict[str, str]:
         """One traceback for each reason of a failure that was not foreseen."""
-        return {item.reason: item.details for item in self.collector.outcomes.values() if item.details}
+        return {
+            item.reason: item.details
+            for item in (*self.collector.outcomes.values(), *self.confirm_outcomes.values())
+            if item.details
+        }
 
     def _facts(self, name: str) -> dict[str, Any]:
         outcomes = self.collector.outcomes
@@ -196,9 +258,16 @@ def best_first(runs: pd.DataFrame) -> list[str]:
     return ok.sort_values(["rank", "silhouette_reference"], ascending=[True, False])["run"].tolist()
 
 
+def _digest(outcomes: Mapping[str, Outcome], run: RunPlan) -> str:
+    outcome = outcomes.get(run.stages["clustering"])
+    return outcome.record.get("digest", run.id) if outcome else run.id
+
+
 def _agreement(partitions: pd.DataFrame) -> Callable[[str, str], float]:
     def agreement(first: str, second: str) -> float:
         both = partitions[[first, second]].dropna()
+        if both.empty:
+            return 0.0
         return partition_agreement(both[first].to_numpy(dtype=int), both[second].to_numpy(dtype=int))
 
     return agreement

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit import scoring
+from segkit.scoring.contract import penalised
 from segkit.study.plan import NATIVE, Plan, RunPlan
 from segkit.study.stages import Outcome
 from segkit.study.store import replacing
@@ -99,6 +100,9 @@ def run_row(
     row |= {f"projection.{name}": value for name, value in figures.items()}
     for space in (NATIVE, *references):
         row |= _score_cells(facts.get(f"scoring:{space}", {}), space_suffix(space, references))
+    row |= _penalised_cells(facts.get(f"scoring:{references[0]}", {}))
+    native, reference = row["silhouette_native"], row["silhouette_reference"]
+    row["inflation"] = None if native is None or reference is None else native - reference
     stability = facts.get("stability", {})
     row |= {name: stability.get(name) for name in _STABILITY}
     row |= {column: stability.get(name) for name, column in _STABILITY_SHORT.items()}
@@ -134,6 +138,15 @@ def _score_cells(scores: Mapping[str, Mapping[str, Any]], suffix: str) -> dict[s
     return cells
 
 
+def _penalised_cells(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for item in scoring.definitions():
+        value, coverage = (scores.get(item.name, {}).get(name) for name in ("value", "coverage"))
+        told = None if value is None else penalised(value, coverage, item.higher_is_better)
+        cells[f"{item.name}_reference_penalised"] = told
+    return cells
+
+
 def parameters(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return every resolved parameter as ``<group>.<name>``; lists and mappings as JSON text."""
     return {
@@ -160,6 +173,7 @@ def runs_frame(rows: Sequence[Mapping[str, Any]], references: Sequence[str]) -> 
     scores = [
         f"{item.name}_{suffix}{end}" for item in scoring.definitions() for suffix in suffixes for end in ("", "_status")
     ]
+    scores += [*(f"{item.name}_reference_penalised" for item in scoring.definitions()), "inflation"]
     first = ["run", "status", "reason", "seed", *GROUPS]
     found = [*_FOUND[:4], "projection.explained_variance", *_FOUND[4:]]
     last = [*_STABILITY, *_STABILITY_SHORT.values(), "confirmed", "seconds"]

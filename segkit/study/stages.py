@@ -12,8 +12,9 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from segkit import clustering, projection, scoring
@@ -23,6 +24,7 @@ from segkit.study.store import Damaged, Store, StoreFull
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
     from segkit.data import Table
     from segkit.study.graph import Node, Task
@@ -100,7 +102,8 @@ def sketch(matrix: np.ndarray) -> list[list[float]]:
 
 
 def _table(config: Mapping[str, Any]) -> Table:
-    return _loaded(canonical(config["data"]), config["root"])
+    table = _loaded(canonical(config["data"]), config["root"])
+    return _drawn(table, **config["draw"]) if "draw" in config else table
 
 
 @lru_cache(maxsize=2)
@@ -113,11 +116,81 @@ def _loaded(config_text: str, root: str) -> Table:
     return found.load()
 
 
-def _features(nodes: Sequence[Node], _inputs: _Inputs) -> list[Result | Exception]:
+def _drawn(table: Table, identity: str, index: int) -> Table:
+    from segkit.scoring.stability import draw
+
+    rows = draw(identity, index, table.n_customers)
+    truth = None if table.truth is None else table.truth[rows]
+    frame = table.frame.iloc[rows].reset_index(drop=True)
+    return replace(table, frame=frame, ids=table.ids[rows], truth=truth)
+
+
+def _copula(nodes: Sequence[Node], _inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.scoring.null import calibrate
+
+    (node,) = nodes
+    found = calibrate(_table(node.config).frame, _seed(node.key))
+    return [Result({"correlation": found.correlation}, {**asdict(found), "correlation": None})]
+
+
+def _null(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    import numpy as np
+
+    from segkit.scoring.null import Copula, permuted, simulate
+
+    (node,) = nodes
+    frame = _table(node.config).frame
+    rng = np.random.default_rng(_seed(node.key))
+    if node.config["kind"] == "permuted":
+        return [_table_result(permuted(frame, rng))]
+    facts = inputs.store.record(node.inputs["copula"])["facts"]
+    copula = Copula(**facts | {"correlation": inputs.arrays(node.inputs["copula"])["correlation"]})
+    return [_table_result(simulate(copula, frame, rng))]
+
+
+def _seed(key: str) -> int:
+    """Return a seed that belongs to what is computed, so that adding a run changes nobody else's numbers."""
+    return int.from_bytes(sha256(key.encode()).digest()[:8])
+
+
+def _table_result(frame: pd.DataFrame) -> Result:
+    """Keep a table's columns; text as the position of its value, so that nothing has to be unpickled."""
+    arrays, categories = {}, {}
+    for index, name in enumerate(frame.columns):
+        column = frame[name]
+        if column.dtype.kind in "fb":
+            arrays[f"c{index}"] = column.to_numpy()
+        else:
+            codes, values = column.factorize(sort=True)
+            arrays[f"c{index}"] = codes.astype("int32")
+            categories[str(index)] = [str(value) for value in values]
+    return Result(arrays, {"columns": [str(name) for name in frame.columns], "categories": categories})
+
+
+def _made(inputs: _Inputs, key: str) -> Table:
+    import numpy as np
+    import pandas as pd
+
+    from segkit.data import Table
+
+    facts, arrays = inputs.store.record(key)["facts"], inputs.arrays(key)
+    columns: dict[str, Any] = {}
+    for index, name in enumerate(facts["columns"]):
+        values = arrays[f"c{index}"]
+        if str(index) in facts["categories"]:
+            known = np.array([*facts["categories"][str(index)], None], dtype=object)
+            columns[name] = pd.Series(known[values], dtype=object)
+        else:
+            columns[name] = values
+    frame = pd.DataFrame(columns)
+    return Table(frame=frame, ids=np.arange(len(frame)), truth=None, warnings=(), source="a table without segments")
+
+
+def _features(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
     from segkit.features import build_features
 
     (node,) = nodes
-    table = _table(node.config)
+    table = _made(inputs, node.inputs["table"]) if "table" in node.inputs else _table(node.config)
     built = build_features(table, node.config["features"])
     arrays = {"matrix": built.matrix, "rows": built.rows}
     if table.truth is not None:
@@ -192,14 +265,16 @@ def _partition(found: clustering.Partition, truth: np.ndarray | None) -> Result:
 
 
 def _scoring(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
-    space = inputs.matrix(nodes[0].inputs["space"])
     partitions = [inputs.arrays(node.inputs["partition"])["labels"] for node in nodes]
-    features = nodes[0].inputs["features"]
-    if len(partitions[0]) != len(space):
-        # The reference space has every customer; a run may have dropped those with missing values.
-        space = space[inputs.arrays(features)["rows"]]
+    space = _scored_space(nodes[0], inputs, len(partitions[0]))
     scores = scoring.score_many(space, partitions)
     return [Result({}, {name: _told(score) for name, score in item.items()}) for item in scores]
+
+
+def _scored_space(node: Node, inputs: _Inputs, customers: int) -> np.ndarray:
+    """Return the space to score in: a reference has every customer, a run may have dropped some with missing values."""
+    space = inputs.matrix(node.inputs["space"])
+    return space if len(space) == customers else space[inputs.arrays(node.inputs["features"])["rows"]]
 
 
 def _told(score: scoring.Score) -> dict[str, Any]:
@@ -237,6 +312,74 @@ def _draws(node: Node, inputs: _Inputs) -> list[np.ndarray]:
     return [np.flatnonzero(np.isin(rows, picked, assume_unique=True)) for picked in drawn]
 
 
+def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    """Compare a partition with those of the whole pipeline fitted anew on draws of the customers."""
+    import numpy as np
+
+    from segkit.scoring.stability import collect, compare_draw, draw
+
+    (node,) = nodes
+    labels = inputs.arrays(node.inputs["partition"])["labels"]
+    features = node.inputs["features"]
+    customers = inputs.store.record(features)["facts"]["customers"]
+    place = np.full(customers, -1)
+    place[inputs.arrays(features)["rows"]] = np.arange(len(labels))
+    outcomes: list[Any] = []
+    for index in range(node.config["draws"]):
+        if f"partition:{index}" not in node.inputs:
+            outcomes.append(Infeasible("the draw has too few customers"))
+            continue
+        found = inputs.arrays(node.inputs[f"partition:{index}"])["labels"]
+        drawn = draw(node.config["identity"], index, customers)[inputs.arrays(node.inputs[f"features:{index}"])["rows"]]
+        both = place[drawn] >= 0
+        outcomes.append(compare_draw(labels, place[drawn][both], found[both]))
+    return [_stable(collect(outcomes, labels))]
+
+
+def _reseed(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    """Compare a partition with those that other seeds give on the same customers."""
+    import numpy as np
+
+    from segkit.scoring.stability import collect, compare_draw
+
+    (node,) = nodes
+    labels = inputs.arrays(node.inputs["partition"])["labels"]
+    everyone = np.arange(len(labels))
+    others = (inputs.arrays(node.inputs[f"partition:{index}"])["labels"] for index in range(node.config["seeds"]))
+    return [_stable(collect([compare_draw(labels, everyone, found) for found in others], labels))]
+
+
+def _prediction(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.scoring.prediction_strength import prediction_strength_many
+
+    space = inputs.matrix(nodes[0].inputs["space"])
+    configs = [node.config["clusterer"] for node in nodes]
+    found = prediction_strength_many(space, configs, nodes[0].config["identity"])
+    return [item if isinstance(item, Exception) else Result({}, item.summary()) for item in found]
+
+
+def _density(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.scoring.dbcv import dbcv
+
+    (node,) = nodes
+    labels = inputs.arrays(node.inputs["partition"])["labels"]
+    return [Result({}, _told(dbcv(_scored_space(node, inputs, len(labels)), labels)))]
+
+
+def _quality(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.scoring.embedding import control_identity, control_random_projection, quality_many
+
+    (node,) = nodes
+    high, low = inputs.matrix(node.inputs["scaling"]), inputs.matrix(node.inputs["space"])
+    identity = node.config["identity"]
+    controls = {"random_projection": control_random_projection(high, low.shape[1], seed=identity)}
+    controls["identity"] = control_identity(high)
+    found = dict(zip(("picture", *controls), quality_many(high, [low, *controls.values()], seed=identity), strict=True))
+    arrays = {f"r_nx_{name}": item.r_nx for name, item in found.items()}
+    facts = {name: item.summary() for name, item in found.items()}
+    return [Result(arrays, {**facts, "customers": found["picture"].n_used, "sampled": found["picture"].sampled})]
+
+
 def _stable(found: Any) -> Result:
     import numpy as np
 
@@ -245,6 +388,8 @@ def _stable(found: Any) -> Result:
 
 
 COMPUTE: Mapping[str, Callable[[Sequence[Any], _Inputs], list[Result | Exception]]] = {
+    "copula": _copula,
+    "null": _null,
     "features": _features,
     "scaling": _scaling,
     "neighbours": _neighbours,
@@ -252,6 +397,11 @@ COMPUTE: Mapping[str, Callable[[Sequence[Any], _Inputs], list[Result | Exception
     "clustering": _clustering,
     "scoring": _scoring,
     "stability": _stability,
+    "refit": _refit,
+    "reseed": _reseed,
+    "prediction": _prediction,
+    "density": _density,
+    "quality": _quality,
 }
 
 

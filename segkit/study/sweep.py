@@ -7,7 +7,7 @@ from typing import Protocol
 
 from segkit.study import cost
 from segkit.study.engine import Engine, check_address
-from segkit.study.graph import Node, Task, make_tasks
+from segkit.study.graph import KINDS, Node, Task, make_tasks
 from segkit.study.prepare import Prepared
 from segkit.study.record import Finished, Record
 from segkit.study.results import Collector
@@ -43,6 +43,8 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     try:
         with Engine(prepared.engine, str(prepared.store.root)) as engine:
             _screen(prepared, engine, collector, record, watch)
+            if prepared.composition.study["scoring"]["confirm"]:
+                _confirm(prepared, engine, record, watch)
     except KeyboardInterrupt:
         state = "interrupted"
         raise
@@ -70,6 +72,20 @@ def _screen(prepared: Prepared, engine: Engine, collector: Collector, record: Re
         collector.add(outcomes)
         watch.advance(task, collector.counts())
         record.flush()
+
+
+def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
+    """Confirm the best of the screen; nothing is done if no run passed the gates."""
+    confirmation = record.shortlist()
+    if confirmation is None:
+        return
+    nodes = confirmation.nodes
+    outcomes = record.confirming(settled_outcomes(nodes, prepared.store, frozenset(prepared.store.keys(KINDS))))
+    tasks = make_tasks(nodes, confirmation.leaves, outcomes)
+    watch.start(prepared, tasks, record.collector.counts())
+    for task, done in engine.run(tasks, cost.priorities(tasks, cost.largest_table(prepared.plan))):
+        outcomes.update({outcome.key: outcome for outcome in done})
+        watch.advance(task, record.collector.counts())
 
 
 def settled_outcomes(nodes: Mapping[str, Node], store: Store, stored: frozenset[str]) -> dict[str, Outcome]:

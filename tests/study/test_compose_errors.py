@@ -84,7 +84,6 @@ def told(overrides, config_dir=None):
         (["scoring.draws=0"], ["scoring.draws=0", "from 1"]),
         (["scoring.draws=many"], ["scoring.draws=many"]),
         (["scoring.draws=true"], ["scoring.draws=True"]),
-        (["scoring.confirm=true"], ["the confirm step is not available in this version; only false is"]),
         (["scoring.confirm=1"], ["scoring.confirm=1", "true or false"]),
         (["scoring.references=[pwer]"], ["did you mean 'power'"]),
         (["scoring.references=[]"], ["scoring.references=[]"]),

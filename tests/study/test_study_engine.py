@@ -19,7 +19,13 @@ from segkit.study.prepare import prepare
 from segkit.study.sweep import launch
 
 BROKEN = "_target_: sklearn.cluster.OPTICS\nmin_samples: 5000\n"
-SWEEP = ["data.n=150", "scoring.draws=3", "projection=none,pca", "clusterer=kmeans,agglomerative,dbscan,hdbscan"]
+SWEEP = [
+    "data.n=150",
+    "scoring.confirm=false",
+    "scoring.draws=3",
+    "projection=none,pca",
+    "clusterer=kmeans,agglomerative,dbscan,hdbscan",
+]
 
 
 def study(folder, *overrides, config_dir=None, engine="engine=inline", store_name="store"):

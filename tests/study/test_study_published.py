@@ -34,7 +34,13 @@ def sweep(folder, cc_general_csv, monkeypatch):
     monkeypatch.setenv("SEGKIT_DATA_DIR", str(cc_general_csv.parent))
 
     def run(*overrides):
-        base = ["data=cc_general", "scoring.draws=1", "scoring.references=[standard]", "engine=inline"]
+        base = [
+            "data=cc_general",
+            "scoring.draws=1",
+            "scoring.confirm=false",
+            "scoring.references=[standard]",
+            "engine=inline",
+        ]
         places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/study"]
         return launch(prepare(compose_study([*base, *places, *overrides])), ["segkit"], Silent())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -9,8 +10,12 @@ from numbers import Real
 from segkit.errors import UsageError, did_you_mean
 
 _SECTIONS = {
-    "scoring": ("draws", "confirm", "references", "gates"),
+    "scoring": (
+        *("draws", "references", "gates", "confirm"),
+        *("shortlist", "confirm_draws", "refits", "seeds", "nulls", "level"),
+    ),
     "scoring.gates": ("coverage", "smallest_cluster", "clusters"),
+    "scoring.nulls": ("copula", "permuted"),
     "engine": ("mode", "workers", "address", "memory_limit"),
     "report": ("formats",),
 }
@@ -60,11 +65,11 @@ def check_name(name: object, experiment: str | None) -> str:
 
 
 def _check_scoring(scoring: Mapping, scalers: Sequence[str]) -> None:
-    draws, confirm = scoring["draws"], scoring["confirm"]
-    _require(_is_int(draws) and draws >= 1, "scoring.draws", draws, "a whole number from 1")
-    _require(isinstance(confirm, bool), "scoring.confirm", confirm, "true or false")
-    if confirm:
-        raise UsageError("scoring.confirm=true: the confirm step is not available in this version; only false is")
+    for name in ("draws", "shortlist", "confirm_draws", "refits", "seeds"):
+        value = scoring[name]
+        _require(_is_int(value) and value >= 1, f"scoring.{name}", value, "a whole number from 1")
+    _require(isinstance(scoring["confirm"], bool), "scoring.confirm", scoring["confirm"], "true or false")
+    _check_nulls(scoring["nulls"], scoring["level"])
     _check_references(scoring["references"], scalers)
     gates = scoring["gates"]
     for name in ("coverage", "smallest_cluster"):
@@ -73,6 +78,16 @@ def _check_scoring(scoring: Mapping, scalers: Sequence[str]) -> None:
     clusters = gates["clusters"]
     ordered = _is_list(clusters, _is_int) and len(clusters) == 2 and 1 <= clusters[0] <= clusters[1]
     _require(ordered, "scoring.gates.clusters", clusters, "the fewest and the most clusters, such as [2, 12]")
+
+
+def _check_nulls(nulls: Mapping, level: object) -> None:
+    number = isinstance(level, Real) and not isinstance(level, bool)
+    _require(number and 0 < level < 1, "scoring.level", level, "a number between 0 and 1")
+    for name, count in nulls.items():
+        _require(_is_int(count) and count >= 0, f"scoring.nulls.{name}", count, "a whole number from 0")
+    least = math.ceil(1 / level - 1e-9) - 1
+    allowed = f"at least {least}, as a test at scoring.level={level} needs"
+    _require(nulls["copula"] >= least, "scoring.nulls.copula", nulls["copula"], allowed)
 
 
 def _check_references(names: object, scalers: Sequence[str]) -> None:

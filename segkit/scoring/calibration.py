@@ -1,0 +1,185 @@
+"""What the scores of tables without segments say about a score: p value, excess, and a test of the best of many runs.
+
+Scores are numbers; None or NaN stands for a run that has no score on a table (its status is not ``ok``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Values = Sequence[float | None] | np.ndarray
+
+
+@dataclass(frozen=True)
+class MaxT:
+    """A test of the best of r runs against M tables without segments.
+
+    Attributes
+    ----------
+    p_value : float or None
+        In [1 / (1 + M), 1]; None if the observed table has no standardised score for any run.
+    run : int or None
+        Position of the run whose standardised score is the largest.
+    score : str or None
+        Name of the score in which it is the largest.
+    statistics : dict of str to ndarray of shape (r,)
+        For each score, the runs' standardised scores on the observed table, larger is better; NaN where there is none.
+    null_maxima : ndarray of shape (M,)
+        The largest standardised score on each table without segments, over runs and scores; -inf if it has none.
+    """
+
+    p_value: float | None
+    run: int | None
+    score: str | None
+    statistics: dict[str, np.ndarray]
+    null_maxima: np.ndarray
+
+    @property
+    def statistic(self) -> float | None:
+        """The largest standardised score on the observed table."""
+        return None if self.score is None else float(self.statistics[self.score][self.run])
+
+    def adjusted_p(self, score: str) -> np.ndarray:
+        """P values of the r runs by one score, adjusted for all runs and scores; NaN where there is none."""
+        statistics = self.statistics[score]
+        return np.where(np.isnan(statistics), np.nan, _rank_p(statistics, self.null_maxima[:, None]))
+
+
+def p_value(observed: float | None, null: Values, higher_is_better: bool) -> float | None:
+    """Give the p value of one run's score: (1 + number of null values at least as good) / (1 + M).
+
+    Parameters
+    ----------
+    observed : float or None
+        The score on the observed table.
+    null : sequence of float or None, length M
+        The score on each table without segments. A table without a score counts, as not as good.
+    higher_is_better : bool
+        The direction of the score.
+
+    Returns
+    -------
+    float or None
+        In [1 / (1 + M), 1]; None if nothing was observed.
+
+    References
+    ----------
+    Davison, A. C. and Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge, chapter 4.
+    """
+    value, values = _oriented(observed, higher_is_better), _oriented(null, higher_is_better)
+    return None if np.isnan(value) else float(_rank_p(value, values))
+
+
+def excess(observed: float | None, null: Values, higher_is_better: bool) -> float | None:
+    """Give what a score is better by than its mean over the tables without segments that have one.
+
+    Positive is better, whatever the direction of the score; in the score's units. None if nothing was observed or no
+    table without segments has a score. Parameters are those of `p_value`.
+    """
+    value, values = _oriented(observed, higher_is_better), _present(null, higher_is_better)
+    return None if np.isnan(value) or not len(values) else float(value - values.mean())
+
+
+def z(observed: float | None, null: Values, higher_is_better: bool) -> float | None:
+    """Give the excess in standard deviations (n - 1) of the null values.
+
+    None where there is no excess, for fewer than two null values, and where these are all the same. Parameters are
+    those of `p_value`.
+    """
+    over, values = excess(observed, null, higher_is_better), _present(null, higher_is_better)
+    if over is None or len(values) < 2 or values.min() == values.max():
+        return None
+    return over / float(values.std(ddof=1))
+
+
+def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
+    """Test the best of all runs and scores against the best on each table without segments.
+
+    The observed table and the M others are M + 1 tables that are alike if there are no segments. On each, every run's
+    score is standardised by the mean and standard deviation of that run on the other M, and the largest is taken; p is
+    the share of the tables whose largest is at least the observed one. The treatment is the same for all tables, so
+    that the level is exact whatever the runs' scales and correlations.
+
+    Parameters
+    ----------
+    scores : mapping of str to (observed, null, higher_is_better)
+        For each score: its r values on the observed table; its values on the others, shape (M, r); its direction.
+        All scores have the same runs in the same order, and the same tables.
+
+    Returns
+    -------
+    MaxT
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not agree.
+
+    Notes
+    -----
+    Where a run has no score on a table it has no standardised one there, and takes no part in that table's largest.
+    Neither does it where the other tables' scores are all the same, or fewer than half of them (or than two) have one:
+    a standard deviation of a few values would throw up large numbers by chance and hide what the other runs show.
+
+    References
+    ----------
+    Westfall, P. H. and Young, S. S. (1993). Resampling-Based Multiple Testing. Wiley.
+    """
+    tables = {name: _stacked(*each) for name, each in scores.items()}
+    if len({values.shape for values in tables.values()}) != 1:
+        raise ValueError(f"scores must be of the same runs and tables: {_shapes(tables)}")
+    standardised = {name: _standardised(values) for name, values in tables.items()}
+    cells = np.nan_to_num(np.stack(list(standardised.values()), axis=1), nan=-np.inf)  # (1 + M, scores, r)
+    maxima = cells.max(axis=(1, 2), initial=-np.inf)
+    statistics = {name: values[0] for name, values in standardised.items()}
+    if maxima[0] == -np.inf:
+        return MaxT(None, None, None, statistics, maxima[1:])
+    score, run = np.unravel_index(np.argmax(cells[0]), cells[0].shape)
+    return MaxT(float(_rank_p(maxima[0], maxima[1:])), int(run), list(scores)[score], statistics, maxima[1:])
+
+
+def _rank_p(values: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Rank each value among the null ones, which lie along the first axis."""
+    return (1 + np.count_nonzero(null >= values, axis=0)) / (1 + len(null))
+
+
+def _oriented(values: Values | float | None, higher_is_better: bool) -> np.ndarray:
+    """Turn scores so that larger is better; NaN for none."""
+    values = np.asarray(values, dtype=np.float64)
+    return values if higher_is_better else -values
+
+
+def _present(values: Values, higher_is_better: bool) -> np.ndarray:
+    values = _oriented(values, higher_is_better)
+    return values[~np.isnan(values)]
+
+
+def _stacked(observed: Values, null: np.ndarray, higher_is_better: bool) -> np.ndarray:
+    """Put the observed table's scores above those of the others: (1 + M, r)."""
+    observed, null = _oriented(observed, higher_is_better), _oriented(null, higher_is_better)
+    if observed.ndim != 1 or null.ndim != 2 or null.shape[1] != len(observed):
+        raise ValueError(f"{null.shape} null values do not fit {observed.shape} observed ones")
+    return np.vstack([observed, null])
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    """Standardise each row by the others; (tables, runs)."""
+    return np.array([_against(row, np.delete(values, i, axis=0)) for i, row in enumerate(values)])
+
+
+def _against(row: np.ndarray, others: np.ndarray) -> np.ndarray:
+    present = ~np.isnan(others)
+    counts = present.sum(axis=0)
+    mean = np.where(present, others, 0.0).sum(axis=0) / np.maximum(counts, 1)
+    squares = np.where(present, (others - mean) ** 2, 0.0).sum(axis=0)
+    low, high = np.where(present, others, np.inf).min(axis=0), np.where(present, others, -np.inf).max(axis=0)
+    varies = (counts >= max(2, len(others) / 2)) & (low < high)
+    sd = np.sqrt(squares / np.maximum(counts - 1, 1))
+    return np.divide(row - mean, sd, out=np.full(len(row), np.nan), where=varies)
+
+
+def _shapes(tables: Mapping[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} {values.shape[0] - 1} x {values.shape[1]}" for name, values in tables.items()) or "none"

@@ -1,0 +1,194 @@
+"""What the confirmation says: figures of each confirmed run, and whether the best beats tables without segments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segkit import scoring
+from segkit.scoring import calibration
+from segkit.study.confirm import COPULA, PERMUTED, Confirmation
+from segkit.study.ranking import CHOOSING_SCORES, pareto_front, weight_shares
+from segkit.study.stages import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# What the confirmed runs are chosen by; all higher is better.
+CRITERIA = ("silhouette_excess", "davies_bouldin_excess", "stability_ari_refit")
+SAME_ANSWER = 0.8
+RESAMPLES = 200
+
+_STABILITY = ("", "_sd", "_q05", "_q95")
+_QUALITY = ("trustworthiness", "continuity", "r_nx_area", "distance_spearman", "triplet_accuracy")
+
+
+def null_scores(confirmation: Confirmation, outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
+    """Return the scores on the tables without segments, in the primary reference space fitted on each.
+
+    Returns
+    -------
+    DataFrame
+        One row per run, kind (``copula`` or ``permuted``) and table (``index``), one column per score; missing where
+        a score has no value there.
+    """
+    import pandas as pd
+
+    rows = []
+    for run, kinds in confirmation.nulls.items():
+        for kind, keys in kinds.items():
+            for index, key in enumerate(keys):
+                facts = _facts(outcomes, key)
+                values = {item.name: facts.get(item.name, {}).get("value") for item in scoring.definitions()}
+                rows.append({"run": run, "kind": kind, "index": index, **values})
+    columns = ["run", "kind", "index", *(item.name for item in scoring.definitions())]
+    return pd.DataFrame(rows, columns=columns).astype({item.name: float for item in scoring.definitions()})
+
+
+def confirmed_columns(
+    confirmation: Confirmation, outcomes: Mapping[str, Outcome], nulls: pd.DataFrame, runs: pd.DataFrame
+) -> pd.DataFrame:
+    """Return what the confirmation adds to the runs table, by the table's index."""
+    import pandas as pd
+
+    ids = runs["run"]
+    cells = {run: _stage_cells(stages, outcomes) for run, stages in confirmation.stages.items()}
+    null_by_run = dict(iter(nulls.groupby("run")))
+    for index, run in ids.items():
+        if run in null_by_run:
+            cells.setdefault(run, {}).update(_null_cells(runs.loc[index], null_by_run[run]))
+    frame = pd.DataFrame([cells.get(run, {}) for run in ids], index=runs.index)
+    frame["confirmed"] = [run in confirmation.stages for run in ids]
+    return frame
+
+
+def quality_columns(confirmation: Confirmation, outcomes: Mapping[str, Outcome], spaces: Sequence[str]) -> pd.DataFrame:
+    """Return the embedding quality of each run's space (its key; any other has none), as columns in the same order."""
+    import pandas as pd
+
+    found = [_facts(outcomes, confirmation.qualities.get(space)).get("picture", {}) for space in spaces]
+    return pd.DataFrame([{name: item.get(name) for name in _QUALITY} for item in found]).astype(float)
+
+
+def _facts(outcomes: Mapping[str, Outcome], key: str | None) -> Mapping[str, Any]:
+    outcome = outcomes.get(key) if key else None
+    return outcome.record["facts"] if outcome and outcome.status == "ok" else {}
+
+
+def _stage_cells(stages: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for role, suffix in {"stability": "fresh", "refit": "refit", "reseed": "seed"}.items():
+        facts = _facts(outcomes, stages.get(role))
+        cells |= {f"stability_ari_{suffix}{end}": facts.get(f"stability_ari{end}") for end in _STABILITY}
+        cells[f"stability_{suffix}_status"] = facts.get("stability_status")
+        cells[f"stability_{suffix}_draws"] = facts.get("draws")
+        if suffix != "seed":
+            for name in ("stability_jaccard", "stability_jaccard_min", "dissolved", "recovered"):
+                cells[f"{name}_{suffix}"] = facts.get(name)
+    if "reseed" not in stages:
+        cells |= {"stability_ari_seed": 1.0, "stability_seed_status": "no_seed"}
+    prediction = _facts(outcomes, stages["prediction"])
+    cells |= {name: prediction.get(name) for name in ("prediction_strength", "prediction_strength_sd")}
+    cells["prediction_strength_status"] = prediction.get("prediction_strength_status")
+    for space in ("native", "reference"):
+        score = _facts(outcomes, stages[f"density:{space}"])
+        cells |= {f"dbcv_{space}": score.get("value"), f"dbcv_{space}_status": score.get("status")}
+    return cells
+
+
+def _null_cells(run: pd.Series, nulls: pd.DataFrame) -> dict[str, Any]:
+    """Return p, z and excess of the choosing scores against each kind of table."""
+    directions = {item.name: item.higher_is_better for item in scoring.definitions()}
+    cells: dict[str, Any] = {}
+    for name in CHOOSING_SCORES:
+        observed, higher = _number(run[f"{name}_reference"]), directions[name]
+        for kind, prefix in ((COPULA, name), (PERMUTED, f"{name}_permuted")):
+            values = nulls.loc[nulls["kind"] == kind, name].to_numpy(dtype=float)
+            if len(values):
+                cells[f"{prefix}_null_mean"] = float(np.nanmean(values)) if not np.isnan(values).all() else None
+                cells[f"{prefix}_excess"] = calibration.excess(observed, values, higher)
+                cells[f"{prefix}_z"] = calibration.z(observed, values, higher)
+                cells[f"{prefix}_p"] = calibration.p_value(observed, values, higher)
+    return cells
+
+
+def _number(value: Any) -> float | None:
+    import pandas as pd
+
+    return None if pd.isna(value) else float(value)
+
+
+def best_against_nulls(runs: pd.DataFrame, shortlist: Sequence[str], nulls: pd.DataFrame) -> calibration.MaxT:
+    """Test the best reference silhouette of the shortlist against the best on each copula table (max-T)."""
+    observed = runs.set_index("run").loc[list(shortlist), "silhouette_reference"].to_numpy(dtype=float)
+    copula = nulls[nulls["kind"] == COPULA]
+    table = copula.pivot_table(index="index", columns="run", values="silhouette", dropna=False)
+    table = table.reindex(columns=list(shortlist))
+    return calibration.max_t({"silhouette": (observed, table.to_numpy(dtype=float), True)})
+
+
+def answers(shortlist: Sequence[str], agreement: Callable[[str, str], float]) -> dict[str, int]:
+    """Return the number of each run's answer, best first: average linkage of 1 - ARI, cut at ``1 - SAME_ANSWER``."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    if len(shortlist) < 2:
+        return dict.fromkeys(shortlist, 0)
+    pairs = [1 - agreement(a, b) for i, a in enumerate(shortlist) for b in shortlist[i + 1 :]]
+    groups = fcluster(linkage(np.clip(pairs, 0, None), "average"), 1 - SAME_ANSWER, "distance")
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    return {run: numbers[group] for run, group in zip(shortlist, groups, strict=True)}
+
+
+def rank_confirmed(confirmed: pd.DataFrame, refits: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Rank confirmed runs by their criteria: Pareto front, share of the weightings won, place and its interval.
+
+    Parameters
+    ----------
+    confirmed
+        Rows of the runs table that may be recommended, all with a value in every criterion.
+    refits
+        By run, its ARI in each refitted draw: places are found again on resampled draws, for the interval.
+
+    Returns
+    -------
+    DataFrame
+        ``pareto``, ``weight_share``, ``rank``, ``rank_low`` and ``rank_high`` (5% and 95% of the places), by index.
+    """
+    import pandas as pd
+
+    values = confirmed[list(CRITERIA)].to_numpy(dtype=float)
+    ranks = confirmed[list(CRITERIA)].astype(float).rank(ascending=False, method="average").to_numpy()
+    shares = weight_shares(ranks)
+    found = pd.DataFrame({"pareto": pareto_front(values), "weight_share": shares}, index=confirmed.index)
+    found["rank"] = _places(ranks, shares)
+    places = _resampled_places(values, np.stack([refits[run] for run in confirmed["run"]]))
+    found["rank_low"], found["rank_high"] = np.quantile(places, [0.05, 0.95], axis=0, method="nearest").astype(int)
+    return found
+
+
+def _places(ranks: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    order = np.lexsort((ranks.mean(axis=1), -shares))
+    places = np.empty(len(order), dtype=int)
+    places[order] = np.arange(1, len(order) + 1)
+    return places
+
+
+def _resampled_places(values: np.ndarray, refits: np.ndarray) -> np.ndarray:
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(RESAMPLES):
+        picked = refits[:, rng.integers(0, refits.shape[1], refits.shape[1])]
+        again = values.copy()
+        again[:, CRITERIA.index("stability_ari_refit")] = np.nan_to_num(_row_means(picked), nan=-1.0)
+        ranks = pd.DataFrame(again).rank(ascending=False, method="average").to_numpy()
+        found.append(_places(ranks, weight_shares(ranks)))
+    return np.array(found)
+
+
+def _row_means(values: np.ndarray) -> np.ndarray:
+    counts = (~np.isnan(values)).sum(axis=1)
+    return np.where(counts, np.nansum(values, axis=1) / np.maximum(counts, 1), np.nan)

@@ -1,0 +1,201 @@
+"""Confirming: fresh draws, other seeds, whole refits and tables without segments, as stages of the same graph."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.preprocessing import PowerTransformer, StandardScaler
+
+from segkit.progress import Silent
+from segkit.scoring.null import permuted
+from segkit.scoring.stability import draw
+from segkit.study import stages
+from segkit.study.compose import compose_study
+from segkit.study.keys import kind_of
+from segkit.study.prepare import prepare
+from segkit.study.ranking import shortlist
+from segkit.study.sweep import launch
+
+SWEEP = [
+    *["data.n=200", "engine=inline", "scoring.draws=3", "scoring.confirm_draws=4", "scoring.refits=3"],
+    *["scoring.seeds=2", "scoring.shortlist=3", "scoring.nulls.copula=19", "scoring.nulls.permuted=2"],
+    *["clusterer=kmeans", "clusterer.n_clusters=range(2,7)", "projection=none,pca"],
+]
+
+
+def study(folder, *overrides):
+    places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/study"]
+    return prepare(compose_study([*SWEEP, *places, *overrides]))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("confirm")
+
+
+@pytest.fixture(scope="module")
+def finished(folder):
+    return launch(study(folder), ["segkit"], Silent())
+
+
+@pytest.fixture(scope="module")
+def table(finished):
+    (table,) = finished.customers.tables.values()
+    return table
+
+
+def scaled(frame, scaler):
+    return scaler.fit_transform(frame.fillna(frame.median()))
+
+
+def kmeans(matrix, k, seed=42):
+    return KMeans(n_clusters=k, n_init=10, random_state=seed).fit_predict(matrix)
+
+
+def confirmed(finished, projection="none"):
+    runs = finished.runs
+    return runs[runs["confirmed"] & (runs["projection"] == projection)].iloc[0]
+
+
+def test_only_the_shortlist_is_confirmed(finished):
+    runs = finished.runs
+    assert runs["confirmed"].sum() == 3
+    assert runs.loc[runs["confirmed"], "stability_ari_refit"].notna().all()
+    assert runs.loc[~runs["confirmed"], "stability_ari_refit"].isna().all()
+
+
+def test_fresh_draws_are_other_draws_than_the_screens_and_equal_plain_calls(finished, table):
+    run = confirmed(finished)
+    space = scaled(table.frame, StandardScaler())
+    whole = kmeans(space, run["n_clusters"])
+    expected = []
+    for index in range(4):
+        rows = draw(run_data(finished) + "/fresh", index, 200)
+        assert not np.array_equal(rows, draw(run_data(finished), index, 200))
+        expected.append(adjusted_rand_score(whole[rows], kmeans(space[rows], run["n_clusters"])))
+    assert run["stability_ari_fresh"] == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def run_data(finished):
+    return finished.plan.runs[0].data
+
+
+def test_a_refit_scales_each_draw_anew_and_equals_plain_calls(finished, table):
+    run = confirmed(finished)
+    whole = kmeans(scaled(table.frame, StandardScaler()), run["n_clusters"])
+    expected = []
+    for index in range(3):
+        rows = draw(run_data(finished) + "/refit", index, 200)
+        found = kmeans(scaled(table.frame.iloc[rows], StandardScaler()), run["n_clusters"])
+        expected.append(adjusted_rand_score(whole[rows], found))
+    assert run["stability_ari_refit"] == pytest.approx(np.mean(expected), abs=1e-12)
+
+
+def test_other_seeds_equal_plain_calls_with_those_seeds(finished, table):
+    from segkit.study.confirm import _other_seed
+
+    run = confirmed(finished)
+    space = scaled(table.frame, StandardScaler())
+    k = run["n_clusters"]
+    others = [kmeans(space, k, _other_seed(42, index)) for index in range(2)]
+    expected = np.mean([adjusted_rand_score(kmeans(space, k), found) for found in others])
+    assert run["stability_ari_seed"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_table_without_segments_goes_through_the_whole_pipeline(finished, folder, table):
+    run = confirmed(finished)
+    nulls = pd.read_parquet(folder / "study" / "nulls.parquet").set_index(["run", "kind", "index"])
+    nodes = finished.plan.planner.nodes.values()
+    made = next(n.key for n in nodes if n.kind == "null" and (n.config["kind"], n.config["index"]) == ("permuted", 0))
+    frame = permuted(table.frame, np.random.default_rng(stages._seed(made)))
+    labels = kmeans(scaled(frame, StandardScaler()), run["n_clusters"])
+    expected = silhouette_score(scaled(frame, PowerTransformer()), labels)
+    assert nulls.loc[(run["run"], "permuted", 0), "silhouette"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_p_and_excess_follow_from_the_kept_null_scores(finished, folder):
+    nulls = pd.read_parquet(folder / "study" / "nulls.parquet")
+    for _, run in finished.runs[finished.runs["confirmed"]].iterrows():
+        values = nulls.query("run == @run.run and kind == 'copula'")["silhouette"].to_numpy()
+        assert len(values) == 19
+        observed = run["silhouette_reference"]
+        assert run["silhouette_p"] == pytest.approx((1 + (values >= observed).sum()) / 20)
+        assert run["silhouette_excess"] == pytest.approx(observed - values.mean())
+        assert run["silhouette_z"] == pytest.approx((observed - values.mean()) / values.std(ddof=1))
+
+
+def test_every_number_of_clusters_of_a_confirmed_pipeline_has_an_excess(finished):
+    runs = finished.runs
+    pipelines = runs.loc[runs["confirmed"], "projection"].unique()
+    wanted = runs[runs["projection"].isin(pipelines)]
+    assert len(wanted) >= 5
+    assert wanted["silhouette_excess"].notna().all()
+
+
+def test_the_recommendation_tells_the_test_and_its_bar(finished, folder):
+    found = json.loads((folder / "study" / "recommendation.json").read_text())
+    assert found["verdict"] in ("recommended", "no_structure")
+    assert found["null"]["tables"] == 19
+    assert found["null"]["level"] == 0.05
+    assert set(found["null"]["holding_up"]) <= set(found["null"]["shortlist"])
+    if found["verdict"] == "recommended":
+        best = finished.runs.set_index("run").loc[found["run"]]
+        assert best["rank"] == 1
+        assert best["p_adjusted"] <= 0.05
+        assert best["rank_low"] <= 1 <= best["rank_high"]
+
+
+def test_independent_columns_are_not_recommended(folder):
+    finished = launch(study(folder, "data=simulated_profile", "data.n=300"), ["segkit"], Silent())
+    found = json.loads((finished.folder / "recommendation.json").read_text())
+    assert found["verdict"] == "no_structure"
+    assert found["run"] is None
+    assert found["null"]["p"] > 0.05
+
+
+def test_a_second_launch_confirms_from_the_store_and_more_tables_add_only_themselves(folder, finished, monkeypatch):
+    done: list[str] = []
+
+    def counting(compute):
+        def wrapped(nodes, inputs):
+            done.extend(kind_of(node.key) for node in nodes)
+            return compute(nodes, inputs)
+
+        return wrapped
+
+    monkeypatch.setattr(stages, "COMPUTE", {kind: counting(compute) for kind, compute in stages.COMPUTE.items()})
+    again = launch(study(folder), ["segkit"], Silent())
+    assert done == []
+    pd.testing.assert_frame_equal(again.runs, finished.runs)
+    launch(study(folder, "scoring.nulls.permuted=3"), ["segkit"], Silent())
+    assert done.count("null") == 1
+    assert "copula" not in done
+    assert "stability" not in done
+
+
+def test_nothing_to_confirm_is_a_stated_result(tmp_path):
+    places = [f"store={tmp_path}/store", f"hydra.sweep.dir={tmp_path}/study"]
+    only_noise = ["data.n=100", "engine=inline", "clusterer=dbscan", "clusterer.eps=0.0001"]
+    finished = launch(prepare(compose_study([*only_noise, *places])), ["segkit"], Silent())
+    found = json.loads((finished.folder / "recommendation.json").read_text())
+    assert found["verdict"] == "nothing_eligible"
+    assert not finished.runs["confirmed"].any()
+
+
+def test_the_shortlist_takes_the_front_then_each_number_of_clusters_in_turn_and_no_partition_twice():
+    runs = pd.DataFrame(
+        {
+            "run": list("abcdefg"),
+            "rank": [1, 2, 3, 4, 5, 6, None],
+            "pareto": [True, False, False, False, False, False, False],
+            "n_clusters": [2, 2, 2, 2, 3, 4, 3],
+        }
+    )
+    partitions = dict(zip("abcdefg", ["p", "p", "q", "r", "s", "t", "u"], strict=True))
+    assert shortlist(runs, partitions, 10) == ["a", "c", "e", "f", "d"]
+    assert shortlist(runs, partitions, 2) == ["a", "c"]
