@@ -38,8 +38,18 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "engine": prepared.engine.description,
         "seconds": round(seconds, 1),
         "wall_seconds": round(seconds / prepared.engine.n_workers, 1),
+        "confirm": _confirmation(prepared),
         "warnings": list(prepared.warnings),
     }
+
+
+def _confirmation(prepared: Prepared) -> dict[str, Any] | None:
+    """Return what the confirmation will do; which runs it is about, and so its time, is known after the screen."""
+    scoring = prepared.composition.study["scoring"]
+    if not scoring["confirm"]:
+        return None
+    names = ("shortlist", "confirm_draws", "refits", "seeds", "nulls")
+    return {name: scoring[name] for name in names}
 
 
 def forecast_text(found: dict[str, Any]) -> str:
@@ -61,5 +71,15 @@ def forecast_text(found: dict[str, Any]) -> str:
         *skipped,
         *(f"warning: {text}" for text in found["warnings"]),
         left,
+        *_confirmation_lines(found["confirm"]),
     ]
     return "\n".join(lines)
+
+
+def _confirmation_lines(confirm: dict[str, Any] | None) -> list[str]:
+    if confirm is None:
+        return ["screen only (scoring.confirm=false)"]
+    tables = sum(confirm["nulls"].values())
+    how = f"{confirm['confirm_draws']} fresh draws, {confirm['refits']} refits, {confirm['seeds']} other seeds"
+    runs = f"up to {confirm['shortlist']} runs are confirmed"
+    return [f"then, not in the estimate: {runs} with {how} and {tables} tables without segments"]
