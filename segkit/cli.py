@@ -221,8 +221,14 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
     for warning in prepared.warnings:
         print(f"segkit: warning: {warning}", file=sys.stderr)
     finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
-    keep_profiles(finished)
-    segkit.report.build(finished.folder)
+    try:
+        keep_profiles(finished)
+        segkit.report.build(finished.folder)
+    except BaseException:
+        print(
+            f"segkit: the runs are all there; write the report with: segkit report {finished.folder}", file=sys.stderr
+        )
+        raise
     return finished
 
 
@@ -243,7 +249,7 @@ def _interrupt(_signal: int, _frame: object) -> NoReturn:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from segkit.study.store import StoreFull
+    from segkit.study.store import Damaged, StoreFull
 
     # Read by the numerical libraries when they are first imported, here and in every worker.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
@@ -259,6 +265,8 @@ def main() -> None:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
     except StoreFull as error:
         _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
+    except Damaged as error:
+        _fail(str(error), WRONG_USAGE)
     except _PARSER_ERROR as error:
         _fail(" ".join(error.format_message().split()), WRONG_USAGE)
     except (KeyboardInterrupt, typer.Abort):

@@ -9,9 +9,10 @@ import contextlib
 import os
 import signal
 import socket
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -100,7 +101,7 @@ class Engine:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
-    def run(self, tasks: Sequence[Task], priorities: Mapping[str, float]) -> Iterator[tuple[Task, list[Outcome]]]:
+    def run(self, tasks: Sequence[Task], priorities: Mapping[str, float]) -> Generator[tuple[Task, list[Outcome]]]:
         """Run tasks and yield each with its outcomes as soon as it is done, in any order.
 
         Parameters
@@ -117,13 +118,12 @@ class Engine:
         UsageError
             If the scheduler's address does not answer.
         """
-        if not tasks:
-            return iter(())
         if self.settings.mode == "inline":
-            return _inline(tasks, self.store_root)
-        if self._client is None:
-            self._client = self._stack.enter_context(_client(self.settings))
-        return _distributed(tasks, self.store_root, self._client, priorities)
+            yield from _inline(tasks, self.store_root)
+        elif tasks:
+            if self._client is None:
+                self._client = self._stack.enter_context(_client(self.settings))
+            yield from _distributed(tasks, self.store_root, self._client, priorities)
 
 
 def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list[Outcome]]]:
@@ -138,6 +138,8 @@ def _distributed(
 ) -> Iterator[tuple[Task, list[Outcome]]]:
     from distributed import as_completed
 
+    # Another study on this scheduler may want the same tasks for a store of its own.
+    launch = uuid.uuid4().hex[:8]
     futures: dict[str, Any] = {}
     for task in tasks:
         futures[task.name] = client.submit(
@@ -145,7 +147,7 @@ def _distributed(
             task,
             store_root,
             *(futures[name] for name in task.after),
-            key=task.name,
+            key=f"{task.name}-{launch}",
             priority=priorities[task.name],
             retries=LOST_WORKER_RETRIES,
             pure=False,
@@ -157,7 +159,7 @@ def _distributed(
             yield task, _outcomes(task, future)
     finally:
         with contextlib.suppress(Exception):
-            client.cancel(list(futures.values()), force=True)
+            client.cancel(list(futures.values()))
 
 
 def _outcomes(task: Task, future: Any) -> list[Outcome]:
@@ -196,7 +198,7 @@ def _local_cluster(settings: EngineSettings) -> Iterator[Any]:
 
     from distributed import LocalCluster
 
-    with _interrupts_ignored():
+    with _interrupts_held():
         cluster = LocalCluster(
             n_workers=settings.n_workers,
             threads_per_worker=1,
@@ -212,16 +214,21 @@ def _local_cluster(settings: EngineSettings) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Start processes that leave Ctrl-C, which a terminal sends to all of them, to this one."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held() -> Iterator[None]:
+    """Start processes that leave Ctrl-C, which a terminal sends to all of them, to this one.
+
+    They inherit that the signal is blocked; here it is only held back until the block ends.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # It would lift the block of the thread that starts it.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _connect(address: str) -> Any:

@@ -9,6 +9,13 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}
+# Libraries that do part of a class's work here.
+_BEHIND = {
+    "sklearn.cluster.AgglomerativeClustering": ("fastcluster", "scipy"),
+    "umap.UMAP": ("numba", "scikit-learn"),
+}
+
 RUN_ID_DIGITS = 12
 KEY_DIGITS = 24
 
@@ -79,10 +86,13 @@ def library_version(target: str) -> str:
     package = target.partition(".")[0]
     if package == "segkit":
         return "segkit"
-    names = {"sklearn": "scikit-learn", "umap": "umap-learn"}
-    name = names.get(package, package)
+    names = (_DISTRIBUTIONS.get(package, package), *_BEHIND.get(target, ()))
+    return " ".join(f"{name}=={_version(name)}" for name in names)
+
+
+def _version(name: str) -> str:
     try:
-        return f"{name}=={version(name)}"
+        return version(name)
     except PackageNotFoundError:
-        name = packages_distributions().get(package, [package])[0]
-        return f"{name}=={version(name)}"
+        # A class of another package, whose distribution has another name.
+        return version(packages_distributions().get(name, [name])[0])

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from segkit.study.plan import RunPlan
-from segkit.study.store import Store
+from segkit.study.store import Damaged, Store
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,24 +52,39 @@ class Customers:
         return rows + self.offsets[data]
 
 
-def partitions_frame(runs: Iterable[RunPlan], store: Store, customers: Customers) -> pd.DataFrame:
-    """Return the partitions: first column ``id``, then one nullable integer column per run, named by its id."""
+def partitions_frame(
+    runs: Iterable[RunPlan], store: Store, customers: Customers
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the partitions, and the reason for each run whose stored labels cannot be read.
+
+    Returns
+    -------
+    frame
+        First column ``id``, then one nullable integer column per run, named by its id.
+    damaged
+        By run: what is wrong.
+    """
     import numpy as np
     import pandas as pd
 
     columns: dict[str, Any] = {"id": customers.ids()}
     kept: dict[str, np.ndarray] = {}
+    damaged: dict[str, str] = {}
     for run in runs:
         features = run.stages["features"]
-        if features not in kept:
-            kept[features] = customers.place(run.data, store.arrays(features)["rows"])
-        labels = store.arrays(run.stages["clustering"])["labels"]
+        try:
+            if features not in kept:
+                kept[features] = customers.place(run.data, store.arrays(features)["rows"])
+            labels = store.arrays(run.stages["clustering"])["labels"]
+        except Damaged as error:
+            damaged[run.id] = str(error)
+            continue
         values = np.zeros(len(customers), dtype=labels.dtype)
         missing = np.ones(len(customers), dtype=bool)
         values[kept[features]] = labels
         missing[kept[features]] = False
         columns[run.id] = pd.arrays.IntegerArray(values, missing)
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns), damaged
 
 
 def embedding_runs(runs: Sequence[RunPlan]) -> dict[str, list[RunPlan]]:
@@ -102,10 +117,14 @@ def embeddings_frame(
     index: dict[str, dict[str, Any]] = {}
     for space, runs in spaces.items():
         first = runs[0]
-        matrix = store.arrays(space)["matrix"]
+        try:
+            matrix = store.arrays(space)["matrix"]
+            rows = customers.place(first.data, store.arrays(first.stages["features"])["rows"])
+        except Damaged:
+            # It is made again at the next launch; a picture is not worth the study.
+            continue
         if matrix.shape[1] < 2:
             continue
-        rows = customers.place(first.data, store.arrays(first.stages["features"])["rows"])
         name = f"{first.choices['projection']}-{space.rpartition('-')[2][:8]}"
         for axis, values in zip("xy", matrix[:, :2].T, strict=True):
             placed = np.full(len(customers), np.nan)

@@ -30,12 +30,13 @@ class Prepared:
     store: Store
     engine: EngineSettings
     stored: frozenset[str]
+    folder: Path
     warnings: tuple[str, ...] = ()
 
     @property
-    def folder(self) -> Path:
-        """The study's folder."""
-        return Path(self.composition.study_dir)
+    def folder_is_given(self) -> bool:
+        """Whether the user named the study's folder."""
+        return any(text.startswith("hydra.sweep.dir=") for text in self.composition.asked)
 
     def seconds(self, tasks: Sequence[Task]) -> float:
         """Return the estimated CPU seconds of tasks."""
@@ -58,7 +59,9 @@ def prepare(composition: Composition) -> Prepared:
     _check_features(composition, infos)
     plan = make_plan(composition.configurations, composition.references, study["scoring"]["draws"], infos)
     engine = EngineSettings(**study["engine"])
-    return Prepared(composition, plan, store, engine, frozenset(store.keys(KINDS)), infos.warnings)
+    return Prepared(
+        composition, plan, store, engine, frozenset(store.keys(KINDS)), Path(composition.study_dir), infos.warnings
+    )
 
 
 class _Infos:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit import features
-from segkit.data import Table, source
+from segkit.data import Table
 from segkit.scoring.agreement import partition_agreement
 from segkit.study.confirm import Confirmation, ConfirmSettings, plan_confirmation, siblings
 from segkit.study.confirmed import conclude
@@ -22,7 +22,7 @@ from segkit.study.plan import Plan, RunPlan
 from segkit.study.provenance import data_facts, surroundings
 from segkit.study.ranking import places_by_space, rank_runs, recommend, shortlist
 from segkit.study.results import Collector, space_suffix, write_table, write_text
-from segkit.study.stages import Outcome
+from segkit.study.stages import Outcome, load_unchanged
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +59,8 @@ class Record:
         self.flushed = time.monotonic()
         self.flush_cost = 0.0
         self.surroundings = surroundings()
+        # Kept from here on: the data may be gone when the study ends.
+        self.customers = Customers(self._load_tables())
         self.confirmation: Confirmation | None = None
         self.confirm_outcomes: dict[str, Outcome] = {}
         self._plans = {run.id: run for run in self.prepared.plan.runs}
@@ -121,12 +123,15 @@ class Record:
 
     def end(self, state: str) -> Finished:
         """Write everything that is known."""
+        # First of all, so that the state is right even if the rest cannot be written.
+        self._provenance(state, {})
         runs = self._ranked()
         self._tables(runs)
         self._configurations()
         ok = [self._plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
-        customers = Customers(self._load_tables())
-        partitions = partitions_frame(ok, self.prepared.store, customers)
+        customers = self.customers
+        partitions, damaged = partitions_frame(ok, self.prepared.store, customers)
+        runs = _without(runs, damaged)
         write_table(partitions, self.folder / "partitions.parquet")
         runs = self._conclusion(runs, partitions)
         self._tables(runs)
@@ -142,7 +147,7 @@ class Record:
         found: dict[str, Table] = {}
         for run in self.prepared.plan.runs:
             if run.data not in found:
-                found[run.data] = source(run.groups["data"]).load()
+                found[run.data] = load_unchanged(run.groups["data"], run.data)
         return found
 
     def _configurations(self) -> None:
@@ -256,6 +261,18 @@ def best_first(runs: pd.DataFrame) -> list[str]:
     """Ids of the ok runs: those with a rank first, then by the reference silhouette."""
     ok = runs[runs["status"] == "ok"]
     return ok.sort_values(["rank", "silhouette_reference"], ascending=[True, False])["run"].tolist()
+
+
+def _without(runs: pd.DataFrame, damaged: Mapping[str, str]) -> pd.DataFrame:
+    """Mark runs whose stored labels could not be read as failed: the next launch makes them again."""
+    lost = runs["run"].isin(list(damaged))
+    if not lost.any():
+        return runs
+    runs = runs.copy()
+    runs.loc[lost, "status"] = "failed"
+    runs.loc[lost, "reason"] = runs.loc[lost, "run"].map(damaged)
+    runs.loc[lost, ["rank", "pareto", "weight_share"]] = [None, False, None]
+    return runs
 
 
 def _digest(outcomes: Mapping[str, Outcome], run: RunPlan) -> str:

@@ -82,7 +82,13 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
         raise UsageError(f"run {run} of {study.folder} {told}: there is nothing to reproduce")
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
         store = Store(folder)
-        plan = _plan(study, entry, data_path, store)
+        try:
+            plan = _plan(study, entry, data_path, store)
+        except UsageError as error:
+            changed = _data_change(entry, data_path)
+            if changed is None:
+                raise
+            return Reproduction(run, DIFFERENT, (StageComparison("features", DIFFERENT, str(error)),), (changed,))
         collector = Collector(plan)
         with Engine(EngineSettings(mode="inline"), folder) as engine:
             for _task, outcomes in engine.run(make_tasks(plan.nodes, plan.leaves, set()), {}):
@@ -93,11 +99,7 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
 
 
 def _plan(study: Study, entry: Mapping[str, Any], data_path: str | None, store: Store) -> Plan:
-    groups = {name: dict(config) for name, config in entry["groups"].items()}
-    if data_path is not None:
-        if "path" not in groups["data"]:
-            raise UsageError(f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a file")
-        groups["data"]["path"] = data_path
+    groups = {**entry["groups"], "data": _located(entry, data_path)}
     configuration = Configuration(entry["choices"], groups, entry["seed"])
     settings = study.settings
     infos = partial(_info, store.memo)
@@ -106,6 +108,20 @@ def _plan(study: Study, entry: Mapping[str, Any], data_path: str | None, store: 
 
 def _info(memo: Path, data: Mapping[str, Any]) -> TableInfo:
     return source(data).info(memo)
+
+
+def _located(entry: Mapping[str, Any], data_path: str | None) -> dict[str, Any]:
+    data = dict(entry["groups"]["data"])
+    if data_path is not None:
+        if "path" not in data:
+            raise UsageError(f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a file")
+        data["path"] = data_path
+    return data
+
+
+def _data_change(entry: Mapping[str, Any], data_path: str | None) -> str | None:
+    before, now = entry["data_identity"], source(_located(entry, data_path)).identity()
+    return None if before == now else f"data: {before[:12]} before, {now[:12]} now"
 
 
 def _compare(

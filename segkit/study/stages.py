@@ -101,6 +101,25 @@ def sketch(matrix: np.ndarray) -> list[list[float]]:
     return np.vstack([matrix.mean(axis=0), matrix.std(axis=0), sums]).T.tolist()
 
 
+def load_unchanged(data: Mapping[str, Any], root: str) -> Table:
+    """Load a table and check that it is still the one that was planned for.
+
+    Raises
+    ------
+    UsageError
+        If the data changed, before it was read or meanwhile: its results would be stored under another's name.
+    """
+    from segkit.data import source
+
+    found = source(data)
+    table = found.load()
+    if found.identity() != root:
+        raise UsageError(
+            f"{data.get('path') or table.source}: the data changed after the study was planned; launch again"
+        )
+    return table
+
+
 def _table(config: Mapping[str, Any]) -> Table:
     table = _loaded(canonical(config["data"]), config["root"])
     return _drawn(table, **config["draw"]) if "draw" in config else table
@@ -108,12 +127,7 @@ def _table(config: Mapping[str, Any]) -> Table:
 
 @lru_cache(maxsize=2)
 def _loaded(config_text: str, root: str) -> Table:
-    from segkit.data import source
-
-    found = source(json.loads(config_text))
-    if found.identity() != root:
-        raise UsageError(f"{config_text}: the data changed after the study was planned; launch again")
-    return found.load()
+    return load_unchanged(json.loads(config_text), root)
 
 
 def _drawn(table: Table, identity: str, index: int) -> Table:

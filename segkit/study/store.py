@@ -108,7 +108,7 @@ class Store:
         found: set[str] = set()
         for kind in kinds:
             with contextlib.suppress(FileNotFoundError), os.scandir(self.root / kind) as folders:
-                for folder in folders:
+                for folder in (entry for entry in folders if entry.is_dir()):
                     found.update(name[:-5] for name in os.listdir(folder.path) if name.endswith(".json"))
         return found
 
@@ -122,7 +122,12 @@ class Store:
         """Write a result and return its record: facts, seconds (CPU) and digest."""
         import numpy as np
 
-        record = {"facts": dict(facts), "seconds": seconds, "digest": content_digest(arrays, facts)}
+        record = {
+            "facts": dict(facts),
+            "seconds": seconds,
+            "digest": content_digest(arrays, facts),
+            "arrays": sorted(arrays),
+        }
         path = self._path(key, ".json")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,9 +145,10 @@ class Store:
     def record(self, key: str) -> dict[str, Any] | None:
         """Return a finished result's record, or None where there is none that can be read."""
         try:
-            return json.loads(self._path(key, ".json").read_bytes())
+            record = json.loads(self._path(key, ".json").read_bytes())
         except (FileNotFoundError, ValueError):
             return None
+        return record if not record.get("arrays") or self._path(key, ".npz").exists() else None
 
     def arrays(self, key: str) -> dict[str, np.ndarray]:
         """Return a finished result's arrays.
@@ -157,7 +163,7 @@ class Store:
         try:
             with np.load(self._path(key, ".npz"), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except (FileNotFoundError, ValueError, zipfile.BadZipFile, EOFError) as error:
             self.remove(key)
             raise Damaged(
                 f"the stored {kind_of(key)} result {key} could not be read and was removed; launch again"

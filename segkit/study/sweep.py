@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
 from typing import Protocol
 
+from segkit.errors import UsageError
 from segkit.study import cost
 from segkit.study.engine import Engine, check_address
+from segkit.study.folder import Study
 from segkit.study.graph import KINDS, Node, Task, make_tasks
 from segkit.study.prepare import Prepared
 from segkit.study.record import Finished, Record
@@ -35,7 +41,7 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     goes on.
     """
     check_address(prepared.engine)
-    writable_folder(prepared.folder, "hydra.sweep.dir")
+    prepared = replace(prepared, folder=_claimed_folder(prepared))
     prepared.store.prepare()
     collector = Collector(prepared.plan)
     record = Record(prepared, command, collector)
@@ -60,6 +66,31 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     return finished
 
 
+def _claimed_folder(prepared: Prepared) -> Path:
+    """Make the study's folder: one that the user named may hold this study already, any other is a new one."""
+    folder = prepared.folder
+    if prepared.folder_is_given:
+        writable_folder(folder, "hydra.sweep.dir")
+        if (folder / "configs.jsonl").exists():
+            others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
+            if others:
+                told = f"holds another study, with {len(others)} runs that this one has not; name another folder"
+                raise UsageError(f"hydra.sweep.dir={folder}: {told}")
+        return folder
+    writable_folder(folder.parent, "hydra.sweep.dir")
+    # Two studies may be launched in the same second.
+    names = chain([folder.name], (f"{folder.name}_{number}" for number in count(2)))
+    return next(claimed for claimed in map(folder.with_name, names) if _made(claimed))
+
+
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 def _screen(prepared: Prepared, engine: Engine, collector: Collector, record: Record, watch: Watch) -> None:
     """Compute what every run needs; rows are made as runs finish."""
     plan = prepared.plan
@@ -68,10 +99,11 @@ def _screen(prepared: Prepared, engine: Engine, collector: Collector, record: Re
     record.begin()
     tasks = make_tasks(plan.nodes, plan.leaves, settled)
     watch.start(prepared, tasks, collector.counts())
-    for task, outcomes in engine.run(tasks, cost.priorities(tasks, cost.largest_table(plan))):
-        collector.add(outcomes)
-        watch.advance(task, collector.counts())
-        record.flush()
+    with closing(engine.run(tasks, cost.priorities(tasks, cost.largest_table(plan)))) as results:
+        for task, outcomes in results:
+            collector.add(outcomes)
+            watch.advance(task, collector.counts())
+            record.flush()
 
 
 def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
@@ -83,9 +115,10 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
     outcomes = record.confirming(settled_outcomes(nodes, prepared.store, frozenset(prepared.store.keys(KINDS))))
     tasks = make_tasks(nodes, confirmation.leaves, outcomes)
     watch.start(prepared, tasks, record.collector.counts())
-    for task, done in engine.run(tasks, cost.priorities(tasks, cost.largest_table(prepared.plan))):
-        outcomes.update({outcome.key: outcome for outcome in done})
-        watch.advance(task, record.collector.counts())
+    with closing(engine.run(tasks, cost.priorities(tasks, cost.largest_table(prepared.plan)))) as results:
+        for task, done in results:
+            outcomes.update({outcome.key: outcome for outcome in done})
+            watch.advance(task, record.collector.counts())
 
 
 def settled_outcomes(nodes: Mapping[str, Node], store: Store, stored: frozenset[str]) -> dict[str, Outcome]:

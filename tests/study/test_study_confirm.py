@@ -28,8 +28,8 @@ SWEEP = [
 ]
 
 
-def study(folder, *overrides):
-    places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/study"]
+def study(folder, *overrides, name="study"):
+    places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/{name}"]
     return prepare(compose_study([*SWEEP, *places, *overrides]))
 
 
@@ -151,7 +151,7 @@ def test_the_recommendation_tells_the_test_and_its_bar(finished, folder):
 
 
 def test_independent_columns_are_not_recommended(folder):
-    finished = launch(study(folder, "data=simulated_profile", "data.n=300"), ["segkit"], Silent())
+    finished = launch(study(folder, "data=simulated_profile", "data.n=300", name="profile"), ["segkit"], Silent())
     found = json.loads((finished.folder / "recommendation.json").read_text())
     assert found["verdict"] == "no_structure"
     assert found["run"] is None

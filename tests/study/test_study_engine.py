@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from segkit.errors import UsageError
 from segkit.progress import Silent
 from segkit.study import stages, store
 from segkit.study.compose import compose_study
@@ -28,8 +30,8 @@ SWEEP = [
 ]
 
 
-def study(folder, *overrides, config_dir=None, engine="engine=inline", store_name="store"):
-    lines = [*SWEEP, engine, f"store={folder / store_name}", f"hydra.sweep.dir={folder / 'study'}", *overrides]
+def study(folder, *overrides, config_dir=None, engine="engine=inline", name="study"):
+    lines = [*SWEEP, engine, f"store={folder / 'store'}", f"hydra.sweep.dir={folder / name}", *overrides]
     return prepare(compose_study(lines, config_dir))
 
 
@@ -98,7 +100,7 @@ def test_a_second_launch_computes_nothing_and_gives_the_same_rows(tmp_path, coun
 def test_a_wider_sweep_computes_only_what_is_new(tmp_path, counted):
     launch(study(tmp_path), ["segkit"], Silent())
     counted.clear()
-    launch(study(tmp_path, "clusterer=kmeans", "clusterer.n_clusters=5,6"), ["segkit"], Silent())
+    launch(study(tmp_path, "clusterer=kmeans", "clusterer.n_clusters=5,6", name="wider"), ["segkit"], Silent())
     # Five clusters were there; without a projection the native space is the standard reference.
     assert counted == {"clustering": 2, "scoring": 3 + 4, "stability": 2}
 
@@ -203,3 +205,53 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path, engine):
     (folder,) = (tmp_path / "outputs").glob("study/*")
     assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"
     assert (folder / "runs.csv").exists()
+
+
+def test_a_named_folder_that_holds_another_study_is_not_overwritten(tmp_path):
+    launch(study(tmp_path, "clusterer=kmeans"), ["segkit"], Silent())
+    before = (tmp_path / "study" / "runs.csv").read_bytes()
+    with pytest.raises(UsageError, match=r"^hydra\.sweep\.dir=.*: holds another study, with 2 runs"):
+        launch(study(tmp_path, "clusterer=dbscan"), ["segkit"], Silent())
+    assert (tmp_path / "study" / "runs.csv").read_bytes() == before
+    wider = launch(study(tmp_path, "clusterer=kmeans,dbscan"), ["segkit"], Silent())
+    assert len(wider.runs) == 4
+
+
+def test_two_studies_of_the_same_second_have_a_folder_each(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [*SWEEP, "engine=inline", "clusterer=kmeans", "projection=none"]
+    prepared = prepare(compose_study(lines))
+    folders = [launch(prepared, ["segkit"], Silent()).folder for _ in range(2)]
+    assert folders[1].name == f"{folders[0].name}_2"
+
+
+def test_labels_that_cannot_be_read_fail_their_run_and_are_made_again(tmp_path):
+    first = launch(study(tmp_path), ["segkit"], Silent())
+    run = first.plan.runs[0]
+    (damaged,) = (tmp_path / "store" / "clustering").glob(f"*/{run.stages['clustering']}.npz")
+    damaged.write_bytes(b"PK")
+    second = launch(study(tmp_path), ["segkit"], Silent()).runs.set_index("run")
+    assert second.loc[run.id, "status"] == "failed"
+    assert "launch again" in second.loc[run.id, "reason"]
+    assert (second["status"] == "ok").sum() == len(second) - 1
+    pd.testing.assert_frame_equal(rows(launch(study(tmp_path), ["segkit"], Silent())), rows(first))
+
+
+def test_data_that_change_while_a_study_runs_are_not_stored_under_the_old_name(tmp_path):
+    table = tmp_path / "table.csv"
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 3)), columns=list("abc"))
+    frame.to_csv(table, index_label="id")
+    places = [f"store={tmp_path}/store", f"hydra.sweep.dir={tmp_path}/study", "engine=inline"]
+    places.append("scoring.confirm=false")
+    prepared = prepare(compose_study(["data=table", f"data.path={table}", "data.id=id", *places]))
+
+    class Changing(Silent):
+        def start(self, *arguments):
+            super().start(*arguments)
+            (frame + rng.normal(size=(60, 3))).to_csv(table, index_label="id")
+
+    finished = launch(prepared, ["segkit"], Changing())
+    assert finished.runs["status"].tolist() == ["failed"]
+    assert "the data changed after the study was planned" in finished.runs["reason"].item()
+    assert not list((tmp_path / "store" / "features").glob("*/*.json"))

@@ -30,6 +30,7 @@ def test_a_result_comes_back_as_it_was_saved(store):
             "facts": {"figure": 1.5},
             "seconds": 2.25,
             "digest": content_digest({"matrix": matrix}, {"figure": 1.5}),
+            "arrays": ["matrix"],
         }
     )
     assert store.keys(("scaling", "features")) == {KEY}
@@ -55,6 +56,18 @@ def test_an_unfinished_result_is_not_there(store):
     assert store.record(KEY) is None
     assert not store.has(KEY)
     assert store.keys(("scaling",)) == set()
+
+
+def test_a_result_that_lost_its_arrays_is_not_there(store):
+    store.save(KEY, {"matrix": np.ones((2, 2))}, {}, 0.0)
+    store._path(KEY, ".npz").unlink()
+    assert store.record(KEY) is None
+
+
+def test_files_that_others_leave_in_the_store_are_passed_over(store):
+    store.save(KEY, {}, {}, 0.0)
+    (store.root / "scaling" / ".DS_Store").write_text("")
+    assert store.keys(("scaling",)) == {KEY}
 
 
 def test_a_damaged_result_is_removed_so_that_it_is_made_again(store):
