@@ -31,6 +31,7 @@ COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#b
 NOISE = "#9a9a9a"
 INK = "#24292f"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+NULL_TINTS = {"copula": "#57606a", "permuted": "#832db6"}
 DASHES = ("-", "--", ":", "-.")
 STYLE = {
     "text.parse_math": False,
@@ -170,20 +171,19 @@ def _texts(values: pd.DataFrame, write: Callable[[float], str]) -> list[list[str
 
 @styled
 def trust(runs: pd.DataFrame, best: str | None, gates: Mapping[str, object]) -> Figure:
-    """Draw the reference silhouette against stability, and against coverage; the Pareto front ringed."""
+    """Draw the screen: reference silhouette against stability, and coverage; front ringed, confirmed runs boxed."""
     figure = _figure(11.0, 4.6)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3, 2])
     _clouds(left, runs, "stability_ari", best)
     _clouds(right, runs, "coverage", best)
-    left.set(xlabel="Stability (mean ARI over bootstrap draws)", ylabel="Reference silhouette")
+    left.set(xlabel="Stability in the screen (mean ARI over bootstrap draws)", ylabel="Reference silhouette")
     left.set_title("Would it survive?")
     right.set(xlabel="Coverage (share of customers not noise)", xlim=(-0.03, 1.03))
     right.set_title("How many does it speak for?")
     if isinstance(gates.get("coverage"), int | float):
         right.axvline(gates["coverage"], color=INK, lw=0.9, ls="--")
         right.annotate("gate", (gates["coverage"], 0.02), xycoords=("data", "axes fraction"), fontsize=8)
-    front = runs["pareto"].any()
-    _legend_below(figure, _method_handles(runs, bool(front), best))
+    _legend_below(figure, _method_handles(runs, best))
     return figure
 
 
@@ -194,34 +194,46 @@ def _clouds(ax: Axes, runs: pd.DataFrame, x: str, best: str | None) -> None:
         part = runs[runs["clusterer"] == method]
         style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
         ax.scatter(part[x], part["silhouette_reference"], s=size, alpha=0.65, lw=0, rasterized=True, **style)
-    front, chosen = runs[runs["pareto"]], runs[runs["run"] == best]
+    front, confirmed = runs[runs["screen_pareto"]], runs[runs["confirmed"]]
+    chosen = runs[runs["run"] == best]
     ax.scatter(front[x], front["silhouette_reference"], s=58, facecolors="none", edgecolors=INK, lw=1.1)
+    boxes = {"marker": "s", "facecolors": "none", "edgecolors": INK, "lw": 0.9}
+    ax.scatter(confirmed[x], confirmed["silhouette_reference"], s=130, **boxes)
     ax.scatter(
         chosen[x], chosen["silhouette_reference"], s=170, marker="*", color=INK, edgecolors="white", lw=0.8, zorder=5
     )
 
 
-def _method_handles(runs: pd.DataFrame, front: bool, best: str | None) -> list[Line2D]:
+def _method_handles(runs: pd.DataFrame, best: str | None) -> list[Line2D]:
     methods = sorted(runs["clusterer"].unique())
     handles = [
         Line2D([], [], ls="", marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], label=_name(m))
         for i, m in enumerate(methods)
     ]
-    if front:
-        ring = {"marker": "o", "markerfacecolor": "none", "markeredgecolor": INK, "markersize": 8}
-        handles.append(Line2D([], [], ls="", label="Pareto front", **ring))
+    hollow = {"ls": "", "markerfacecolor": "none", "markeredgecolor": INK}
+    if runs["screen_pareto"].any():
+        handles.append(Line2D([], [], marker="o", markersize=8, label="Pareto front of the screen", **hollow))
+    if runs["confirmed"].any():
+        handles.append(Line2D([], [], marker="s", markersize=10, label="confirmed", **hollow))
     if best is not None:
         handles.append(Line2D([], [], ls="", marker="*", color=INK, markersize=11, label="run told in this report"))
     return handles
 
 
 @styled
-def jaccard(values: np.ndarray, names: Sequence[str]) -> Figure:
-    """Draw each cluster's mean Jaccard over the draws, with Hennig's bars."""
-    figure = _figure(7.2, max(1.9, 0.75 + 0.27 * len(values)))
+def jaccard(table: pd.DataFrame, names: Sequence[str]) -> Figure:
+    """Draw each cluster's mean Jaccard over the draws, a bar for each column, with Hennig's bars; the last is solid."""
+    levels = list(table)
+    figure = _figure(7.2, max(1.9, 0.75 + (0.15 + 0.12 * len(levels)) * len(table) + 0.3 * (len(levels) > 1)))
     ax = figure.subplots()
-    at = np.arange(len(values))
-    ax.barh(at, np.nan_to_num(values), color=[colour(i) for i in at], height=0.66)
+    at, height = np.arange(len(table)), 0.7 / len(levels)
+    tints = [colour(i) for i in at]
+    for place, level in enumerate(levels):
+        last = level == levels[-1]
+        y = at - 0.35 + height * (place + 0.5)
+        ax.barh(y, table[level].fillna(0.0), color=tints, height=0.92 * height, alpha=1.0 if last else 0.4)
+        for i, value in zip(y, table[level], strict=True):
+            _bar_text(ax, i, "none" if np.isnan(value) else f"{value:.2f}", 8 if len(levels) == 1 else 6.8)
     for bar, word in ((0.6, "pattern"), (0.75, "valid"), (0.85, "highly stable")):
         ax.axvline(bar, color=INK, lw=0.9, ls="--", zorder=3)
         ax.annotate(
@@ -233,15 +245,93 @@ def jaccard(values: np.ndarray, names: Sequence[str]) -> Figure:
             fontsize=7,
             rotation=20,
         )
-    for i, value in zip(at, values, strict=True):
-        shown = "none" if np.isnan(value) else f"{value:.2f}"
-        ax.annotate(
-            shown, (0.01, i), fontsize=8, va="center", color="white", fontweight="bold", path_effects=_halo(INK)
-        )
     ax.set_yticks(at, [_name(name) for name in names])
-    ax.set(xlim=(0, 1), ylim=(len(values) - 0.4, -0.6), xlabel="Mean Jaccard with the nearest cluster of a draw")
+    ax.set(xlim=(0, 1), ylim=(len(table) - 0.4, -0.6), xlabel="Mean Jaccard with the nearest cluster of a draw")
     ax.grid(visible=False)
+    if len(levels) > 1:
+        faint = {"lw": 6, "color": INK}
+        _legend_below(
+            figure, [Line2D([], [], alpha=1 if name == levels[-1] else 0.4, label=name, **faint) for name in levels]
+        )
     return figure
+
+
+def _bar_text(ax: Axes, y: float, text: str, size: float) -> None:
+    style = {"color": "white", "fontweight": "bold", "path_effects": _halo(INK)}
+    ax.annotate(text, (0.01, y), fontsize=size, va="center", **style)
+
+
+@styled
+def levels(table: pd.DataFrame, runs: Sequence[str], names: Mapping[str, str], order: Sequence[str]) -> Figure:
+    """Draw each run's stability under each test, mean with 5% and 95% quantiles; hollow where no seed is used."""
+    order = [level for level in order if (table["level"] == level).any()]
+    figure = _figure(9.5, 1.0 + 0.42 * len(runs))
+    ax = figure.subplots()
+    at = {run: i for i, run in enumerate(runs)}
+    for place, level in enumerate(order):
+        part = table[table["level"] == level]
+        y = part["run"].map(at) + 0.22 * (place - (len(order) - 1) / 2)
+        tint = COLOURS[place]
+        ax.hlines(y, part["low"], part["high"], color=tint, lw=2.2, alpha=0.5)
+        faces = np.where(part["seedless"], "white", tint)
+        ax.scatter(part["ari"], y, marker=MARKERS[place], s=30, c=faces, edgecolors=tint, lw=1.1, zorder=3)
+    _run_ticks(ax, runs, names)
+    least = min(float(table[["ari", "low"]].min().min()), 0.75)
+    ax.set(xlim=(least - 0.03, 1.02), xlabel="Adjusted Rand index to the run's own partition")
+    _legend_below(
+        figure,
+        [Line2D([], [], ls="", marker=MARKERS[i], color=COLOURS[i], label=level) for i, level in enumerate(order)],
+    )
+    return figure
+
+
+def _run_ticks(ax: Axes, runs: Sequence[str], names: Mapping[str, str]) -> None:
+    ax.set_yticks(range(len(runs)), [_name(names[run], 64) for run in runs])
+    ax.set_ylim(len(runs) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    for edge in np.arange(len(runs) - 1) + 0.5:
+        ax.axhline(edge, color="#d8dee4", lw=0.6)
+
+
+@styled
+def nulls(table: pd.DataFrame, scores: pd.DataFrame, names: Mapping[str, str]) -> Figure:
+    """Draw each run's reference silhouette beside those of its pipeline on tables without segments, by kind."""
+    kinds = [(kind, tint) for kind, tint in NULL_TINTS.items() if (scores["kind"] == kind).any()]
+    figure = _figure(10.0, 1.0 + 0.36 * len(table))
+    ax = figure.subplots()
+    for place, (kind, tint) in enumerate(kinds):
+        y = np.arange(len(table)) + (0.26 * place - 0.13 * (len(kinds) - 1))
+        for run, i in zip(table["run"], y, strict=True):
+            values = scores.loc[(scores["run"] == run) & (scores["kind"] == kind), "silhouette"].dropna()
+            if len(values):
+                ax.hlines(i, *values.quantile([0.05, 0.95]), color=tint, lw=9 if len(kinds) == 1 else 6, alpha=0.3)
+            ax.plot(values, np.full(len(values), i), "|", color=tint, ms=7, mew=0.9, alpha=0.8)
+    at = np.arange(len(table))
+    if not kinds:
+        ax.plot(table["null_mean"], at, "|", color=INK, ms=12, mew=1.6)
+    holds = table["holds"].to_numpy(dtype=bool)
+    ax.scatter(table["silhouette"], at, s=44, c=np.where(holds, COLOURS[2], "white"), edgecolors=COLOURS[2], zorder=4)
+    for i, row in zip(at, table.itertuples(), strict=True):
+        shown = "" if np.isnan(row.p_adjusted) else f"p {row.p_adjusted:.2g}"
+        ax.annotate(shown, (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=8)
+    _run_ticks(ax, list(table["run"]), names)
+    ax.margins(x=0.03)
+    ax.set_xlabel("Reference silhouette (right: p adjusted for the whole shortlist)")
+    _legend_below(figure, [*_observed_handles(), *(_null_handle(kind, tint) for kind, tint in kinds)])
+    return figure
+
+
+def _observed_handles() -> list[Line2D]:
+    style = {"ls": "", "marker": "o", "markeredgecolor": COLOURS[2]}
+    return [
+        Line2D([], [], markerfacecolor=COLOURS[2], label="this data: better", **style),
+        Line2D([], [], markerfacecolor="white", label="this data: no better", **style),
+    ]
+
+
+def _null_handle(kind: str, tint: str) -> Line2D:
+    told = {"copula": "no segments, same margins and correlations", "permuted": "columns shuffled"}
+    return Line2D([], [], ls="", marker="|", color=tint, ms=9, mew=1.4, label=told[kind])
 
 
 def _halo(ground: str) -> list:
@@ -372,6 +462,44 @@ def _lines(ax: Axes, part: pd.DataFrame, column: str, scalers: Sequence[str], se
         ax.plot(line["k"], line[column], color=tints[scaler], ls=dash, marker=".", ms=4, lw=1.3)
         if column == "stability" and groups.ngroups <= 3:
             ax.fill_between(line["k"], line["low"], line["high"], color=tints[scaler], alpha=0.15, lw=0)
+
+
+@styled
+def k_excess(lines: pd.DataFrame) -> Figure:
+    """Draw silhouette and null mean with its band, and the excess, against k; a panel per pipeline."""
+    names = list(dict.fromkeys(lines["line"]))
+    figure = _figure(max(2.6 * len(names) + 0.9, 5.2), 4.4)
+    panels = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey="row", height_ratios=[3, 2])
+    for name, (top, below) in zip(names, panels.T, strict=True):
+        _against_k(top, below, lines[lines["line"] == name].sort_values("k"))
+        top.set_title("\n".join(_name(part, 30) for part in name.split(" · ")[-3:]), fontsize=8)
+        below.set_xlabel("Number of clusters, k")
+        below.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    panels[0, 0].set_ylabel("Reference silhouette")
+    panels[1, 0].set_ylabel("Excess (figure: z)")
+    panels[1, 0].margins(y=0.25)
+    band = {"color": NULL_TINTS["copula"], "alpha": 0.2, "lw": 7}
+    handles = [Line2D([], [], color=COLOURS[0], marker="o", ms=4, label="this data")]
+    handles.append(Line2D([], [], color=NULL_TINTS["copula"], ls="--", label="no segments: mean"))
+    handles += [Line2D([], [], label="middle 90%", **band)] if lines["low"].notna().any() else []
+    _legend_below(figure, handles)
+    return figure
+
+
+def _against_k(top: Axes, below: Axes, line: pd.DataFrame) -> None:
+    tint = NULL_TINTS["copula"]
+    top.fill_between(line["k"], line["low"].astype(float), line["high"].astype(float), color=tint, alpha=0.2, lw=0)
+    top.plot(line["k"], line["null_mean"], color=tint, ls="--", lw=1.2)
+    top.plot(line["k"], line["silhouette"], color=COLOURS[0], marker="o", ms=4)
+    below.axhline(0, color=INK, lw=0.8)
+    tints = np.where(line["best"], COLOURS[2], COLOURS[0])
+    below.bar(line["k"], line["excess"].astype(float), color=tints, width=0.62)
+    for row in line.dropna(subset=["excess", "z"]).itertuples():
+        up = row.excess >= 0
+        place = {"ha": "center", "va": "bottom" if up else "top", "xytext": (0, 2 if up else -2)}
+        below.annotate(
+            f"{row.z:.0f}".replace("-", "−"), (row.k, row.excess), textcoords="offset points", fontsize=7, **place
+        )
 
 
 @styled

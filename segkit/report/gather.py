@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from segkit.errors import UsageError
+from segkit.report import confirmed
+from segkit.report.confirmed import Confirmation
 
 if TYPE_CHECKING:
     from segkit.scoring import ScoreDefinition
@@ -25,7 +27,7 @@ SAME_ANSWER = 0.8
 GALLERY = 12
 POINTS = 20_000
 FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari", "stability_ari")
-_TEXT = ("reason", *GROUPS, "stability_jaccard", "stability_status")
+_TEXT = ("reason", *GROUPS, "stability_jaccard", "stability_status", *confirmed.TEXTS)
 _NUMBERS = (
     *FOUND,
     "stability_ari_sd",
@@ -35,6 +37,7 @@ _NUMBERS = (
     "rank",
     "weight_share",
     "seconds",
+    *confirmed.NUMBERS,
 )
 FORMATS = ("png", "pdf")
 _NOT_PARAMETERS = ("projection.explained_variance",)
@@ -83,8 +86,8 @@ class Summary:
         Each with the best run that clustered in it; the best run's own first, where it has one.
     plane : Embedding or None
         The best run's labels in its own plane, else in the one made from the most like choices.
-    jaccard : ndarray of shape (k,)
-        The best run's clusterwise Jaccard.
+    jaccards : DataFrame of k rows
+        The best run's clusterwise Jaccard, with the space kept and, where that is known, refitted.
     agreement : DataFrame
         Adjusted Rand index among the top runs, similar runs side by side.
     answers : int
@@ -92,7 +95,13 @@ class Summary:
     profile : DataFrame
         The best run's profile, long.
     portraits : list of Portrait
+    confirmation : Confirmation or None
+        What is known of the confirmed runs; None where the study was only screened.
+    quality : DataFrame
+        What each projected space keeps of the scaled features.
     k_curves, effects, explained, inflation, grid, missing_and_skew, variance, failures, stages : DataFrame
+    confirm_stages : DataFrame
+        As ``stages``, of what only the confirmation needed.
     """
 
     folder: Path
@@ -104,11 +113,13 @@ class Summary:
     best: str | None
     embeddings: list[Embedding]
     plane: Embedding | None
-    jaccard: np.ndarray
+    jaccards: pd.DataFrame
     agreement: pd.DataFrame
     answers: int
     profile: pd.DataFrame
     portraits: list[Portrait]
+    confirmation: Confirmation | None
+    quality: pd.DataFrame
     k_curves: pd.DataFrame
     effects: pd.DataFrame
     explained: pd.DataFrame
@@ -118,6 +129,7 @@ class Summary:
     variance: pd.DataFrame
     failures: pd.DataFrame
     stages: pd.DataFrame
+    confirm_stages: pd.DataFrame
 
     @property
     def references(self) -> list[str]:
@@ -133,6 +145,12 @@ class Summary:
     def n_customers(self) -> int:
         """Customers in the table."""
         return int(self.provenance.get("data", {}).get("n_customers") or 0)
+
+    @property
+    def jaccard(self) -> np.ndarray:
+        """The best run's clusterwise Jaccard under the hardest test that is known; empty where none is."""
+        known = [name for name in confirmed.LEVELS.values() if name in self.jaccards]
+        return self.jaccards[known[-1]].to_numpy(np.float64) if known else np.empty(0)
 
     @property
     def ok(self) -> pd.DataFrame:
@@ -186,11 +204,13 @@ def gather(folder: Path) -> Summary:
         best=best,
         embeddings=[_embedding(folder, *plane) for plane in planes[:GALLERY]],
         plane=_plane(folder, planes, runs, best),
-        jaccard=jaccard(runs, best),
+        jaccards=confirmed.jaccards(runs.set_index("run").loc[best]) if best else pd.DataFrame(),
         agreement=agreement,
         answers=answers,
         profile=profile,
         portraits=describe(profile),
+        confirmation=confirmed.confirmation(runs, _nulls(folder), recommendation),
+        quality=confirmed.quality(runs),
         k_curves=k_curves(runs),
         effects=effects(runs),
         explained=explained(runs),
@@ -199,7 +219,8 @@ def gather(folder: Path) -> Summary:
         missing_and_skew=missing_and_skew(data),
         variance=variance(data),
         failures=failures(runs),
-        stages=stages(provenance),
+        stages=stages(provenance.get("seconds")),
+        confirm_stages=stages(provenance.get("confirm_seconds")),
     )
 
 
@@ -267,7 +288,9 @@ def _runs(folder: Path, scores: Sequence[ScoreDefinition]) -> pd.DataFrame:
     scored = [f"{score.name}_{where}" for score in scores for where in ("native", "reference")]
     numbers = {name: pd.to_numeric(_column(table, name), errors="coerce") for name in (*_NUMBERS, *scored)}
     texts = {name: _column(table, name).map(_text).astype("object") for name in _TEXT}
-    flags = {name: _column(table, name).fillna(False).astype(bool) for name in ("pareto", "confirmed")}
+    flags = {name: _flag(table, name) for name in ("pareto", "confirmed")}
+    # The front of the screen: a confirmed study's own front is over what was confirmed.
+    flags["screen_pareto"] = _flag(table, "screen_pareto" if "screen_pareto" in table else "pareto")
     names = {"run": table["run"].astype(str), "status": table["status"].astype(str)}
     kept = table.drop(columns=[c for c in table if c in {*numbers, *texts, *flags, *names}])
     return pd.concat([pd.DataFrame({**names, **texts, **numbers, **flags}), kept], axis=1)
@@ -277,13 +300,30 @@ def _column(table: pd.DataFrame, name: str) -> pd.Series:
     return table[name] if name in table else pd.Series(None, index=table.index, dtype="object")
 
 
+def _flag(table: pd.DataFrame, name: str) -> pd.Series:
+    return _column(table, name).fillna(False).astype(bool)
+
+
+def _nulls(folder: Path) -> pd.DataFrame:
+    path = folder / "nulls.parquet"
+    if not path.is_file():
+        empty = pd.DataFrame(columns=list(confirmed.NULL_COLUMNS))
+        return empty.astype({"silhouette": "float64"})
+    stored = _stored(path)
+    absent = [name for name in confirmed.NULL_COLUMNS if name not in stored]
+    if absent:
+        raise UsageError(f"{path}: has no column {absent[0]!r}")
+    table = _parquet(path, confirmed.NULL_COLUMNS)
+    return table.assign(run=table["run"].astype(str), silhouette=pd.to_numeric(table["silhouette"], errors="coerce"))
+
+
 def _text(value: object) -> str:
     if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     if isinstance(value, np.ndarray):
-        return str(value.tolist())
+        return json.dumps(value.tolist())
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -307,11 +347,14 @@ def leaderboard(table: pd.DataFrame, references: Sequence[str]) -> pd.DataFrame:
     """
     runs = table.assign(**{f"{group}_label": option_labels(table, group) for group in GROUPS})
     runs["label"] = _labels(runs)
+    runs["method_label"] = option_labels(table.drop(columns="clusterer.n_clusters", errors="ignore"), "clusterer")
     runs["coverage"] = 1.0 - runs["noise_fraction"]
     runs["inflation"] = runs["silhouette_native"] - runs["silhouette_reference"]
     runs["eligible"] = runs["rank"].notna()
     for reference, column in reference_columns(runs, references).items():
-        runs[f"rank_{reference}"] = runs[column].rank(ascending=False, method="min")
+        given = f"rank_by_{column.removeprefix('silhouette_')}"
+        ranks = runs[given] if given in runs else runs[column].rank(ascending=False, method="min")
+        runs[f"rank_{reference}"] = pd.to_numeric(ranks, errors="coerce").astype(float)
     runs["failed"] = runs["status"] != "ok"
     by = ["failed", "rank", "silhouette_reference", "run"]
     runs = runs.sort_values(by, ascending=[True, True, False, True], na_position="last", kind="stable")
@@ -381,41 +424,33 @@ def scored(runs: pd.DataFrame) -> pd.DataFrame:
 # ------------------------------------------------------------------ trust
 
 
-def jaccard(runs: pd.DataFrame, run: str | None) -> np.ndarray:
-    """Return a run's clusterwise Jaccard, cluster by cluster; empty where it has none."""
-    text = "".join(runs.loc[runs["run"] == run, "stability_jaccard"])
-    try:
-        values = json.loads(text) if text else []
-    except ValueError:
-        values = []
-    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-
-
 def agreement(partitions: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """Compare partitions pairwise.
 
     Parameters
     ----------
     partitions : DataFrame of shape (n, r)
-        One column of labels per run; -1 is noise, missing a customer dropped before clustering.
+        One column of labels per run; -1 is noise, missing a customer dropped before clustering, which is left out.
 
     Returns
     -------
     matrix : DataFrame of shape (r, r)
-        Adjusted Rand index over the customers clustered in both (Hubert and Arabie 1985); rows ordered so
-        that runs that agree are neighbours. Missing where two runs share no such customers.
+        Adjusted Rand index (Hubert and Arabie 1985), noise as a group of its own; rows ordered so that runs that
+        agree are neighbours. Missing where two runs share no customers.
     answers : int
         Groups of runs whose average index is at least 0.8.
     """
-    from segkit.scoring.agreement import adjusted_rand
+    from segkit.scoring.agreement import partition_agreement
 
+    here = partitions.notna().to_numpy()
     labels = partitions.fillna(-1).astype("int64").to_numpy()
     r = labels.shape[1]
     matrix = np.eye(r)
     for i in range(r):
         for j in range(i):
-            value = adjusted_rand(labels[:, i], labels[:, j]).value
-            matrix[i, j] = matrix[j, i] = np.nan if value is None else value
+            both = here[:, i] & here[:, j]
+            value = partition_agreement(labels[both, i], labels[both, j]) if both.any() else np.nan
+            matrix[i, j] = matrix[j, i] = value
     order, groups = _grouped(matrix)
     frame = pd.DataFrame(matrix, index=partitions.columns, columns=partitions.columns)
     return frame.iloc[order, order], groups
@@ -658,8 +693,8 @@ def failures(runs: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("runs", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def stages(provenance: Mapping[str, Any]) -> pd.DataFrame:
+def stages(told: Mapping[str, float] | None) -> pd.DataFrame:
     """CPU seconds of each kind of stage, the longest first: ``stage``, ``seconds``, ``share``."""
-    seconds = pd.Series(provenance.get("seconds") or {}, dtype="float64").sort_values(ascending=False)
+    seconds = pd.Series(told or {}, dtype="float64").sort_values(ascending=False)
     total = seconds.sum() or np.nan
     return pd.DataFrame({"stage": seconds.index, "seconds": seconds.to_numpy(), "share": seconds.to_numpy() / total})

@@ -14,7 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from segkit.report import figures, words
-from segkit.report.sections import Cards, Leaderboard, Section, sections
+from segkit.report.blocks import Cards, Leaderboard, Section
+from segkit.report.sections import sections
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +28,22 @@ SHOWN = 100
 MARKDOWN_ROWS = 12
 CELL = 300
 MARKDOWN_COLUMNS = (
-    *("#", "Run", "Features", "Scaler", "Projection", "Clusterer", "k", "Truth", "Coverage"),
+    *(
+        "#",
+        "Run",
+        "State",
+        "Place, 90%",
+        "Excess",
+        "p",
+        "Refitted",
+        "Features",
+        "Scaler",
+        "Projection",
+        "Clusterer",
+        "k",
+        "Truth",
+        "Coverage",
+    ),
     *("Silhouette", "Stability", "Weakest Jaccard"),
 )
 _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")

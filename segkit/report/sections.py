@@ -4,151 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from segkit.report import figures, gather, words
+from segkit.report import confirmed, confirmed_words, figures, gather, words
+from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Section, Table, Text, Tiles
+from segkit.report.leaderboard import direction, leaderboard
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from segkit.report.gather import Summary
 
 FACETS = 6
 LISTED = 50
-
-
-@dataclass(frozen=True)
-class Text:
-    """A paragraph."""
-
-    text: str
-    kind: str = "text"
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A sentence that must not be missed."""
-
-    text: str
-    kind: str = "notice"
-
-
-@dataclass(frozen=True)
-class Command:
-    """A line to paste into a terminal."""
-
-    text: str
-    kind: str = "command"
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Key figures: label, value, note."""
-
-    tiles: list[tuple[str, str, str]]
-    kind: str = "tiles"
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text; ``align`` has a letter per column, ``r`` for numbers. A ``title`` folds it away."""
-
-    head: list[str]
-    rows: list[list[str]]
-    align: str
-    title: str = ""
-    caption: str = ""
-    kind: str = "table"
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure yet to be drawn, its file's name, what it is, and what to see in it.
-
-    With ``dense`` it goes into the page as pixels: it is nothing but points.
-    """
-
-    name: str
-    draw: Callable[[], Figure]
-    alt: str
-    caption: str
-    dense: bool = False
-    kind: str = "plot"
-
-
-@dataclass(frozen=True)
-class Card:
-    """One segment."""
-
-    segment: int
-    name: str
-    n: str
-    share: str
-    note: str
-    high: list[tuple[str, str, str]]
-    low: list[tuple[str, str, str]]
-
-
-@dataclass(frozen=True)
-class Cards:
-    """One card per segment."""
-
-    cards: list[Card]
-    kind: str = "cards"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One value of the leaderboard: as shown, as sorted, and the length of its bar (0 to 100)."""
-
-    shown: str
-    value: str = ""
-    bar: int | None = None
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the leaderboard; ``first`` is the direction in which the best comes first."""
-
-    title: str
-    hint: str
-    numeric: bool
-    first: str
-
-
-@dataclass(frozen=True)
-class Leaderboard:
-    """All runs; rows carry whether they are eligible and on the Pareto front."""
-
-    columns: list[Column]
-    rows: list[tuple[str, bool, bool, list[Cell]]]
-    total: int
-    kind: str = "leaderboard"
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Text as it was written, folded away."""
-
-    title: str
-    text: str
-    kind: str = "listing"
-
-
-@dataclass(frozen=True)
-class Section:
-    """A question, its answer in a sentence, and what the answer rests on."""
-
-    slug: str
-    title: str
-    question: str
-    answer: str
-    blocks: list[Any] = field(default_factory=list)
 
 
 def sections(summary: Summary) -> list[Section]:
@@ -160,42 +30,106 @@ def sections(summary: Summary) -> list[Section]:
 
 
 def verdict(summary: Summary) -> Section:
-    """Say which run, and why."""
+    """Say which run, and why; or why none."""
     state = str(summary.recommendation.get("verdict", ""))
-    blocks: list[Any] = []
+    tell = {"recommended": _recommended, "no_structure": _no_structure}.get(state, _screened)
+    answer = confirmed_words.headline(summary)
+    return Section("verdict", words.VERDICTS.get(state, "Verdict"), "Which run, and why?", answer, tell(summary))
+
+
+def _recommended(summary: Summary) -> list[Any]:
+    return [
+        *([Tiles(_confirmed_tiles(summary))] if summary.best is not None else []),
+        *_texts(confirmed_words.calibrated(summary), words.why(summary), confirmed_words.done(summary)),
+        *_reasons(summary),
+        *_texts(words.runner_up(summary)),
+        *_again(summary),
+    ]
+
+
+def _no_structure(summary: Summary) -> list[Any]:
+    rows = confirmed_words.rejected(summary)
+    head = ["Screen", "Run", "Configuration", "k", "Silhouette", "Structureless", "Excess", "z", "Adjusted p"]
+    head += ["Refitted", "Why it does not count"]
+    caption = (
+        "The best runs of the screen: reference silhouette, its mean on tables without segments, the excess and p "
+        "adjusted for the whole shortlist (max-T), and the stability (ARI) with the whole pipeline refitted. A good "
+        "silhouette and a high stability do not count alone: one elongated cloud cut in two has both."
+    )
+    return [
+        *([Table(head, rows, "rllrrrrrrrl", caption=caption)] if rows else []),
+        *_reasons(summary),
+        *_texts(confirmed_words.done(summary)),
+    ]
+
+
+def _screened(summary: Summary) -> list[Any]:
+    asked = summary.study.get("scoring", {}).get("confirm") and summary.recommendation.get("run")
+    blocks: list[Any] = [Tiles(_tiles(summary))] if summary.best is not None else []
+    blocks += _texts(words.why(summary))
     if summary.best is not None:
-        blocks.append(Tiles(_tiles(summary)))
-    told = words.why(summary)
-    blocks += [Text(told)] if told else []
-    if state == "screened_only" or (state != "recommended" and summary.best is not None):
         blocks.append(Notice(words.SCREEN_ONLY))
-    rows = words.reasons(summary)
-    if rows:
-        table = [[r["name"], r["value"], r["bar"], r["outcome"]] for r in rows]
-        blocks.append(Table(["Gate or criterion", "Value", "Bar", "Outcome"], table, "lrll"))
-    runner = words.runner_up(summary)
-    blocks += [Text(runner)] if runner else []
-    if summary.best is not None:
-        blocks += [
-            Text("Recompute this run from the raw data:"),
-            Command(words.reproduce(summary.folder, summary.best)),
-        ]
-    title = words.VERDICTS.get(state, "Verdict")
-    return Section("verdict", title, "Which run, and why?", words.headline(summary), blocks)
+    blocks += _texts(confirmed_words.UNFINISHED if asked else "")
+    return [*blocks, *_reasons(summary), *_texts(words.runner_up(summary)), *_again(summary)]
+
+
+def _texts(*told: str) -> list[Text]:
+    return [Text(text) for text in told if text]
+
+
+def _reasons(summary: Summary) -> list[Table]:
+    rows = [[r["name"], r["value"], r["bar"], r["outcome"]] for r in words.reasons(summary)]
+    return [Table(["Gate or criterion", "Value", "Bar", "Outcome"], rows, "lrll")] if rows else []
+
+
+def _again(summary: Summary) -> list[Any]:
+    if summary.best is None:
+        return []
+    return [Text("Recompute this run from the raw data:"), Command(words.reproduce(summary.folder, summary.best))]
+
+
+def _confirmed_tiles(summary: Summary) -> list[tuple[str, str, str]]:
+    run, primary = summary.run(summary.best), summary.references[0]
+    weakest = words.jaccard_reading(run["stability_jaccard_min_refit"])
+    adjusted = f"p = {words.p_value(run['p_adjusted'])} (max-T)"
+    place = _range(run["rank_low"], run["rank_high"], "over resampled refits", 0)
+    return [
+        ("Run", summary.best, f"of {len(summary.runs):,}; in the screen at place {words.count(run['screen_rank'])}"),
+        ("Segments", words.count(run["n_clusters"]), f"smallest {words.percent(run['smallest_cluster'], 1)}"),
+        ("Coverage", words.percent(run["coverage"], 1), "customers in a segment"),
+        ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space"),
+        ("Excess", words.number(run["silhouette_excess"]), f"of it over structureless data, {adjusted}"),
+        (
+            "Stability",
+            words.number(run["stability_ari_refit"], 2),
+            f"ARI, refitted{_spread(run, 'stability_ari_refit')}",
+        ),
+        (
+            "Weakest segment",
+            words.number(run["stability_jaccard_min_refit"], 2),
+            f"Jaccard, refitted: {weakest}",
+        ),
+        ("Place", words.count(run["rank"]), f"of those that hold up{place}"),
+        *_choice_tiles(summary, run),
+    ]
 
 
 def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
     run, primary = summary.run(summary.best), summary.references[0]
-    spread = _range(run["stability_ari_q05"], run["stability_ari_q95"])
     weakest = words.jaccard_reading(run["stability_jaccard_min"])
-    tiles = [
+    return [
         ("Run", summary.best, f"place {run['standing']} of {len(summary.runs):,}"),
         ("Segments", words.count(run["n_clusters"]), f"smallest {words.percent(run['smallest_cluster'], 1)}"),
         ("Coverage", words.percent(run["coverage"], 1), "customers in a segment"),
         ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space"),
-        ("Stability", words.number(run["stability_ari"], 2), f"ARI over draws{spread}"),
+        ("Stability", words.number(run["stability_ari"], 2), f"ARI over draws{_spread(run, 'stability_ari')}"),
         ("Weakest segment", words.number(run["stability_jaccard_min"], 2), f"Jaccard: {weakest}"),
+        *_choice_tiles(summary, run),
     ]
+
+
+def _choice_tiles(summary: Summary, run: pd.Series) -> list[tuple[str, str, str]]:
+    tiles = []
     if not words.absent(run["weight_share"]):
         tiles.append(("Weightings won", words.percent(run["weight_share"]), "of all of the criteria"))
     if not words.absent(run["truth_ari"]):
@@ -205,8 +139,14 @@ def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
     return tiles
 
 
-def _range(low: Any, high: Any) -> str:
-    return "" if words.absent(low) or words.absent(high) else f", 90% in {low:.2f} to {high:.2f}"
+def _spread(run: pd.Series, name: str) -> str:
+    return _range(run[f"{name}_q05"], run[f"{name}_q95"])
+
+
+def _range(low: Any, high: Any, over: str = "", digits: int = 2) -> str:
+    if words.absent(low) or words.absent(high):
+        return ""
+    return f", 90% in {low:.{digits}f} to {high:.{digits}f}{f' {over}' if over else ''}"
 
 
 # ------------------------------------------------------------------ 2 trust
@@ -214,45 +154,100 @@ def _range(low: Any, high: Any) -> str:
 
 def trust(summary: Summary) -> Section:
     """Say whether the best run would survive other customers."""
+    blocks = [
+        *_levels(summary),
+        *_jaccards(summary),
+        *_nulls(summary),
+        *_answers(summary),
+        *_screen(summary),
+        *_agreement(summary),
+    ]
+    return Section("trust", "Trust", "Would it survive?", _trust_answer(summary), blocks)
+
+
+def _levels(summary: Summary) -> list[Plot]:
+    if summary.confirmation is None or summary.confirmation.levels.empty:
+        return []
+    table = summary.confirmation.levels
+    runs = [run for run in summary.confirmation.runs["run"] if (table["run"] == run).any()]
+    draw = partial(figures.levels, table, runs, _short_names(summary), list(confirmed.LEVELS.values()))
+    alt = "Dot plot of the confirmed runs' stability with another seed, with the space kept and refitted"
+    return [Plot("instability", draw, alt, confirmed_words.levels_caption(summary))]
+
+
+def _jaccards(summary: Summary) -> list[Any]:
+    table = summary.jaccards
+    means = [name for name in confirmed.LEVELS.values() if name in table]
+    if not means:
+        return []
+    names = [words.segment(i) for i in table.index]
+    both = "refitted" in means
+    caption = confirmed_words.jaccards_caption(summary) if both else words.jaccard_caption(summary)
+    draw = partial(figures.jaccard, table[means], names)
+    blocks: list[Any] = [Plot("jaccard", draw, "Bars of the clusterwise Jaccard of the best run", caption)]
+    counts = [name for name in table if name not in means]
+    if counts:
+        rows = [
+            [name, *(words.number(row[m], 2) for m in means), *(words.count(row[c]) for c in counts)]
+            for name, (_, row) in zip(names, table.iterrows(), strict=True)
+        ]
+        head = ["Segment", *(f"Jaccard, {m}" for m in means), *(words.sentence(c) for c in counts)]
+        told = "Dissolved and recovered: draws in which the segment's Jaccard is at most 0.5, or above 0.75."
+        title = "Dissolved and recovered, segment by segment"
+        blocks.append(Table(head, rows, "l" + "r" * (len(head) - 1), title=title, caption=told))
+    return blocks
+
+
+def _nulls(summary: Summary) -> list[Plot]:
+    if summary.confirmation is None or summary.confirmation.against_nulls.empty:
+        return []
+    table = summary.confirmation.against_nulls
+    draw = partial(figures.nulls, table, summary.confirmation.nulls, _short_names(summary))
+    alt = "The confirmed runs' reference silhouettes beside those of their pipelines on tables without segments"
+    return [Plot("nulls", draw, alt, confirmed_words.nulls_caption(summary))]
+
+
+def _answers(summary: Summary) -> list[Any]:
+    if summary.confirmation is None or summary.confirmation.answers.empty:
+        return []
+    rows = [
+        [
+            words.count(i),
+            words.count(row.runs),
+            words.count(row.fewest) + ("" if row.fewest == row.most else f" to {words.count(row.most)}"),
+            row.first,
+            row.label,
+            words.count(row.holding_up),
+        ]
+        for i, row in enumerate(summary.confirmation.answers.itertuples(), start=1)
+    ]
+    head = ["Answer", "Runs", "Segments", "Best placed", "Configuration", "Hold up"]
+    return [Text(confirmed_words.answers(summary)), Table(head, rows, "rrrllr")]
+
+
+def _screen(summary: Summary) -> list[Plot]:
     runs = gather.scored(summary.runs)
-    section = Section("trust", "Trust", "Would it survive?", _trust_answer(summary))
-    if len(runs):
-        gates = summary.study.get("scoring", {}).get("gates") or {}
-        section.blocks.append(
-            Plot(
-                "trust",
-                partial(figures.trust, runs, summary.best, gates),
-                "Scatter of reference silhouette against stability and against coverage",
-                words.trust_caption(summary),
-            )
-        )
-    if len(summary.jaccard):
-        names = [words.segment(i) for i in range(len(summary.jaccard))]
-        section.blocks.append(
-            Plot(
-                "jaccard",
-                partial(figures.jaccard, summary.jaccard, names),
-                "Bars of the clusterwise Jaccard of the best run",
-                words.jaccard_caption(summary),
-            )
-        )
-    if len(summary.agreement) > 1:
-        names = _short_names(summary)
-        section.blocks.append(
-            Plot(
-                "agreement",
-                partial(figures.agreement, summary.agreement, names),
-                "Heat map of the adjusted Rand index among the best placed runs",
-                words.agreement_caption(summary),
-            )
-        )
-    return section
+    if runs.empty:
+        return []
+    gates = summary.study.get("scoring", {}).get("gates") or {}
+    alt = "Scatter of reference silhouette against stability and against coverage"
+    return [Plot("trust", partial(figures.trust, runs, summary.best, gates), alt, words.trust_caption(summary))]
+
+
+def _agreement(summary: Summary) -> list[Plot]:
+    if len(summary.agreement) < 2:
+        return []
+    draw = partial(figures.agreement, summary.agreement, _short_names(summary))
+    alt = "Heat map of the adjusted Rand index among the best placed runs"
+    return [Plot("agreement", draw, alt, words.agreement_caption(summary))]
 
 
 def _trust_answer(summary: Summary) -> str:
     if summary.best is None:
         return "There is no run to ask this of."
     run = summary.run(summary.best)
+    if not words.absent(run["stability_ari_refit"]):
+        return confirmed_words.trust(run)
     if words.absent(run["stability_ari"]):
         return f"Not known: run {summary.best} has no stability ({run['stability_status'] or 'not measured'})."
     draws = summary.study.get("scoring", {}).get("draws")
@@ -281,6 +276,8 @@ def segments(summary: Summary) -> Section:
     if not summary.portraits:
         return section
     features = gather.widest(summary.profile)
+    if summary.recommendation.get("verdict") == "no_structure":
+        section.blocks.append(Notice(confirmed_words.NOT_SEGMENTS))
     section.blocks.append(Cards(_cards(summary)))
     if features:
         section.blocks.append(
@@ -342,17 +339,18 @@ def _cards(summary: Summary) -> list[Card]:
             [(name, f"{z:+.1f} sd".replace("-", "−"), words.short(medians[p.segment, name])) for name, z in side]
             for side in (p.high, p.low)
         ]
-        note = _card_note(summary.jaccard, p.segment)
+        note = _card_note(summary.jaccard, p.segment, "refitted" in summary.jaccards)
         cards.append(
             Card(p.segment, words.segment(p.segment), words.count(p.n), words.percent(p.n / total), note, *sides)
         )
     return cards
 
 
-def _card_note(values: np.ndarray, segment: int) -> str:
+def _card_note(values: np.ndarray, segment: int, refitted: bool) -> str:
     if not 0 <= segment < len(values) or np.isnan(values[segment]):
         return ""
-    return f"Jaccard {values[segment]:.2f}, {words.jaccard_reading(values[segment])}"
+    told = "Jaccard, refitted," if refitted else "Jaccard"
+    return f"{told} {values[segment]:.2f}, {words.jaccard_reading(values[segment])}"
 
 
 def _medians(summary: Summary, features: Sequence[str]) -> Table:
@@ -409,146 +407,13 @@ def _compare_answer(summary: Summary) -> str:
     if runs.empty:
         return f"{words.plural(len(summary.runs), 'run')}, none of them with a reference silhouette."
     scores = runs["silhouette_reference"]
+    tested = int(summary.runs["confirmed"].sum())
+    states = f"{int(summary.runs['eligible'].sum()):,} eligible{f', {tested:,} of them confirmed' if tested else ''}"
     return (
-        f"{words.plural(len(summary.runs), 'run')}, {int(summary.runs['eligible'].sum()):,} eligible. Their reference "
+        f"{words.plural(len(summary.runs), 'run')}, {states}. Their reference "
         f"silhouettes go from {words.number(scores.min(), 2)} to {words.number(scores.max(), 2)}, the middle one is "
         f"{words.number(scores.median(), 2)}."
     )
-
-
-def leaderboard(summary: Summary, limit: int = 2000) -> Leaderboard:
-    """Lay out the runs, best first, with every column that matters."""
-    runs = summary.runs.head(limit)
-    columns, values = [], []
-    for column, cells in _leader_columns(summary, runs):
-        columns.append(column)
-        values.append(cells)
-    states = zip(runs["run"], runs["eligible"], runs["pareto"], strict=True)
-    rows = [(run, bool(e), bool(p), list(cells)) for (run, e, p), *cells in zip(states, *values, strict=True)]
-    return Leaderboard(columns, rows, len(summary.runs))
-
-
-def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    primary = summary.references[0]
-    laid = [
-        (
-            Column("#", "Place: by share of weightings won among eligible runs, then by silhouette", True, "asc"),
-            _numbers(runs["standing"], words.count),
-        ),
-        (Column("Run", "The run's id", False, "asc"), _texts(runs["run"])),
-        (
-            Column("State", "Pareto: no other eligible run is better in every criterion", False, "desc"),
-            _texts(_states(runs)),
-        ),
-    ]
-    scores = {score.name: _score_column(score, runs, primary) for score in summary.scores}
-    laid += [pair for name, pair in scores.items() if name == "silhouette"]
-    laid += [
-        (
-            Column(
-                "Stability",
-                "Mean ARI over bootstrap draws with the space kept, and its standard deviation",
-                True,
-                "desc",
-            ),
-            _numbers(runs["stability_ari"], words.number, _bars(runs["stability_ari"]), _spans(runs)),
-        ),
-        (
-            Column("Weakest Jaccard", "Mean Jaccard of the least stable segment", True, "desc"),
-            _numbers(runs["stability_jaccard_min"], partial(words.number, digits=2)),
-        ),
-        (Column("k", "Segments found", True, "asc"), _numbers(runs["n_clusters"], words.count)),
-        *_truth_column(runs),
-        (Column("Coverage", "Share of customers not noise", True, "desc"), _numbers(runs["coverage"], words.percent)),
-    ]
-    for group in gather.GROUPS:
-        if group not in ("data", "features") or gather.varies(runs, f"{group}_label"):
-            laid.append((Column(group.capitalize(), "", False, "asc"), _texts(runs[f"{group}_label"])))
-    if gather.varies(runs, "seed"):
-        laid.append((Column("Seed", "", True, "asc"), _numbers(runs["seed"], words.count)))
-    smallest = _numbers(runs["smallest_cluster"], partial(words.percent, digits=1))
-    laid.append((Column("Smallest", "Smallest segment, share of customers", True, "desc"), smallest))
-    laid += [pair for name, pair in scores.items() if name != "silhouette"]
-    ranks = [f"rank_{name}" for name in gather.reference_columns(runs, summary.references)]
-    if len(ranks) > 1:
-        hint = f"Silhouette ranks in the reference spaces {', '.join(summary.references)}; sorted by the worst"
-        worst = runs[ranks].max(axis=1)
-        laid.append((Column("Ranks", hint, True, "asc"), _numbers(worst, words.count, shown=_ranks(runs[ranks]))))
-    hint = "Silhouette in the space clustered in: not comparable across projections"
-    laid += [
-        (Column("Native †", hint, True, "desc"), _numbers(runs["silhouette_native"], words.number)),
-        (
-            Column("Inflation", "Native less reference silhouette", True, "asc"),
-            _numbers(runs["inflation"], words.number),
-        ),
-    ]
-    laid.append(
-        (
-            Column("CPU", "Seconds of the run's stages and its share of shared ones", True, "asc"),
-            _numbers(runs["seconds"], words.seconds),
-        )
-    )
-    return laid
-
-
-def _truth_column(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    if runs["truth_ari"].isna().all():
-        return []
-    column = Column("Truth", "ARI to the planted groups; takes no part in the order", True, "desc")
-    return [(column, _numbers(runs["truth_ari"], partial(words.number, digits=2)))]
-
-
-def _score_column(score: Any, runs: pd.DataFrame, primary: str) -> tuple[Column, list[Cell]]:
-    values = runs[f"{score.name}_reference"]
-    hint = f"{score.label} in the {primary} reference space; {_direction(score.higher_is_better)}"
-    bars = _bars(values) if score.name == "silhouette" else None
-    first = "desc" if score.higher_is_better else "asc"
-    return Column(score.label, hint, True, first), _numbers(values, _digits(score.name), bars)
-
-
-def _direction(higher: bool) -> str:
-    return f"{'higher' if higher else 'lower'} is better"
-
-
-def _digits(name: str) -> Callable[[Any], str]:
-    return partial(words.number, digits=0 if name == "calinski_harabasz" else 3)
-
-
-def _states(runs: pd.DataFrame) -> pd.Series:
-    told = pd.Series(np.where(runs["eligible"], "eligible", "not eligible"), index=runs.index, dtype="object")
-    told[runs["pareto"]] = "Pareto"
-    told[runs["confirmed"]] += ", confirmed"
-    return told.where(runs["status"] == "ok", runs["status"])
-
-
-def _texts(values: pd.Series) -> list[Cell]:
-    return [Cell(str(value)) for value in values]
-
-
-def _numbers(
-    values: pd.Series,
-    write: Callable[[Any], str],
-    bars: Sequence[int | None] | None = None,
-    shown: Sequence[str] | None = None,
-) -> list[Cell]:
-    plain = pd.to_numeric(values, errors="coerce").astype(float)
-    texts = shown if shown is not None else [write(value) for value in plain]
-    keys = ["" if np.isnan(value) else f"{value:.6g}" for value in plain]
-    return [Cell(*cell) for cell in zip(texts, keys, bars or [None] * len(plain), strict=True)]
-
-
-def _bars(values: pd.Series) -> list[int | None]:
-    top = values.max()
-    return [None if np.isnan(v) or not top > 0 else round(100 * max(v, 0.0) / top) for v in values.astype(float)]
-
-
-def _spans(runs: pd.DataFrame) -> list[str]:
-    rows = zip(runs["stability_ari"], runs["stability_ari_sd"], strict=True)
-    return [words.number(ari, 2) + ("" if np.isnan(ari) or np.isnan(sd) else f" ± {sd:.2f}") for ari, sd in rows]
-
-
-def _ranks(ranks: pd.DataFrame) -> list[str]:
-    return [" / ".join(words.count(None if np.isnan(r) else r) for r in row) for row in ranks.to_numpy(float)]
 
 
 # ------------------------------------------------------------------ 5 choices
@@ -557,6 +422,7 @@ def _ranks(ranks: pd.DataFrame) -> list[str]:
 def choices(summary: Summary) -> Section:
     """Say which choices mattered."""
     section = Section("choices", "Choices", "What mattered?", words.effects_caption(summary))
+    section.blocks.extend(_k_excess(summary))
     method = words.main_method(summary.k_curves)
     if method:
         spaces = _best_spaces(summary, method)
@@ -591,6 +457,39 @@ def choices(summary: Summary) -> Section:
     return section
 
 
+def _k_excess(summary: Summary) -> list[Any]:
+    if summary.confirmation is None or summary.confirmation.lines.empty:
+        return []
+    lines = summary.confirmation.lines
+    names = list(dict.fromkeys(lines["line"]))
+    shown = lines[lines["line"].isin(names[:FACETS])]
+    alt = "Reference silhouette, its mean on tables without segments and the excess against the number of clusters"
+    caption = confirmed_words.k_caption(summary)
+    caption += f" The first {FACETS} of {len(names)} pipelines are drawn." if len(names) > FACETS else ""
+    blocks: list[Any] = [Plot("k_excess", partial(figures.k_excess, shown), alt, caption)]
+    blocks.append(_k_table(lines[lines["line"] == names[0]], ""))
+    if len(names) > 1:
+        blocks.append(_k_table(lines[lines["line"] != names[0]], "The other confirmed pipelines by number of clusters"))
+    return blocks
+
+
+def _k_table(lines: pd.DataFrame, title: str) -> Table:
+    rows = [
+        [
+            *([row.line] if title else []),
+            words.count(row.k),
+            *(words.number(value) for value in (row.silhouette, row.null_mean, row.excess)),
+            words.number(row.z, 1),
+            words.p_value(row.p),
+            "largest excess" if row.best else "",
+        ]
+        for row in lines.itertuples()
+    ]
+    head = [*(["Pipeline"] if title else []), "k", "Silhouette", "Structureless", "Excess", "z", "p", ""]
+    caption = "" if title else f"{lines['line'].iloc[0]}. p of each row on its own, not adjusted."
+    return Table(head, rows[: 4 * LISTED], ("l" if title else "") + "rrrrrrl", title=title, caption=caption)
+
+
 def _best_spaces(summary: Summary, method: str) -> list[str]:
     curves = summary.k_curves[summary.k_curves["method"] == method]
     best = curves.groupby("space")["silhouette"].max().sort_values(ascending=False, kind="stable")
@@ -613,7 +512,9 @@ def _explained(summary: Summary) -> Table:
         ["Choice", "Reference silhouette", "Stability (ARI)"],
         rows,
         "lrr",
-        caption="Share of each score's variance that lies between a choice's values (one-way eta squared).",
+        caption="Share of each score's variance that lies between a choice's values. Estimator: one-way eta squared "
+        "(sum of squares between the values over the total), each choice on its own, not adjusted for its number of "
+        "values; the stability is the screen's.",
     )
 
 
@@ -634,7 +535,28 @@ def projection(summary: Summary) -> Section:
                 words.flattered_caption(summary),
             )
         )
+    section.blocks.extend(_quality(summary))
     return section
+
+
+def _quality(summary: Summary) -> list[Any]:
+    table = summary.quality
+    if table.empty:
+        return []
+    medians = table.groupby("projection", sort=False)[list(confirmed.QUALITY)].median()
+    sizes = table.groupby("projection", sort=False).size()
+    rows = [[str(name), words.count(sizes[name]), *_qualities(row)] for name, row in medians.iterrows()]
+    head = ["Trustworthiness", "Continuity", "Area under R_NX", "Distance correlation", "Triplets"]
+    told = confirmed_words.quality_caption(summary)
+    blocks = [Table(["Projection", "Spaces", *head], rows, "lrrrrrr", caption=told)]
+    if len(table) > len(medians):
+        rows = [[row.space, *_qualities(row)] for row in table.head(4 * LISTED).itertuples()]
+        blocks.append(Table(["Space", *head], rows, "lrrrrr", title="Quality of each space as a picture"))
+    return blocks
+
+
+def _qualities(row: Any) -> list[str]:
+    return [words.number(getattr(row, name), 3) for name in confirmed.QUALITY]
 
 
 # ------------------------------------------------------------------ 7 data
@@ -723,9 +645,11 @@ def provenance(summary: Summary) -> Section:
         section.blocks.append(Command(words.command(found["command"])))
     section.blocks.append(Table(["What", "Value"], _facts(summary), "ll"))
     section.blocks.append(_definitions(summary))
+    section.blocks.append(Text(words.READ_ON))
     if len(summary.stages):
-        rows = [[r.stage, words.seconds(r.seconds), words.percent(r.share)] for r in summary.stages.itertuples()]
-        section.blocks.append(Table(["Stage", "CPU time", "Share"], rows, "lrr", title="CPU time by kind of stage"))
+        section.blocks.append(_stage_table(summary.stages, "CPU time by kind of stage"))
+    if len(summary.confirm_stages):
+        section.blocks.append(_stage_table(summary.confirm_stages, "CPU time of the confirmation by kind of stage"))
     versions = [[str(k), str(v)] for k, v in (found.get("versions") or {}).items()]
     if versions:
         section.blocks.append(Table(["Package", "Version"], versions, "ll", title="Versions"))
@@ -734,6 +658,11 @@ def provenance(summary: Summary) -> Section:
         section.blocks.append(Table(["Axis", "Values"], axes, "ll", title="What was swept"))
     section.blocks.append(Listing("Settings of the study", _yaml(summary.study)))
     return section
+
+
+def _stage_table(stages: pd.DataFrame, title: str) -> Table:
+    rows = [[r.stage, words.seconds(r.seconds), words.percent(r.share)] for r in stages.itertuples()]
+    return Table(["Stage", "CPU time", "Share"], rows, "lrr", title=title)
 
 
 def _provenance_answer(found: dict[str, Any]) -> str:
@@ -760,11 +689,18 @@ def _facts(summary: Summary) -> list[list[str]]:
         "Reference spaces": ", ".join(summary.references),
         "Draws": summary.study.get("scoring", {}).get("draws"),
         "Gates": _values(summary.study.get("scoring", {}).get("gates")),
+        "Confirmation": words.sentence(confirmed_words.repeated(summary)),
+        "CPU time of screen, confirmation": _cpu(summary),
         "Engine": _values(found.get("engine")),
         "Workers": _values(found.get("workers")),
         "Efficiency (CPU time over workers' time)": _efficiency(found.get("efficiency")),
     }
     return [[name, str(value)] for name, value in facts.items() if value not in (None, "")]
+
+
+def _cpu(summary: Summary) -> str:
+    spent = [summary.stages["seconds"].sum(), summary.confirm_stages["seconds"].sum()]
+    return ", ".join(map(words.seconds, spent)) if spent[1] else ""
 
 
 def _efficiency(value: Any) -> str:
@@ -790,6 +726,7 @@ def _definitions(summary: Summary) -> Table:
     rows = [[score.label, _defined(score)] for score in summary.scores]
     native = f"{words.NATIVE_AND_REFERENCE} All numeric features after {summary.references[0]} scaling here."
     rows += [[name, text] for name, text in words.COMPARED.items()]
+    rows += [[name, text] for name, text in confirmed_words.DEFINITIONS.items()] if summary.confirmation else []
     rows.append(["Reference and native", native])
     return Table(["Score", "Definition"], rows, "ll", title="How scores are defined")
 
@@ -798,7 +735,7 @@ def _defined(score: Any) -> str:
     if score.name in words.DEFINITIONS:
         return " ".join(words.DEFINITIONS[score.name])
     told = (score.compute_many.__doc__ or "").strip().split("\n")[0]
-    return f"{told} {words.sentence(_direction(score.higher_is_better))}.".strip()
+    return f"{told} {words.sentence(direction(score.higher_is_better))}.".strip()
 
 
 SECTIONS: tuple[Callable[[Summary], Section], ...] = (

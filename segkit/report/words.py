@@ -38,7 +38,9 @@ GATES = {
     "clusters": "Number of segments",
     "scores": "Every criterion has a value",
     "stability_ari": "Stability (ARI over draws)",
+    "stability_ari_refit": "Stability, whole pipeline refitted (ARI over draws)",
     "weight_share": "Share of all weightings of the criteria that it wins",
+    "p_adjusted": "Adjusted p against structureless data (max-T)",
 }
 
 DEFINITIONS = {
@@ -75,10 +77,15 @@ NATIVE_AND_REFERENCE = (
     "native less reference is the inflation."
 )
 
+READ_ON = (
+    "What each score means, and where it misleads, is in docs/scores.md in the project; every column of runs.csv is in "
+    "docs/columns.md."
+)
+
 VERDICTS = {
-    "recommended": "Recommended",
+    "recommended": "Recommended and confirmed",
     "screened_only": "Best of the screen, not confirmed",
-    "no_structure": "No structure found",
+    "no_structure": "Nothing recommended: no structure found",
     "nothing_eligible": "Nothing eligible",
 }
 
@@ -125,6 +132,11 @@ def percent(value: Any, digits: int = 0) -> str:
     if 0 < value < 10**-digits / 2:
         return f"< {10**-digits:g}%"
     return f"{value:.{digits}f}%".replace("-", "−")
+
+
+def p_value(value: Any) -> str:
+    """Write a p value in two significant digits."""
+    return NONE if absent(value) else f"{float(value):.2g}"
 
 
 def count(value: Any) -> str:
@@ -214,14 +226,16 @@ def headline(summary: Summary) -> str:
         return "The study has no runs."
     if summary.best is None:
         return f"None of the {plural(total, 'run')} came through, so there is nothing to choose from."
-    run = summary.run(summary.best)
-    described = f"{configuration(run)}, with {plural(int(run['n_clusters'] or 0), 'segment')}"
+    described = told(summary.run(summary.best))
     if summary.recommendation.get("run"):
         eligible = summary.recommendation.get("eligible")
         return f"{sentence(described)}: the best placed of {count(eligible)} eligible runs out of {count(total)}."
-    if summary.recommendation.get("verdict") == "no_structure":
-        return f"No run does better than structureless data. The best placed of {count(ok)} is shown: {described}."
     return f"None of the {plural(ok, 'run')} that came through passes every gate. The nearest is shown: {described}."
+
+
+def told(run: Mapping[str, Any]) -> str:
+    """Tell a run's configuration and how many segments it finds."""
+    return f"{configuration(run)}, with {plural(int(0 if absent(run['n_clusters']) else run['n_clusters']), 'segment')}"
 
 
 def why(summary: Summary) -> str:
@@ -230,6 +244,8 @@ def why(summary: Summary) -> str:
     placed = [e for e in entries if e["criterion"] != "weight_share"]
     if not summary.recommendation.get("run") or not placed:
         return ""
+    if all(entry.get("of") == 1 for entry in placed):
+        return "It is the only run to choose from, so that no criterion had to decide."
     ahead = [_ahead(e, summary) for e in placed if e["place"] == 1]
     behind = [_behind(e, summary) for e in placed if e["place"] > 1]
     told = f"It leads in {listed(ahead)}" if ahead else "It leads in no single criterion"
@@ -237,12 +253,19 @@ def why(summary: Summary) -> str:
     return " ".join(filter(None, [_won(summary, len(placed)), told, _above(placed, summary)]))
 
 
+def _pool(summary: Summary) -> pd.DataFrame:
+    """Return the runs that the recommended one was chosen from."""
+    if summary.recommendation.get("verdict") == "recommended" and summary.confirmation is not None:
+        return summary.runs[summary.runs["run"].isin(summary.confirmation.holding_up)]
+    return summary.runs[summary.runs["eligible"]]
+
+
 def _known(entry: Mapping[str, Any], summary: Summary) -> bool:
     return str(entry.get("criterion")) in summary.runs
 
 
 def _won(summary: Summary, criteria: int) -> str:
-    shares = summary.runs.loc[summary.runs["eligible"], "weight_share"].dropna().sort_values(ascending=False)
+    shares = _pool(summary)["weight_share"].dropna().sort_values(ascending=False)
     if len(shares) < 2:
         return ""
     return (
@@ -252,14 +275,14 @@ def _won(summary: Summary, criteria: int) -> str:
 
 
 def _ahead(entry: Mapping[str, Any], summary: Summary) -> str:
-    values = summary.runs.loc[summary.runs["eligible"], entry["criterion"]]
+    values = _pool(summary)[entry["criterion"]]
     others = int((values == entry["value"]).sum()) - 1
     shared = f", shared with {plural(others, 'other run')}" if others > 0 else ""
     return f"{_plain(entry['criterion'], summary)} ({number(entry['value'])}{shared})"
 
 
 def _behind(entry: Mapping[str, Any], summary: Summary) -> str:
-    values = summary.runs.loc[summary.runs["eligible"], entry["criterion"]]
+    values = _pool(summary)[entry["criterion"]]
     best = values.max() if _higher(entry["criterion"], summary) else values.min()
     return (
         f"{_plain(entry['criterion'], summary)} (place {count(entry['place'])} of {count(entry['of'])}: "
@@ -273,7 +296,7 @@ def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
     kept = next((e for e in placed if e["place"] == 1), None)
     if lost is None or kept is None:
         return ""
-    runs, sign = summary.runs[summary.runs["eligible"]], 1 if _higher(lost["criterion"], summary) else -1
+    runs, sign = _pool(summary), 1 if _higher(lost["criterion"], summary) else -1
     above = runs[sign * (runs[lost["criterion"]] - lost["value"]) > 0]
     sign = 1 if _higher(kept["criterion"], summary) else -1
     worse = int((sign * (above[kept["criterion"]] - kept["value"]) < 0).sum())
@@ -283,10 +306,14 @@ def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
     behind = "all fall" if 1 < worse == len(above) else f"{worse:,} {'falls' if worse == 1 else 'fall'}"
     values, sizes = above[kept["criterion"]], above["n_clusters"].astype(int)
     return (
-        f"Of the {plural(len(above), 'eligible run')} ahead of it in {_plain(lost['criterion'], summary)}, "
+        f"Of the {plural(len(above), f'{_among(summary)} run')} ahead of it in {_plain(lost['criterion'], summary)}, "
         f"{behind} behind in {name} ({_span(values, number)}); "
         f"{'it finds' if len(above) == 1 else 'they find'} {_span(sizes, count)} segments."
     )
+
+
+def _among(summary: Summary) -> str:
+    return "confirmed" if summary.recommendation.get("verdict") == "recommended" else "eligible"
 
 
 def _span(values: pd.Series, write: Callable[[Any], str]) -> str:
@@ -295,11 +322,17 @@ def _span(values: pd.Series, write: Callable[[Any], str]) -> str:
 
 
 def _higher(name: str, summary: Summary) -> bool:
+    if name.endswith("_excess"):
+        return True
     return next((score.higher_is_better for score in summary.scores if name.startswith(f"{score.name}_")), True)
 
 
 def _plain(name: str, summary: Summary) -> str:
     label = next((score.label for score in summary.scores if name.startswith(f"{score.name}_")), "stability")
+    if name.endswith("_excess"):
+        return f"{label.lower() if label == 'Silhouette' else label} excess"
+    if name == "stability_ari_refit":
+        return "refitted stability"
     return "reference silhouette" if label == "Silhouette" else label
 
 
@@ -327,6 +360,8 @@ def _reason(entry: Mapping[str, Any], summary: Summary) -> dict[str, str]:
 def criterion(name: str, summary: Summary) -> str:
     """Name a gate or a criterion for people."""
     for score in summary.scores:
+        if name == f"{score.name}_excess":
+            return f"{score.label}, excess over structureless data"
         if name.startswith(f"{score.name}_"):
             where = name.removeprefix(f"{score.name}_").replace("reference", f"{summary.references[0]} reference")
             return f"{score.label}, {where} space"
@@ -338,12 +373,16 @@ def _measured(name: str, value: Any) -> str:
         return value
     if name in ("coverage", "smallest_cluster", "weight_share"):
         return percent(value, 1)
+    if name == "p_adjusted":
+        return p_value(value)
     return count(value) if isinstance(value, int) else number(value)
 
 
 def _bar(name: str, bar: Any) -> str:
     if isinstance(bar, list | tuple) and len(bar) == 2:
         return f"{bar[0]} to {bar[1]}"
+    if name == "p_adjusted" and not absent(bar):
+        return f"at most {p_value(bar)}"
     if isinstance(bar, int | float) and not isinstance(bar, bool):
         return f"at least {_measured(name, float(bar)) if name != 'clusters' else bar}"
     return "" if bar is None else str(bar)
@@ -356,12 +395,11 @@ def runner_up(summary: Summary) -> str:
         return ""
     ari = entry.get("ari_to_recommended")
     second = summary.run(entry["run"])
-    size = plural(int(0 if absent(second["n_clusters"]) else second["n_clusters"]), "segment")
-    told = f"Runner-up: {configuration(second)}, with {size} and a coverage of {percent(second['coverage'])}."
+    line = f"Runner-up: {told(second)} and a coverage of {percent(second['coverage'])}."
     if absent(ari):
-        return told
+        return line
     reading = "nearly the same segments" if ari >= 0.9 else "similar segments" if ari >= 0.6 else "other segments"
-    return f"{told} Its ARI to the best run is {number(ari, 2)}: {reading}."
+    return f"{line} Its ARI to the best run is {number(ari, 2)}: {reading}."
 
 
 # ------------------------------------------------------------------ captions
@@ -371,7 +409,7 @@ def trust_caption(summary: Summary) -> str:
     """Say what the scatter of silhouette and stability shows."""
     runs = gather.scored(summary.runs)
     both = runs[["silhouette_reference", "stability_ari"]].dropna()
-    front = int(runs["pareto"].sum())
+    front = int(runs["screen_pareto"].sum())
     told = ""
     if len(both) > 3:
         rho = both.corr(method="spearman").iloc[0, 1]
@@ -380,6 +418,8 @@ def trust_caption(summary: Summary) -> str:
     ringed = f"; {front} on the Pareto front (ringed), which no other eligible run beats in every criterion."
     told += ringed if front else ", none on a Pareto front." if runs["eligible"].any() else ", none of them eligible."
     noisy = int((runs["coverage"] < 0.7).sum())
+    if summary.confirmation is not None:
+        told += " All of it as screened; confirmed runs are boxed."
     if noisy:
         told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the right panel."
     return told
@@ -411,7 +451,7 @@ def agreement_caption(summary: Summary) -> str:
     told = "one and the same answer" if summary.answers == 1 else f"{summary.answers} different answers"
     return (
         f"The {r} best placed runs give {told} (groups whose average ARI is at least {gather.SAME_ANSWER}). "
-        "ARI over the customers that both runs put in a segment; similar runs side by side."
+        "Noise counts as a group of its own; similar runs side by side."
     )
 
 
@@ -489,7 +529,8 @@ def effects_caption(summary: Summary) -> str:
     first = table.iloc[0]
     return (
         f"The reference silhouette depends most on the {first['axis']}: {percent(first['silhouette'])} of its variance "
-        "lies between its values (one-way eta squared over all scored runs; shares overlap and need not add up)."
+        "lies between its values (estimator: one-way eta squared over all scored runs, each choice on its own; shares "
+        "overlap and need not add up)."
     )
 
 

@@ -14,6 +14,7 @@ from segkit.study.stages import Outcome
 from segkit.study.store import Store
 from segkit.study.verdict import (
     CRITERIA,
+    NEEDED,
     answers,
     best_against_nulls,
     confirmed_columns,
@@ -103,7 +104,7 @@ def _final_ranks(
 
 def _holds_up(runs: pd.DataFrame, scoring: Mapping[str, Any]) -> pd.Series:
     eligible = gate_values(runs, scoring["gates"]).all(axis=1)
-    return eligible & runs[list(CRITERIA)].notna().all(axis=1) & (runs["p_adjusted"] <= scoring["level"])
+    return eligible & runs[list(NEEDED)].notna().all(axis=1) & (runs["p_adjusted"] <= scoring["level"])
 
 
 def _recommendation(
@@ -121,10 +122,15 @@ def _recommendation(
     }
     eligible = int(runs["screen_rank"].notna().sum())
     if candidates.empty:
-        text = "no better than structureless data with these margins and correlations"
-        reason = {"criterion": "p_adjusted", "value": test.p_value, "bar": scoring["level"], "passed": False}
-        found = {"run": None, "verdict": "no_structure", "reasons": [{**reason, "reason": text}]}
-        return found | {"runner_up": None, "eligible": eligible, "pareto": [], "null": null}
+        beaten = test.p_value is not None and test.p_value <= scoring["level"]
+        text = f"the run that beats structureless data lacks a value in one of {', '.join(NEEDED)}"
+        if not beaten:
+            text = "no better than structureless data with these margins and correlations"
+        reason = {"criterion": "p_adjusted", "value": test.p_value, "bar": scoring["level"], "passed": beaten}
+        verdict = "nothing_eligible" if beaten else "no_structure"
+        found = {"run": None, "verdict": verdict, "reasons": [{**reason, "reason": text}]}
+        found |= {"runner_up": None, "eligible": eligible, "pareto": []}
+        return found | {"confirmed": len(confirmation.shortlist), "null": null}
     found = recommend(candidates, scoring["gates"], agreement, dict.fromkeys(CRITERIA, True), "recommended")
     best = candidates.set_index("run").loc[found["run"]]
     reason = {"criterion": "p_adjusted", "value": float(best["p_adjusted"]), "bar": scoring["level"], "passed": True}

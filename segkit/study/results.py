@@ -27,9 +27,14 @@ _STABILITY = (
     "stability_jaccard_min",
     "stability_jaccard",
     "stability_status",
+    "stability_noise_jaccard",
+    "stability_draws_valid",
+    "dissolved",
+    "recovered",
 )
 _STABILITY_SHORT = {"draws": "stability_draws"}
-_INTEGERS = ("seed", "n_clusters", "stability_draws", "rank")
+_LISTS = ("stability_jaccard", "dissolved", "recovered")
+_INTEGERS = ("seed", "n_clusters", "stability_draws", "stability_draws_valid", "rank")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -178,7 +183,7 @@ def runs_frame(rows: Sequence[Mapping[str, Any]], references: Sequence[str]) -> 
     found = [*_FOUND[:4], "projection.explained_variance", *_FOUND[4:]]
     last = [*_STABILITY, *_STABILITY_SHORT.values(), "confirmed", "seconds"]
     frame = frame.reindex(columns=[*first, *parameter_columns, *found, *scores, *last])
-    texts = {"run", "status", "reason", *GROUPS, "stability_jaccard"}
+    texts = {"run", "status", "reason", *GROUPS, *_LISTS}
     texts |= {name for name in frame.columns if name.endswith("_status")}
     return pd.DataFrame({name: _typed(frame[name], name, name in texts) for name in frame.columns})
 
@@ -186,9 +191,9 @@ def runs_frame(rows: Sequence[Mapping[str, Any]], references: Sequence[str]) -> 
 def _typed(column: pd.Series, name: str, text: bool) -> pd.Series:
     """Give a column one type that Parquet can hold: parameters come as a mix of numbers, texts and nothing."""
     values = column.dropna()
-    if name == "stability_jaccard":
-        column = column.map(lambda value: json.dumps(value) if isinstance(value, list) else value)
-    if text or name == "stability_jaccard":
+    if name in _LISTS:
+        column = list_texts(column)
+    if text:
         return column.astype("string")
     if len(values) and all(isinstance(value, bool) for value in values):
         return column.astype("boolean")
@@ -197,6 +202,11 @@ def _typed(column: pd.Series, name: str, text: bool) -> pd.Series:
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return column.astype("float64")
     return column.map(lambda value: value if value is None else str(value), na_action="ignore").astype("string")
+
+
+def list_texts(column: pd.Series) -> pd.Series:
+    """Return a column of lists as JSON text."""
+    return column.map(lambda value: json.dumps(value) if isinstance(value, list) else None).astype("string")
 
 
 def _whole(value: Any) -> bool:

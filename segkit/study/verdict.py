@@ -11,6 +11,7 @@ from segkit import scoring
 from segkit.scoring import calibration
 from segkit.study.confirm import COPULA, PERMUTED, Confirmation
 from segkit.study.ranking import CHOOSING_SCORES, pareto_front, weight_shares
+from segkit.study.results import list_texts
 from segkit.study.stages import Outcome
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 # What the confirmed runs are chosen by; all higher is better.
 CRITERIA = ("silhouette_excess", "davies_bouldin_excess", "stability_ari_refit")
+# Without these a run cannot be recommended.
+NEEDED = ("silhouette_excess", "stability_ari_refit")
 SAME_ANSWER = 0.8
 RESAMPLES = 200
 
@@ -31,8 +34,8 @@ def null_scores(confirmation: Confirmation, outcomes: Mapping[str, Outcome]) -> 
     Returns
     -------
     DataFrame
-        One row per run, kind (``copula`` or ``permuted``) and table (``index``), one column per score; missing where
-        a score has no value there.
+        One row per run, kind (``copula`` or ``permuted``) and table (``index``), ``status`` (of the silhouette, or
+        ``failed`` or ``skipped``) and one column per score; missing where a score has no value there.
     """
     import pandas as pd
 
@@ -42,8 +45,9 @@ def null_scores(confirmation: Confirmation, outcomes: Mapping[str, Outcome]) -> 
             for index, key in enumerate(keys):
                 facts = _facts(outcomes, key)
                 values = {item.name: facts.get(item.name, {}).get("value") for item in scoring.definitions()}
-                rows.append({"run": run, "kind": kind, "index": index, **values})
-    columns = ["run", "kind", "index", *(item.name for item in scoring.definitions())]
+                status = facts["silhouette"]["status"] if facts else _lost(outcomes, key)
+                rows.append({"run": run, "kind": kind, "index": index, "status": status, **values})
+    columns = ["run", "kind", "index", "status", *(item.name for item in scoring.definitions())]
     return pd.DataFrame(rows, columns=columns).astype({item.name: float for item in scoring.definitions()})
 
 
@@ -61,20 +65,37 @@ def confirmed_columns(
             cells.setdefault(run, {}).update(_null_cells(runs.loc[index], null_by_run[run]))
     frame = pd.DataFrame([cells.get(run, {}) for run in ids], index=runs.index)
     frame["confirmed"] = [run in confirmation.stages for run in ids]
-    return frame
+    for name in frame.columns[frame.columns.str.match("(stability_jaccard|dissolved|recovered)_(fresh|refit)$")]:
+        frame[name] = list_texts(frame[name])
+    counts = frame.columns[frame.columns.str.match("stability_(fresh|refit|seed)_draws$")]
+    return frame.astype(dict.fromkeys(counts, "Int64"))
 
 
 def quality_columns(confirmation: Confirmation, outcomes: Mapping[str, Outcome], spaces: Sequence[str]) -> pd.DataFrame:
     """Return the embedding quality of each run's space (its key; any other has none), as columns in the same order."""
     import pandas as pd
 
-    found = [_facts(outcomes, confirmation.qualities.get(space)).get("picture", {}) for space in spaces]
-    return pd.DataFrame([{name: item.get(name) for name in _QUALITY} for item in found]).astype(float)
+    found = [_facts(outcomes, confirmation.qualities.get(space)) for space in spaces]
+    ends = {"picture": "", "random_projection": "_control_random", "identity": "_control_identity"}
+    rows = [
+        {f"{name}{end}": item.get(part, {}).get(name) for part, end in ends.items() for name in _QUALITY}
+        for item in found
+    ]
+    return pd.DataFrame(rows).astype(float)
 
 
 def _facts(outcomes: Mapping[str, Outcome], key: str | None) -> Mapping[str, Any]:
     outcome = outcomes.get(key) if key else None
     return outcome.record["facts"] if outcome and outcome.status == "ok" else {}
+
+
+def _lost(outcomes: Mapping[str, Outcome], key: str | None) -> str:
+    return outcomes[key].status if key in outcomes else "skipped"
+
+
+def _silhouettes(nulls: pd.DataFrame) -> pd.Series:
+    """Return null silhouettes for comparison: 0 where no segments were found, missing where a stage failed."""
+    return nulls["silhouette"].where(nulls["silhouette"].notna() | nulls["status"].isin(["failed", "skipped"]), 0.0)
 
 
 def _stage_cells(stages: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
@@ -87,6 +108,8 @@ def _stage_cells(stages: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> 
         if suffix != "seed":
             for name in ("stability_jaccard", "stability_jaccard_min", "dissolved", "recovered"):
                 cells[f"{name}_{suffix}"] = facts.get(name)
+    reasons = [outcomes[key].reason for key in stages.values() if key in outcomes and outcomes[key].reason]
+    cells["confirm_reason"] = reasons[0] if reasons else ""
     if "reseed" not in stages:
         cells |= {"stability_ari_seed": 1.0, "stability_seed_status": "no_seed"}
     prediction = _facts(outcomes, stages["prediction"])
@@ -105,7 +128,10 @@ def _null_cells(run: pd.Series, nulls: pd.DataFrame) -> dict[str, Any]:
     for name in CHOOSING_SCORES:
         observed, higher = _number(run[f"{name}_reference"]), directions[name]
         for kind, prefix in ((COPULA, name), (PERMUTED, f"{name}_permuted")):
-            values = nulls.loc[nulls["kind"] == kind, name].to_numpy(dtype=float)
+            own = nulls[(nulls["kind"] == kind) & (nulls["status"] != "failed")]
+            # The excess is over the tables on which the run finds something: what its segments are better by.
+            found_something = own[name].notna().any()
+            values = (own[name] if found_something or name != "silhouette" else _silhouettes(own)).to_numpy(dtype=float)
             if len(values):
                 cells[f"{prefix}_null_mean"] = float(np.nanmean(values)) if not np.isnan(values).all() else None
                 cells[f"{prefix}_excess"] = calibration.excess(observed, values, higher)
@@ -121,9 +147,13 @@ def _number(value: Any) -> float | None:
 
 
 def best_against_nulls(runs: pd.DataFrame, shortlist: Sequence[str], nulls: pd.DataFrame) -> calibration.MaxT:
-    """Test the best reference silhouette of the shortlist against the best on each copula table (max-T)."""
+    """Test the best reference silhouette of the shortlist against the best on each copula table (max-T).
+
+    A run that finds no segments on a table has the silhouette 0 there, which is what the absence of structure is worth.
+    """
     observed = runs.set_index("run").loc[list(shortlist), "silhouette_reference"].to_numpy(dtype=float)
     copula = nulls[nulls["kind"] == COPULA]
+    copula = copula.assign(silhouette=_silhouettes(copula))
     table = copula.pivot_table(index="index", columns="run", values="silhouette", dropna=False)
     table = table.reindex(columns=list(shortlist))
     return calibration.max_t({"silhouette": (observed, table.to_numpy(dtype=float), True)})
@@ -147,7 +177,7 @@ def rank_confirmed(confirmed: pd.DataFrame, refits: Mapping[str, np.ndarray]) ->
     Parameters
     ----------
     confirmed
-        Rows of the runs table that may be recommended, all with a value in every criterion.
+        Rows of the runs table that may be recommended.
     refits
         By run, its ARI in each refitted draw: places are found again on resampled draws, for the interval.
 
@@ -158,8 +188,9 @@ def rank_confirmed(confirmed: pd.DataFrame, refits: Mapping[str, np.ndarray]) ->
     """
     import pandas as pd
 
-    values = confirmed[list(CRITERIA)].to_numpy(dtype=float)
-    ranks = confirmed[list(CRITERIA)].astype(float).rank(ascending=False, method="average").to_numpy()
+    # No value, as where no table without segments gave any: the last place in that criterion.
+    values = confirmed[list(CRITERIA)].astype(float).fillna(-np.inf).to_numpy()
+    ranks = pd.DataFrame(values).rank(ascending=False, method="average").to_numpy()
     shares = weight_shares(ranks)
     found = pd.DataFrame({"pareto": pareto_front(values), "weight_share": shares}, index=confirmed.index)
     found["rank"] = _places(ranks, shares)

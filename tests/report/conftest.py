@@ -43,6 +43,7 @@ class Study:
         self.planes: dict[str, tuple[str, np.ndarray, list[str]]] = {}
         self.recommendation: dict[str, Any] = {}
         self.profiled: str | None = None
+        self.nulls: list[dict[str, Any]] = []
         self.study = {
             "experiment": "synthetic",
             "question": "Which representation and clusterer give segments that hold up?",
@@ -123,6 +124,7 @@ class Study:
         for column, empty in {"stability_jaccard": None, "pareto": False, "confirmed": False, "rank": None}.items():
             runs[column] = runs.get(column, pd.Series([empty] * len(runs), dtype="object"))
         runs["pareto"] = runs["pareto"].fillna(False).astype(bool)
+        runs["confirmed"] = runs["confirmed"].fillna(False).astype(bool)
         runs["rank"] = runs["rank"].astype("Int64")
         runs["n_clusters"] = runs["n_clusters"].astype("Int64")
         return runs
@@ -140,6 +142,8 @@ class Study:
         self.provenance["counts"] = runs["status"].value_counts().to_dict()
         (folder / "provenance.json").write_text(json.dumps(self.provenance), encoding="utf-8")
         (folder / "recommendation.json").write_text(json.dumps(self.recommendation), encoding="utf-8")
+        if self.nulls:
+            pd.DataFrame(self.nulls).to_parquet(folder / "nulls.parquet", index=False)
         if self.planes:
             planes = {
                 f"{name}:{axis}": xy[:, i] for name, (_, xy, _) in self.planes.items() for i, axis in enumerate("xy")
@@ -151,6 +155,50 @@ class Study:
             told = profile(self.frame, self.partitions[self.profiled]).assign(run=self.profiled)
             told.to_parquet(folder / "profiles.parquet", index=False)
         return folder
+
+    def confirm(self, run: str, against: list[float], permuted: tuple[float, ...] = (), **values: Any) -> None:
+        """Write what a confirmation finds of a run: real excess over the given null silhouettes, and the rest given."""
+        row = next(row for row in self.rows if row["run"] == run)
+        self.nulls += [
+            {"run": run, "kind": kind, "index": i, "silhouette": value, "davies_bouldin": 2.0, "calinski_harabasz": 9.0}
+            for kind, found in (("copula", against), ("permuted", permuted))
+            for i, value in enumerate(found)
+        ]
+        observed, k = row["silhouette_reference"], row["n_clusters"]
+        over = observed - np.mean(against)
+        row |= {"silhouette_null_mean": np.mean(against), "silhouette_excess": over, "confirmed": True}
+        row |= {"silhouette_z": over / np.std(against, ddof=1), "davies_bouldin_excess": over}
+        row |= {"silhouette_p": (1 + sum(v >= observed for v in against)) / (1 + len(against))}
+        for level, ari in {"fresh": 0.95, "refit": 0.8, "seed": 0.99}.items():
+            row |= {f"stability_ari_{level}": ari, f"stability_ari_{level}_sd": 0.02, f"stability_{level}_draws": 7.0}
+            row |= {f"stability_ari_{level}_q05": ari - 0.03, f"stability_ari_{level}_q95": ari + 0.01}
+            row[f"stability_{level}_status"] = "ok"
+        for level, jaccard in {"fresh": 0.9, "refit": 0.7}.items():
+            row |= {f"stability_jaccard_{level}": json.dumps([jaccard + i / 100 for i in range(k)])}
+            row |= {f"stability_jaccard_min_{level}": jaccard, f"dissolved_{level}": json.dumps([1] * k)}
+            row[f"recovered_{level}"] = json.dumps([5] * k)
+        row |= {"screen_rank": row.get("rank"), "screen_pareto": bool(row.get("pareto"))} | values
+
+    def conclude(self, run: str | None, level: float = 0.05) -> None:
+        """Write the recommendation of a confirmed study."""
+        confirmed = [row for row in self.rows if row.get("confirmed")]
+        held = [row["run"] for row in confirmed if row["p_adjusted"] <= level]
+        least = min(row["p_adjusted"] for row in confirmed)
+        null = {"test": "max-T", "p": least, "level": level, "statistic": 3.0, "tables": 19, "holding_up": held}
+        null["shortlist"] = [row["run"] for row in confirmed]
+        gone = {"criterion": "p_adjusted", "value": least, "bar": level, "passed": run is not None}
+        eligible = sum(other.get("rank") is not None for other in self.rows)
+        self.recommendation = {"run": run, "runner_up": None, "eligible": eligible, "pareto": [], "null": null}
+        if run is None:
+            self.recommendation |= {"verdict": "no_structure", "reasons": [gone | {"reason": "no better"}]}
+            return
+        row = next(row for row in confirmed if row["run"] == run)
+        placed = [
+            {"criterion": name, "value": row[name], "place": 1, "of": len(held)}
+            for name in ("silhouette_excess", "davies_bouldin_excess", "stability_ari_refit", "weight_share")
+        ]
+        gates = [{"gate": "coverage", "value": 1 - row["noise_fraction"], "bar": 0.7, "passed": True}]
+        self.recommendation |= {"verdict": "recommended", "reasons": [*gates, *placed, gone]}
 
     def recommend(self, run: str | None, runner_up: str | None = None) -> None:
         """Write the recommendation that goes with the rows."""
@@ -273,10 +321,50 @@ def sweep(study: Study, ks: range = range(2, 8)) -> Study:
     return study
 
 
+def planted(study: Study, p: float = 0.05) -> Study:
+    """Confirm two of six K-Means runs: five clusters stand out by as much as ``p`` says, two do not."""
+    silhouettes = {2: 0.45, 3: 0.3, 4: 0.35, 5: 0.4, 6: 0.33}
+    null_means = {2: 0.44, 3: 0.29, 4: 0.25, 5: 0.2, 6: 0.21}
+    rng = np.random.default_rng(3)
+    for place, (k, silhouette) in enumerate(silhouettes.items(), start=1):
+        values = {"silhouette_reference": silhouette, "silhouette_native": 0.6, "stability_ari": 0.97, "rank": place}
+        values |= {
+            "clusterer.n_clusters": k,
+            "projection": "umap",
+            "davies_bouldin_reference": 1.0,
+            "weight_share": 0.2,
+        }
+        quality = {"trustworthiness": 0.98, "continuity": 0.97, "r_nx_area": 0.5, "distance_spearman": 0.6}
+        run = study.add(np.arange(len(study.ids)) % k, **values, **quality, triplet_accuracy=0.7)
+        against = list(null_means[k] + rng.normal(scale=0.01, size=19))
+        if k in (2, 5):
+            told = {"p_adjusted": p if k == 5 else 0.6, "answer": int(k == 2)}
+            study.confirm(run, against, tuple(rng.normal(0.1, 0.01, 9)), **told)
+        else:
+            study.confirm(run, against)
+            row = study.rows[-1]
+            study.rows[-1] = {name: value for name, value in row.items() if "stability_ari_" not in name}
+            study.rows[-1]["confirmed"] = False
+    best = next(row for row in study.rows if row["n_clusters"] == 5)
+    for row in study.rows:
+        row["rank"] = 1 if row is best else row["screen_rank"] + (row["screen_rank"] < best["screen_rank"])
+    best |= {"rank_low": 1, "rank_high": 2, "pareto": True}
+    study.profiled = best["run"]
+    study.provenance["confirm_seconds"] = {"refit": 30.0, "null": 10.0}
+    study.conclude(best["run"] if p <= 0.05 else None)
+    return study
+
+
 @pytest.fixture(scope="session")
 def new_study() -> Callable[..., Study]:
     """An empty study."""
     return Study
+
+
+@pytest.fixture(scope="session")
+def new_planted() -> Callable[..., Study]:
+    """A study of six runs, two of them confirmed."""
+    return lambda p=0.05, **options: planted(Study(**{"n": 120} | options), p)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from segkit.study.keys import kind_of
 from segkit.study.prepare import prepare
 from segkit.study.ranking import shortlist
 from segkit.study.sweep import launch
+from segkit.study.verdict import best_against_nulls
 
 SWEEP = [
     *["data.n=200", "engine=inline", "scoring.draws=3", "scoring.confirm_draws=4", "scoring.refits=3"],
@@ -199,3 +200,17 @@ def test_the_shortlist_takes_the_front_then_each_number_of_clusters_in_turn_and_
     partitions = dict(zip("abcdefg", ["p", "p", "q", "r", "s", "t", "u"], strict=True))
     assert shortlist(runs, partitions, 10) == ["a", "c", "e", "f", "d"]
     assert shortlist(runs, partitions, 2) == ["a", "c"]
+
+
+def test_a_run_that_rightly_finds_nothing_in_tables_without_segments_can_still_win():
+    rng = np.random.default_rng(5)
+    always = pd.DataFrame({"silhouette": rng.normal(0.2, 0.02, 39), "status": "ok"})
+    seldom = pd.DataFrame({"silhouette": [0.2] * 5 + [np.nan] * 34, "status": ["ok"] * 5 + ["single_cluster"] * 34})
+    parts = {"a": always, "b": seldom}
+    nulls = pd.concat([part.assign(run=run, kind="copula", index=range(39)) for run, part in parts.items()])
+    runs = pd.DataFrame({"run": ["a", "b"], "silhouette_reference": [0.21, 0.6]})
+    found = best_against_nulls(runs, ["a", "b"], nulls)
+    assert found.adjusted_p("silhouette").tolist()[1] == 1 / 40
+    assert found.run == 1
+    weak = best_against_nulls(runs.assign(silhouette_reference=[0.21, 0.2]), ["a", "b"], nulls)
+    assert weak.adjusted_p("silhouette")[1] > 0.05

@@ -1,0 +1,377 @@
+"""How the report tells of the confirmation: sentences made from its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from segkit.report import gather, words
+from segkit.report.confirmed import COPULA, LEVELS, NO_SEED, PERMUTED
+
+if TYPE_CHECKING:
+    from segkit.report.confirmed import Confirmation
+    from segkit.report.gather import Summary
+
+STRUCTURELESS = "no better than structureless data with these margins and correlations"
+NOT_SEGMENTS = (
+    "These are not segments to act on. They are the groups of the best placed run, which does no better than the same "
+    "pipeline on tables that hold no segments at all."
+)
+UNFINISHED = "The study was to be confirmed as well, but that did not come to its end."
+
+DEFINITIONS = {
+    "Excess over structureless data": (
+        "A score less its mean over tables without segments that went through the same pipeline, turned so that "
+        "positive is better; z is the excess in standard deviations of those."
+    ),
+    "Copula table": (
+        "A table simulated with the data's own margins and rank correlations (t copula, calibrated on Spearman's) and "
+        "nothing else: no segments. These decide."
+    ),
+    "Permuted table": "Every column shuffled on its own, so that nothing depends on anything; easy to beat.",
+    "Adjusted p (max-T)": (
+        "Share of the tables, this one among them, whose largest standardised silhouette over the whole shortlist is "
+        "at least the run's: adjusted for having tried many. Westfall and Young 1993."
+    ),
+    "Stability: other seed": "Mean ARI to the same pipeline on the same customers with another seed.",
+    "Stability: space kept": "Mean ARI over fresh draws that the screen did not see, clustered in the run's own space.",
+    "Stability: refitted": "Mean ARI over draws on which the whole pipeline is fitted anew, from the features on.",
+    "Prediction strength": (
+        "How well one half's segments tell who is together in the other half, for the worst segment; from 0 to 1, "
+        "from 0.8 a number of segments counts as supported. Tibshirani and Walther 2005."
+    ),
+    "DBCV": (
+        "Gap between segments over the sparsest place in each, by density; noise counts against it; -1 to 1, and not "
+        "comparable across numbers of dimensions. Moulavi et al. 2014."
+    ),
+    "Penalised silhouette": "Coverage times the silhouette where that is positive, else the silhouette.",
+    "Answer": f"Confirmed runs whose partitions agree (average ARI of at least {gather.SAME_ANSWER}) give one answer.",
+    "Place": (
+        "Among runs that hold up: by the share of all weightings of silhouette excess, Davies-Bouldin excess and "
+        "refitted stability that each wins, by rank. Its interval: 90% of the places over resampled refits."
+    ),
+    "Trustworthiness, continuity": (
+        "Whether the 15 nearest in a projection are near in the scaled features, and the other way round; 1 is all. "
+        "Venna and Kaski 2001."
+    ),
+    "Area under R_NX": (
+        "Share of the K nearest kept, rescaled so that 0 is chance, averaged over the logarithm of K. "
+        "Lee and Verleysen 2009."
+    ),
+    "Distance correlation, triplets": (
+        "Spearman correlation of all distances; share of random triplets whose nearer one stays the nearer, 0.5 by "
+        "chance. Wang et al. 2021."
+    ),
+}
+
+
+# ------------------------------------------------------------------ verdict
+
+
+def headline(summary: Summary) -> str:
+    """Say the verdict in a sentence, whether the study was confirmed or screened only."""
+    verdict = summary.recommendation.get("verdict")
+    if summary.best is None or verdict not in ("recommended", "no_structure"):
+        return words.headline(summary)
+    return _recommended(summary) if verdict == "recommended" else _nothing_recommended(summary)
+
+
+def _recommended(summary: Summary) -> str:
+    confirmation, described = summary.confirmation, words.told(summary.run(summary.best))
+    held = _held(summary)
+    others = f"the best placed of {len(held)} runs that do" if len(held) > 1 else "the only run that does"
+    tried = [f"{words.count(summary.recommendation.get('eligible'))} eligible", f"{len(summary.runs):,} in all"]
+    counted = [f"{len(confirmation.runs)} confirmed", *tried] if confirmation else tried
+    return f"{words.sentence(described)}: confirmed, {others} better than structureless data ({', '.join(counted)})."
+
+
+def _held(summary: Summary) -> list[str]:
+    return [str(run) for run in (summary.recommendation.get("null") or {}).get("holding_up") or []]
+
+
+def _nothing_recommended(summary: Summary) -> str:
+    null = summary.recommendation.get("null") or {}
+    among = f"of {words.plural(len(summary.confirmation.runs), 'confirmed run')}" if summary.confirmation else "run"
+    if not words.absent(null.get("p")) and null["p"] <= (null.get("level") or 0):
+        return (
+            f"Nothing is recommended. The best {among} beats structureless data (p = {words.p_value(null['p'])}), but "
+            "no run that does has a value in every criterion."
+        )
+    test = "" if words.absent(null.get("p")) else f" (p = {words.p_value(null['p'])} by max-T over the shortlist"
+    level = f", level {null['level']:g})" if test and null.get("level") else ")" if test else ""
+    return f"Nothing is recommended. The best {among} is {STRUCTURELESS}{test}{level}."
+
+
+def calibrated(summary: Summary) -> str:
+    """Say how far the recommended run is above tables without segments."""
+    row = _row(summary, summary.best)
+    if row is None:
+        return ""
+    confirmation = summary.confirmation
+    told = (
+        f"Its reference silhouette is {words.number(row['silhouette'])}. The same pipeline gets "
+        f"{words.number(row['null_mean'])} on average on {_tables(confirmation, summary, 'table')} without segments "
+        f"that {_have(confirmation)} this data's margins and correlations: an excess of {words.number(row['excess'])}"
+        f"{'' if words.absent(row['z']) else f' (z = {words.number(row.z, 1)})'}."
+    )
+    if words.absent(row["p_adjusted"]):
+        return told
+    least = 1 / (1 + confirmation.tables(COPULA)) if confirmation.tables(COPULA) else 0.0
+    smallest = ", the least that so many tables can give" if np.isclose(row["p_adjusted"], least) else ""
+    return (
+        f"{told} Adjusted for the choice among {words.plural(len(confirmation.runs), 'run')} (max-T), "
+        f"p = {words.p_value(row['p_adjusted'])}{smallest}."
+    )
+
+
+def _have(confirmation: Confirmation) -> str:
+    return "has" if confirmation.tables(COPULA) == 1 else "have"
+
+
+def _tables(confirmation: Confirmation, summary: Summary, word: str) -> str:
+    known = confirmation.tables(COPULA) or int((summary.recommendation.get("null") or {}).get("tables") or 0)
+    return words.plural(known, word) if known else f"{word}s"
+
+
+def _row(summary: Summary, run: str | None) -> pd.Series | None:
+    if summary.confirmation is None:
+        return None
+    found = summary.confirmation.against_nulls
+    found = found[found["run"] == run]
+    return None if found.empty else found.iloc[0]
+
+
+def done(summary: Summary) -> str:
+    """Say what was done to confirm."""
+    told = repeated(summary)
+    return f"What was done to confirm: {told}." if told else ""
+
+
+def repeated(summary: Summary) -> str:
+    """Say on what the confirmed runs were repeated."""
+    confirmation = summary.confirmation
+    if confirmation is None:
+        return ""
+    parts = []
+    if fresh := confirmation.most("stability_fresh_draws"):
+        parts.append(f"{words.plural(fresh, 'fresh draw')} of about 63% of the customers, in the space they had")
+    if refits := confirmation.most("stability_refit_draws"):
+        parts.append(f"{words.plural(refits, 'draw')} with the whole pipeline fitted anew")
+    if seeds := confirmation.most("stability_seed_draws"):
+        none = int((confirmation.runs["stability_seed_status"] == NO_SEED).sum())
+        without = f" ({words.plural(none, 'run uses', 'runs use')} none)" if none else ""
+        parts.append(f"{words.plural(seeds, 'other seed')}{without}")
+    parts += _null_parts(confirmation)
+    if not parts:
+        return ""
+    runs = len(confirmation.runs)
+    again = "1 run of the screen was" if runs == 1 else f"{runs} runs of the screen were"
+    return f"{again} repeated on {words.listed(parts)}"
+
+
+def _null_parts(confirmation: Confirmation) -> list[str]:
+    copula, permuted = confirmation.tables(COPULA), confirmation.tables(PERMUTED)
+    told = [f"{words.plural(copula, 'table')} with the data's margins and correlations but no segments (copula)"]
+    shuffled = [f"{words.plural(permuted, 'table')} with every column shuffled on its own (permuted)"]
+    return (told if copula else []) + (shuffled if permuted else [])
+
+
+def rejected(summary: Summary, limit: int = 10) -> list[list[str]]:
+    """Tell of the best runs of the screen what they reach, and why that does not count."""
+    if summary.confirmation is None:
+        return []
+    confirmation = summary.confirmation
+    table = confirmation.runs.set_index("run").join(
+        confirmation.against_nulls.set_index("run")[["null_mean", "excess", "z"]]
+    )
+    table = table.sort_values(["screen_rank", "standing"], na_position="last", kind="stable").head(limit)
+    level = (summary.recommendation.get("null") or {}).get("level")
+    return [
+        [
+            words.count(row.screen_rank),
+            str(run),
+            row.label,
+            words.count(row.n_clusters),
+            *(words.number(value) for value in (row.silhouette_reference, row.null_mean, row.excess)),
+            words.number(row.z, 1),
+            words.p_value(row.p_adjusted),
+            words.number(row.stability_ari_refit, 2),
+            _why_not(row, level),
+        ]
+        for run, row in zip(table.index, table.itertuples(index=False), strict=True)
+    ]
+
+
+def _why_not(row: Any, level: float | None) -> str:
+    if words.absent(row.p_adjusted):
+        return "cannot be set against structureless data"
+    if level is not None and row.p_adjusted > level:
+        return "below structureless data" if row.excess <= 0 else f"p above {level:g}"
+    return "a criterion has no value"
+
+
+# ------------------------------------------------------------------ trust
+
+
+def trust(run: Mapping[str, Any]) -> str:
+    """Say how the best run stands up to each of the three tests."""
+    refits = run["stability_refit_draws"]
+    again = "Fitted anew from the features on"
+    again += "" if words.absent(refits) else f", in {words.plural(int(refits), 'draw')} of about 63% of the customers"
+    told = (
+        f"{again}, the best run's segments come back with a mean ARI of {words.number(run['stability_ari_refit'], 2)}"
+        f"{_between(run, 'refit')}"
+    )
+    others = []
+    if not words.absent(run["stability_ari_fresh"]):
+        others.append(f"with its space kept it is {words.number(run['stability_ari_fresh'], 2)}")
+    if run["stability_seed_status"] == NO_SEED:
+        others.append("nothing in it uses a seed")
+    elif not words.absent(run["stability_ari_seed"]):
+        others.append(f"with another seed alone {words.number(run['stability_ari_seed'], 2)}")
+    weakest = run["stability_jaccard_min_refit"]
+    least = f" The weakest segment's mean Jaccard is {words.number(weakest, 2)} ({words.jaccard_reading(weakest)})."
+    return f"{'; '.join([told, *others])}.{'' if words.absent(weakest) else least}"
+
+
+def _between(run: Mapping[str, Any], level: str) -> str:
+    low, high = run[f"stability_ari_{level}_q05"], run[f"stability_ari_{level}_q95"]
+    return "" if words.absent(low) or words.absent(high) else f" (90% in {low:.2f} to {high:.2f})"
+
+
+def levels_caption(summary: Summary) -> str:
+    """Say where the confirmed runs lose their stability."""
+    confirmation = summary.confirmation
+    table = confirmation.levels
+    seeded = table[~table["seedless"]]
+    medians = seeded.groupby("level")["ari"].median()
+    told = [f"{words.number(medians[level], 2)} {name}" for level, name in _LEVEL_WORDS.items() if level in medians]
+    runs = words.plural(len(confirmation.runs), "confirmed run")
+    text = f"Median ARI of the {runs}: {words.listed(told)}." if told else ""
+    wide = table.pivot_table("ari", "run", "level")
+    if {"space kept", "refitted"} <= set(wide):
+        loss = (wide["space kept"] - wide["refitted"]).dropna().sort_values(kind="stable")
+        if len(loss) and loss.iloc[-1] >= 0.05:
+            worst = wide.loc[loss.index[-1]]
+            text += (
+                f" Refitting costs the most in run {loss.index[-1]}: from {words.number(worst['space kept'], 2)} to "
+                f"{words.number(worst['refitted'], 2)}, which its screen could not show."
+            )
+        elif len(loss):
+            text += " In no run does refitting cost 0.05 or more: the screen told the truth about stability here."
+    hollow = " Hollow: nothing in the run uses a seed." if table["seedless"].any() else ""
+    return f"{text} Mean over the draws, with the 5% and 95% quantiles.{hollow}".strip()
+
+
+_LEVEL_WORDS = {
+    LEVELS["seed"]: "with another seed alone",
+    LEVELS["fresh"]: "on other customers with the space kept",
+    LEVELS["refit"]: "with the whole pipeline refitted",
+}
+
+
+def jaccards_caption(summary: Summary) -> str:
+    """Say which segments come back, with the space kept and refitted."""
+    table = summary.jaccards
+    told = []
+    for level in LEVELS.values():
+        if level in table:
+            values = table[level]
+            weakest = int(values.idxmin()) if values.notna().any() else 0
+            told.append(
+                f"{level}: {int((values >= 0.75).sum())} of {words.plural(len(values), 'segment')} valid (mean Jaccard "
+                f"from 0.75), the weakest is {words.segment(weakest)} at {words.number(values[weakest], 2)}, "
+                f"{words.jaccard_reading(values[weakest])}"
+            )
+    return f"{words.sentence('; '.join(told))}."
+
+
+def nulls_caption(summary: Summary) -> str:
+    """Say which confirmed runs are above structureless data, and which only look good."""
+    confirmation = summary.confirmation
+    table = confirmation.against_nulls
+    held = table[table["holds"]]
+    total = words.plural(len(table), "confirmed run")
+    told = f"{len(held)} of {total} {'does' if len(held) == 1 else 'do'} better than structureless data, adjusted for "
+    told += "the whole shortlist (max-T)."
+    top = table.loc[table["silhouette"].idxmax()]
+    if not top["holds"]:
+        told += (
+            f" The highest silhouette, {words.number(top['silhouette'])} of run {top['run']}, is not among them: "
+            f"without segments its pipeline gets {words.number(top['null_mean'])} on average (adjusted p "
+            f"{words.p_value(top['p_adjusted'])})."
+        )
+    else:
+        told += f" The highest silhouette, {words.number(top['silhouette'])} of run {top['run']}, is among them."
+    strip = "Strips: the silhouettes of the same pipelines on tables without segments, with their middle 90%"
+    shuffled = "; the lower strip on permuted columns" if confirmation.tables(PERMUTED) else ""
+    return f"{told} {strip}{shuffled}."
+
+
+def answers(summary: Summary) -> str:
+    """Say how many different answers the confirmed runs give."""
+    table = summary.confirmation.answers
+    if table.empty:
+        return ""
+    runs = words.plural(int(table["runs"].sum()), "confirmed run")
+    if len(table) == 1:
+        return f"One answer among the {runs}: their partitions agree (average ARI of at least {gather.SAME_ANSWER})."
+    held = int((table["holding_up"] > 0).sum())
+    return (
+        f"{len(table)} different answers among the {runs} (average ARI of at least {gather.SAME_ANSWER} within each); "
+        f"{held or 'none'} of them hold{'s' if held == 1 else ''} up against structureless data."
+    )
+
+
+# ------------------------------------------------------------------ choices
+
+
+def k_caption(summary: Summary) -> str:
+    """Say which number of clusters stands out from structureless data."""
+    lines = summary.confirmation.lines
+    first = lines[lines["line"] == lines["line"].iloc[0]]
+    by_excess, by_silhouette = (first.loc[first[name].idxmax()] for name in ("excess", "silhouette"))
+    real = f"k = {by_excess['k']} stands out most from structureless data (excess {_excess(by_excess)})"
+    if by_excess["k"] == by_silhouette["k"]:
+        told = f"{real}, and has the highest silhouette too ({words.number(by_silhouette['silhouette'])})."
+    else:
+        told = (
+            f"{real}. The highest silhouette, {words.number(by_silhouette['silhouette'])}, is at k = "
+            f"{by_silhouette['k']}, where structureless data gives {words.number(by_silhouette['null_mean'])} (excess "
+            f"{_excess(by_silhouette)})."
+        )
+    found = lines[lines["best"]].groupby("k").size()
+    total = lines["line"].nunique()
+    most = f" The largest excess of the {total} pipelines: {_ks(found)}." if total > 1 else ""
+    return f"{words.clipped(first['line'].iloc[0], 110)}: {told}{most}"
+
+
+def _ks(found: pd.Series) -> str:
+    return words.listed([f"k = {k} in {n}" for k, n in found.sort_values(ascending=False, kind="stable").items()])
+
+
+def _excess(row: pd.Series) -> str:
+    return words.number(row["excess"]) + ("" if words.absent(row["z"]) else f", z {words.number(row['z'], 1)}")
+
+
+# ------------------------------------------------------------------ projection
+
+
+def quality_caption(summary: Summary) -> str:
+    """Say which projection keeps what is near, and which what is far."""
+    table = summary.quality.groupby("projection")[["r_nx_area", "distance_spearman"]].median()
+    told = []
+    for name, what in (("r_nx_area", "who is near"), ("distance_spearman", "the order of distances")):
+        values = table[name].dropna()
+        if len(values):
+            told.append(f"{what} is kept best {words.space(values.idxmax())} ({words.number(values.max(), 2)})")
+            if values.idxmin() != values.idxmax():
+                told[-1] += f" and worst {words.space(values.idxmin())} ({words.number(values.min(), 2)})"
+    found = f"{words.sentence('; '.join(told))}." if told else ""
+    return (
+        f"{found} 1 is what the scaled features themselves would give in every column. By chance the area under R_NX "
+        "and the distance correlation are 0 and triplets are 0.5. Medians over the spaces of each projection."
+    ).strip()
