@@ -164,9 +164,9 @@ def lines(runs: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
 def _line_names(runs: pd.DataFrame) -> pd.Series:
     columns = ["features_label", "scaler_label", "projection_label", "method_label"]
     columns = (["data_label"] if _varies(runs["data_label"]) else []) + columns
-    names = runs[columns].astype(str).agg(" · ".join, axis=1)
+    names = runs[columns].map(str).agg(" · ".join, axis=1)
     several = "seed" in runs and _varies(runs["seed"])
-    return names + " · seed " + runs["seed"].astype(str) if several else names
+    return names + " · seed " + runs["seed"].map(str) if several else names
 
 
 def _varies(values: pd.Series) -> bool:
@@ -222,7 +222,7 @@ def quality(runs: pd.DataFrame) -> pd.DataFrame:
     names = {"data": "data_label", "features": "features_label", "scaler": "scaler_label", "seed": "seed"}
     shown = [column for column in names.values() if column in told and _varies(told[column])]
     columns = [*shown, "projection_label"]
-    space = told[columns].astype(str).agg(" · ".join, axis=1) if len(told) else pd.Series(dtype="object")
+    space = told[columns].map(str).agg(" · ".join, axis=1) if len(told) else pd.Series(dtype="object")
     table = told[list(QUALITY)].assign(space=space, projection=told["projection_label"])
     table = table.drop_duplicates("space")[["space", "projection", *QUALITY]]
     return table.sort_values("r_nx_area", ascending=False, kind="stable").reset_index(drop=True)
