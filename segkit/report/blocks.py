@@ -44,7 +44,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text; ``align`` has a letter per column, ``r`` for numbers. A ``title`` folds it away."""
+    """Rows of text; ``align`` has a letter per column: ``r`` for numbers, ``m`` for ids. A ``title`` folds it away."""
 
     head: list[str]
     rows: list[list[str]]

@@ -305,7 +305,7 @@ def nulls(table: pd.DataFrame, scores: pd.DataFrame, names: Mapping[str, str]) -
             values = scores.loc[(scores["run"] == run) & (scores["kind"] == kind), "silhouette"].dropna()
             if len(values):
                 ax.hlines(i, *values.quantile([0.05, 0.95]), color=tint, lw=9 if len(kinds) == 1 else 6, alpha=0.3)
-            ax.plot(values, np.full(len(values), i), "|", color=tint, ms=7, mew=0.9, alpha=0.8)
+            ax.plot(values, np.full(len(values), i), "|", color=tint, ms=7, mew=0.9, alpha=0.8, rasterized=True)
     at = np.arange(len(table))
     if not kinds:
         ax.plot(table["null_mean"], at, "|", color=INK, ms=12, mew=1.6)

@@ -49,15 +49,15 @@ def _recommended(summary: Summary) -> list[Any]:
 
 def _no_structure(summary: Summary) -> list[Any]:
     rows = confirmed_words.rejected(summary)
-    head = ["Screen", "Run", "Configuration", "k", "Silhouette", "Structureless", "Excess", "z", "Adjusted p"]
-    head += ["Refitted", "Why it does not count"]
+    head = ["Screen", "Run", "Configuration", "k", "Silhouette", "Null mean", "Excess", "z", "p", "Refitted"]
+    head += ["Why it does not count"]
     caption = (
         "The best runs of the screen: reference silhouette, its mean on tables without segments, the excess and p "
         "adjusted for the whole shortlist (max-T), and the stability (ARI) with the whole pipeline refitted. A good "
         "silhouette and a high stability do not count alone: one elongated cloud cut in two has both."
     )
     return [
-        *([Table(head, rows, "rllrrrrrrrl", caption=caption)] if rows else []),
+        *([Table(head, rows, "rmlrrrrrrrl", caption=caption)] if rows else []),
         *_reasons(summary),
         *_texts(confirmed_words.done(summary)),
     ]
@@ -222,7 +222,7 @@ def _answers(summary: Summary) -> list[Any]:
         for i, row in enumerate(summary.confirmation.answers.itertuples(), start=1)
     ]
     head = ["Answer", "Runs", "Segments", "Best placed", "Configuration", "Hold up"]
-    return [Text(confirmed_words.answers(summary)), Table(head, rows, "rrrllr")]
+    return [Text(confirmed_words.answers(summary)), Table(head, rows, "rrrmlr")]
 
 
 def _screen(summary: Summary) -> list[Plot]:
@@ -485,7 +485,7 @@ def _k_table(lines: pd.DataFrame, title: str) -> Table:
         ]
         for row in lines.itertuples()
     ]
-    head = [*(["Pipeline"] if title else []), "k", "Silhouette", "Structureless", "Excess", "z", "p", ""]
+    head = [*(["Pipeline"] if title else []), "k", "Silhouette", "Null mean", "Excess", "z", "p", ""]
     caption = "" if title else f"{lines['line'].iloc[0]}. p of each row on its own, not adjusted."
     return Table(head, rows[: 4 * LISTED], ("l" if title else "") + "rrrrrrl", title=title, caption=caption)
 

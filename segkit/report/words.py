@@ -302,18 +302,20 @@ def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
     worse = int((sign * (above[kept["criterion"]] - kept["value"]) < 0).sum())
     if not len(above):
         return ""
-    name = _plain(kept["criterion"], summary)
-    behind = "all fall" if 1 < worse == len(above) else f"{worse:,} {'falls' if worse == 1 else 'fall'}"
+    among = "confirmed" if summary.recommendation.get("verdict") == "recommended" else "eligible"
     values, sizes = above[kept["criterion"]], above["n_clusters"].astype(int)
     return (
-        f"Of the {plural(len(above), f'{_among(summary)} run')} ahead of it in {_plain(lost['criterion'], summary)}, "
-        f"{behind} behind in {name} ({_span(values, number)}); "
+        f"{_behind_in(len(above), worse, among, _plain(lost['criterion'], summary))} behind in "
+        f"{_plain(kept['criterion'], summary)} ({_span(values, number)}); "
         f"{'it finds' if len(above) == 1 else 'they find'} {_span(sizes, count)} segments."
     )
 
 
-def _among(summary: Summary) -> str:
-    return "confirmed" if summary.recommendation.get("verdict") == "recommended" else "eligible"
+def _behind_in(above: int, worse: int, among: str, lost: str) -> str:
+    if above == 1:
+        return f"The one {among} run ahead of it in {lost} {'falls' if worse else 'does not fall'}"
+    fall = "all fall" if worse == above else f"{worse:,} {'falls' if worse == 1 else 'fall'}"
+    return f"Of the {above:,} {among} runs ahead of it in {lost}, {fall}"
 
 
 def _span(values: pd.Series, write: Callable[[Any], str]) -> str:
