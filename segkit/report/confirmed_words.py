@@ -50,7 +50,7 @@ DEFINITIONS = {
     "Penalised silhouette": "Coverage times the silhouette where that is positive, else the silhouette.",
     "Answer": f"Confirmed runs whose partitions agree (average ARI of at least {gather.SAME_ANSWER}) give one answer.",
     "Place": (
-        "Among runs that hold up: by the share of all weightings of silhouette excess, Davies-Bouldin excess and "
+        "Among runs that hold up: by the share of all weightings of excess silhouette and Davies-Bouldin (as z) and "
         "refitted stability that each wins, by rank. Its interval: 90% of the places over resampled refits."
     ),
     "Trustworthiness, continuity": (

@@ -324,14 +324,14 @@ def _span(values: pd.Series, write: Callable[[Any], str]) -> str:
 
 
 def _higher(name: str, summary: Summary) -> bool:
-    if name.endswith("_excess"):
+    if name.endswith("_z"):
         return True
     return next((score.higher_is_better for score in summary.scores if name.startswith(f"{score.name}_")), True)
 
 
 def _plain(name: str, summary: Summary) -> str:
     label = next((score.label for score in summary.scores if name.startswith(f"{score.name}_")), "stability")
-    if name.endswith("_excess"):
+    if name.endswith("_z"):
         return f"{label.lower() if label == 'Silhouette' else label} excess"
     if name == "stability_ari_refit":
         return "refitted stability"
@@ -362,8 +362,8 @@ def _reason(entry: Mapping[str, Any], summary: Summary) -> dict[str, str]:
 def criterion(name: str, summary: Summary) -> str:
     """Name a gate or a criterion for people."""
     for score in summary.scores:
-        if name == f"{score.name}_excess":
-            return f"{score.label}, excess over structureless data"
+        if name == f"{score.name}_z":
+            return f"{score.label}, excess over structureless data (z)"
         if name.startswith(f"{score.name}_"):
             where = name.removeprefix(f"{score.name}_").replace("reference", f"{summary.references[0]} reference")
             return f"{score.label}, {where} space"

@@ -17,10 +17,11 @@ from segkit.study.stages import Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-# What the confirmed runs are chosen by; all higher is better.
-CRITERIA = ("silhouette_excess", "davies_bouldin_excess", "stability_ari_refit")
+# What the confirmed runs are chosen by; all higher is better. The excess counts in standard deviations of the null:
+# as it is, it favours pipelines whose scores scatter widely on tables without segments, such as DBSCAN's.
+CRITERIA = ("silhouette_z", "davies_bouldin_z", "stability_ari_refit")
 # Without these a run cannot be recommended.
-NEEDED = ("silhouette_excess", "stability_ari_refit")
+NEEDED = ("silhouette_z", "stability_ari_refit")
 SAME_ANSWER = 0.8
 RESAMPLES = 200
 

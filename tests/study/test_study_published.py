@@ -41,7 +41,7 @@ def sweep(folder, cc_general_csv, monkeypatch):
             "scoring.references=[standard]",
             "engine=inline",
         ]
-        places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/study"]
+        places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/{len(list(folder.iterdir()))}"]
         return launch(prepare(compose_study([*base, *places, *overrides])), ["segkit"], Silent())
 
     return run
