@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
@@ -19,7 +20,7 @@ PLAIN_SECONDS = 10.0
 MEASURED_FROM = 0.03
 
 
-class Progress:
+class Progress(ABC):
     """Counts stages and runs, estimates the time left, and says so through ``_show``."""
 
     def __init__(self, stream: TextIO | None = None):
@@ -77,14 +78,14 @@ class Progress:
             told.append(f"about {duration(self.seconds_left())} left")
         return " | ".join(told)
 
-    def _begin(self, text: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _begin(self, text: str) -> None: ...
 
-    def _show(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _show(self) -> None: ...
 
-    def _end(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _end(self) -> None: ...
 
 
 class PlainProgress(Progress):

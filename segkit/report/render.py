@@ -16,6 +16,8 @@ from markupsafe import Markup
 from segkit.report import figures, words
 from segkit.report.blocks import Cards, Leaderboard, Section
 from segkit.report.sections import sections
+from segkit.study.results import write_text
+from segkit.study.store import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,9 +73,9 @@ def write(summary: Summary) -> Path:
     told = sections(summary)
     images = draw(told, summary.formats)
     _write_figures(summary.folder / "figures", images)
-    (summary.folder / "summary.md").write_text(markdown(summary, told), encoding="utf-8", newline="\n")
+    write_text(markdown(summary, told), summary.folder / "summary.md")
     page = summary.folder / "report.html"
-    page.write_text(html(summary, told, images), encoding="utf-8", newline="\n")
+    write_text(html(summary, told, images), page)
     return page
 
 
@@ -83,7 +85,8 @@ def _write_figures(folder: Path, images: dict[str, Image]) -> None:
         stale.unlink()
     for name, image in images.items():
         for kind, data in image.files.items():
-            (folder / f"{name}.{kind}").write_bytes(data)
+            with replacing(folder / f"{name}.{kind}") as file:
+                file.write(data)
 
 
 def draw(told: list[Section], formats: Sequence[str]) -> dict[str, Image]:

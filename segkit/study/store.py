@@ -59,7 +59,9 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
     try:
-        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as file:
+        with os.fdopen(
+            handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
+        ) as file:
             yield file
         os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)

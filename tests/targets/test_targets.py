@@ -190,7 +190,7 @@ def test_the_defaults_of_a_class_pass_its_own_check(name):
     for parameter, value in given.items():
         if parameter not in ("random_state", "precomputed_knn"):
             plain = list(value) if isinstance(value, tuple) else value
-            targets.check({"_target_": name, parameter: plain}, "group")
+            assert targets.check({"_target_": name, parameter: plain}, "group") is None
 
 
 @pytest.mark.parametrize("name", sorted(HEAVY))
