@@ -13,8 +13,12 @@ import pandas as pd
 # The suffix of each level's columns, and what to call it; the mildest test first.
 LEVELS = {"seed": "other seed", "fresh": "space kept", "refit": "refitted"}
 QUALITY = ("trustworthiness", "continuity", "r_nx_area", "distance_spearman", "triplet_accuracy")
+# The ending of each control's columns: a random projection to as many dimensions, the scaled features themselves.
+RANDOM, IDENTITY = "_control_random", "_control_identity"
 COPULA, PERMUTED = "copula", "permuted"
 NULL_COLUMNS = ("run", "kind", "index", "silhouette")
+# What became of a null table on which a pipeline has no score through no merit of the table.
+LOST = ("failed", "skipped")
 NO_SEED = "no_seed"
 
 _AGAINST_NULLS = ("null_mean", "excess", "z", "p")
@@ -24,12 +28,15 @@ NUMBERS = (
     *(f"stability_jaccard_min_{level}" for level in ("fresh", "refit")),
     *(f"{score}_{name}" for score in ("silhouette", "davies_bouldin") for name in _AGAINST_NULLS),
     *(f"silhouette_permuted_{name}" for name in _AGAINST_NULLS),
-    *("prediction_strength", "dbcv_native", "dbcv_reference", "p_adjusted", "answer"),
-    *("rank_low", "rank_high", "screen_rank", *QUALITY),
+    *("prediction_strength", "prediction_strength_sd", "dbcv_native", "dbcv_reference", "p_adjusted", "answer"),
+    *("rank_low", "rank_high", "screen_rank"),
+    *(f"{name}{end}" for end in ("", RANDOM, IDENTITY) for name in QUALITY),
 )
 TEXTS = (
     *(f"stability_{level}_status" for level in LEVELS),
     *(f"{name}_{level}" for name in ("stability_jaccard", "dissolved", "recovered") for level in ("fresh", "refit")),
+    *(f"{name}_status" for name in ("prediction_strength", "dbcv_native", "dbcv_reference")),
+    "confirm_reason",
 )
 
 
@@ -44,7 +51,8 @@ class Confirmation:
     holding_up : tuple of str
         Those that do better than tables without segments and may be recommended.
     nulls : DataFrame
-        One row per run, ``kind`` of table (``copula`` or ``permuted``) and table, with its ``silhouette``.
+        One row per run, ``kind`` of table (``copula`` or ``permuted``) and table, with its ``silhouette`` and
+        ``status``.
     levels, against_nulls, lines, answers : DataFrame
         Of the functions of that name.
     """
@@ -216,15 +224,16 @@ def quality(runs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``space``, ``projection`` and the five figures; one row per space.
+        ``space``, ``run`` (the best placed that clustered in it), the five figures and both controls of each; one row
+        per space.
     """
     told = runs[runs[list(QUALITY)].notna().any(axis=1)]
     names = {"data": "data_label", "features": "features_label", "scaler": "scaler_label", "seed": "seed"}
     shown = [column for column in names.values() if column in told and _varies(told[column])]
     columns = [*shown, "projection_label"]
     space = told[columns].map(str).agg(" · ".join, axis=1) if len(told) else pd.Series(dtype="object")
-    table = told[list(QUALITY)].assign(space=space, projection=told["projection_label"])
-    table = table.drop_duplicates("space")[["space", "projection", *QUALITY]]
+    figures = [f"{name}{end}" for end in ("", RANDOM, IDENTITY) for name in QUALITY]
+    table = told[["run", *figures]].assign(space=space).drop_duplicates("space")[["space", "run", *figures]]
     return table.sort_values("r_nx_area", ascending=False, kind="stable").reset_index(drop=True)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from segkit.report import gather, words
-from segkit.report.confirmed import COPULA, LEVELS, NO_SEED, PERMUTED
+from segkit.report.confirmed import COPULA, LEVELS, LOST, NO_SEED, PERMUTED, QUALITY, RANDOM
 
 if TYPE_CHECKING:
     from segkit.report.confirmed import Confirmation
@@ -21,6 +21,12 @@ NOT_SEGMENTS = (
     "pipeline on tables that hold no segments at all."
 )
 UNFINISHED = "The study was to be confirmed as well, but that did not come to its end."
+
+# From here Tibshirani and Walther call a number of clusters supported, and Hennig a cluster's members a pattern.
+SUPPORTED, PATTERN = 0.8, 0.6
+QUALITY_NAMES = dict(
+    zip(QUALITY, ("Trustworthiness", "Continuity", "Area under R_NX", "Distance correlation", "Triplets"), strict=True)
+)
 
 DEFINITIONS = {
     "Excess over structureless data": (
@@ -47,6 +53,7 @@ DEFINITIONS = {
         "Gap between segments over the sparsest place in each, by density; noise counts against it; -1 to 1, and not "
         "comparable across numbers of dimensions. Moulavi et al. 2014."
     ),
+    "Noise Jaccard": "Jaccard of the run's noise with a draw's, mean over the screen's draws with noise in either.",
     "Penalised silhouette": "Coverage times the silhouette where that is positive, else the silhouette.",
     "Answer": f"Confirmed runs whose partitions agree (average ARI of at least {gather.SAME_ANSWER}) give one answer.",
     "Place": (
@@ -65,6 +72,7 @@ DEFINITIONS = {
         "Spearman correlation of all distances; share of random triplets whose nearer one stays the nearer, 0.5 by "
         "chance. Wang et al. 2021."
     ),
+    "Random control": "The same figures for a random linear projection to as many dimensions: what no effort gives.",
 }
 
 
@@ -361,17 +369,176 @@ def _excess(row: pd.Series) -> str:
 
 
 def quality_caption(summary: Summary) -> str:
-    """Say which projection keeps what is near, and which what is far."""
-    table = summary.quality.groupby("projection")[["r_nx_area", "distance_spearman"]].median()
-    told = []
-    for name, what in (("r_nx_area", "who is near"), ("distance_spearman", "the order of distances")):
-        values = table[name].dropna()
-        if len(values):
-            told.append(f"{what} is kept best {words.space(values.idxmax())} ({words.number(values.max(), 2)})")
-            if values.idxmin() != values.idxmax():
-                told[-1] += f" and worst {words.space(values.idxmin())} ({words.number(values.min(), 2)})"
-    found = f"{words.sentence('; '.join(told))}." if told else ""
+    """Say which space keeps neighbourhoods best, how far above no effort, and where no effort does better."""
+    table = summary.quality
+    told = [
+        _kept(summary, "r_nx_area", "Neighbourhoods are", "area under R_NX"),
+        _own_space(summary),
+        _kept(summary, "distance_spearman", "The order of distances is", "rank correlation"),
+        _against_random(table),
+    ]
+    if table[[f"{name}{RANDOM}" for name in QUALITY]].notna().any(axis=None):
+        told.append("In brackets: a random projection to as many dimensions, which is what no effort gives.")
+    told.append("By chance the area under R_NX and the distance correlation are 0 and triplets are 0.5.")
+    return " ".join(filter(None, told))
+
+
+def _kept(summary: Summary, name: str, what: str, figure: str) -> str:
+    values = summary.quality[name].dropna()
+    if values.empty:
+        return ""
+    row = summary.quality.loc[values.idxmax()]
+    best = ", where the best run clustered" if row["run"] == summary.best else ""
+    told = f"{what} kept best in {words.clipped(row['space'], 110)}{best}: {figure} {words.number(row[name], 2)}"
+    control = row[f"{name}{RANDOM}"]
+    if words.absent(control):
+        return f"{told}."
+    side = "above" if row[name] >= control else "below"
     return (
-        f"{found} 1 is what the scaled features themselves would give in every column. By chance the area under R_NX "
-        "and the distance correlation are 0 and triplets are 0.5. Medians over the spaces of each projection."
-    ).strip()
+        f"{told}, {words.number(abs(row[name] - control), 2)} {side} a random projection to as many dimensions "
+        f"({words.number(control, 2)})."
+    )
+
+
+def _own_space(summary: Summary) -> str:
+    """Tell of the best run's own space, where it is not the one that keeps neighbourhoods best."""
+    table = summary.quality.dropna(subset=["r_nx_area"])
+    own = table[table["run"] == summary.best]
+    if own.empty or own.index[0] == table["r_nx_area"].idxmax():
+        return ""
+    row = own.iloc[0]
+    control = row[f"r_nx_area{RANDOM}"]
+    random = "" if words.absent(control) else f" (random {words.number(control, 2)})"
+    return f"The best run's own space has {words.number(row['r_nx_area'], 2)}{random}."
+
+
+def _against_random(table: pd.DataFrame) -> str:
+    """Say in how many figures a random projection does better, and where by the most."""
+    gaps = pd.DataFrame({name: table[name] - table[f"{name}{RANDOM}"] for name in QUALITY})
+    known = gaps.notna().to_numpy().sum()
+    if not known:
+        return ""
+    least = gaps.min()
+    if least.min() >= 0:
+        return "No figure is below that of a random projection."
+    name = str(least.idxmin())
+    row = table.loc[gaps[name].idxmin()]
+    return (
+        f"In {(gaps < 0).to_numpy().sum()} of {words.plural(int(known), 'figure')} a random projection does better, by "
+        f"the most in {QUALITY_NAMES[name].lower()} of {words.clipped(row['space'], 110)} "
+        f"({words.number(row[name], 2)}, random {words.number(row[f'{name}{RANDOM}'], 2)})."
+    )
+
+
+# ------------------------------------------------------------------ other measures
+
+
+def measures(summary: Summary) -> str:
+    """Say where prediction strength, density and noise disagree with the recommendation."""
+    confirmation, verdict = summary.confirmation, summary.recommendation.get("verdict")
+    found = confirmation.runs[confirmation.runs["run"] == summary.best]
+    if verdict == "no_structure":
+        return _measures_of_none(confirmation)
+    if verdict != "recommended" or found.empty:
+        return ""
+    run = found.iloc[0]
+    told = [_prediction(run), _density(run, confirmation, summary.references[0]), _noise(run)]
+    against = [text for text, disagrees in filter(None, told) if disagrees]
+    along = [text for text, disagrees in filter(None, told) if not disagrees]
+    lead = "Other measures disagree" if against else "No other measure disagrees"
+    text = f"{lead} with the recommendation: {'; '.join(against or along)}." if against or along else ""
+    return f"{text} In agreement: {'; '.join(along)}." if against and along else text
+
+
+def _measures_of_none(confirmation: Confirmation) -> str:
+    strengths = confirmation.runs["prediction_strength"].dropna()
+    supported = int((strengths >= SUPPORTED).sum())
+    if not supported:
+        return ""
+    return (
+        f"{supported} of {words.plural(len(confirmation.runs), 'confirmed run')} "
+        f"{'has' if supported == 1 else 'have'} a prediction strength of at least {SUPPORTED:g}, and yet nothing is "
+        "recommended: a cut across one long cloud predicts well too."
+    )
+
+
+def _prediction(run: pd.Series) -> tuple[str, bool] | None:
+    if words.absent(run["prediction_strength"]):
+        return None
+    low = run["prediction_strength"] < SUPPORTED
+    told = f"its prediction strength is {strength(run)}"
+    return f"{told}, {'below' if low else 'at least'} the {SUPPORTED:g} from which k counts as supported", low
+
+
+def strength(run: Mapping[str, Any]) -> str:
+    """Write a prediction strength with its standard deviation, or why there is none."""
+    value, spread = run["prediction_strength"], run["prediction_strength_sd"]
+    told = words.number(value, 2) + ("" if words.absent(spread) else f" ± {words.number(spread, 2)}")
+    return reason(run, "prediction_strength") if words.absent(value) else told
+
+
+def reason(run: Mapping[str, Any], name: str) -> str:
+    """Write why a score has no value; a dash where that is not known either."""
+    status = str(run[f"{name}_status"]).replace("_", " ")
+    return words.NONE if status in ("", "ok") else status
+
+
+def _density(run: pd.Series, confirmation: Confirmation, primary: str) -> tuple[str, bool] | None:
+    """Compare by density with the runs that hold up and give another answer."""
+    value = run["dbcv_reference"]
+    if words.absent(value):
+        return None
+    others = confirmation.runs[confirmation.runs["run"].isin(confirmation.holding_up)]
+    others = others[(others["answer"] != run["answer"]) & (others["dbcv_reference"] > value)]
+    told = f"its DBCV in the {primary} reference is {words.number(value, 2)}"
+    told += ", below 0: the gaps inside its segments are wider than those between them" if value < 0 else ""
+    if len(others):
+        best = others.loc[others["dbcv_reference"].idxmax()]
+        told += (
+            f"{';' if value < 0 else ','} run {best['run']}, another answer that holds up "
+            f"({words.plural(int(best['n_clusters']), 'segment')}), has {words.number(best['dbcv_reference'], 2)}"
+        )
+    elif value >= 0:
+        told += ", which no other answer that holds up exceeds"
+    return told, bool(value < 0 or len(others))
+
+
+def _noise(run: pd.Series) -> tuple[str, bool] | None:
+    value = run["stability_noise_jaccard"]
+    if words.absent(value):
+        return None
+    changes = value < PATTERN
+    told = "who is noise in it changes from draw to draw" if changes else "its noise is much the same in every draw"
+    return f"{told} (mean Jaccard {words.number(value, 2)})", changes
+
+
+# ------------------------------------------------------------------ what is missing
+
+
+def incomplete(summary: Summary) -> str:
+    """Say of how many confirmed runs a stage of the confirmation is missing."""
+    if summary.confirmation is None:
+        return ""
+    runs = summary.confirmation.runs
+    lost = int((runs["confirm_reason"] != "").sum())
+    if not lost:
+        return ""
+    return f"A stage of the confirmation is missing for {lost} of {words.plural(len(runs), 'confirmed run')}."
+
+
+def lost_tables(summary: Summary, limit: int = 5) -> str:
+    """Say which pipelines have no score on tables without segments because they failed or were skipped there."""
+    if summary.confirmation is None:
+        return ""
+    nulls = summary.confirmation.nulls
+    lost = nulls[nulls["status"].isin(LOST)]
+    if lost.empty:
+        return ""
+    states = words.listed([f"{n:,} {state}" for state, n in lost["status"].value_counts().items()])
+    runs = lost["run"].value_counts(sort=False).sort_values(ascending=False, kind="stable")
+    named = [f"{n:,} of run {run}" for run, n in runs.head(limit).items()]
+    named += [f"{runs.iloc[limit:].sum():,} of others"] if len(runs) > limit else []
+    return (
+        f"On tables without segments {len(lost):,} of {words.plural(len(nulls), 'score')} "
+        f"{'is' if len(lost) == 1 else 'are'} missing ({states}): {words.listed(named)}."
+    )

@@ -34,6 +34,9 @@ _NUMBERS = (
     "stability_ari_q05",
     "stability_ari_q95",
     "stability_jaccard_min",
+    "stability_noise_jaccard",
+    "stability_draws",
+    "stability_draws_valid",
     "rank",
     "weight_share",
     "seconds",
@@ -307,14 +310,18 @@ def _flag(table: pd.DataFrame, name: str) -> pd.Series:
 def _nulls(folder: Path) -> pd.DataFrame:
     path = folder / "nulls.parquet"
     if not path.is_file():
-        empty = pd.DataFrame(columns=list(confirmed.NULL_COLUMNS))
+        empty = pd.DataFrame(columns=[*confirmed.NULL_COLUMNS, "status"])
         return empty.astype({"silhouette": "float64"})
     stored = _stored(path)
     absent = [name for name in confirmed.NULL_COLUMNS if name not in stored]
     if absent:
         raise UsageError(f"{path}: has no column {absent[0]!r}")
-    table = _parquet(path, confirmed.NULL_COLUMNS)
-    return table.assign(run=table["run"].astype(str), silhouette=pd.to_numeric(table["silhouette"], errors="coerce"))
+    table = _parquet(path, [*confirmed.NULL_COLUMNS, *(["status"] if "status" in stored else [])])
+    return table.assign(
+        run=table["run"].astype(str),
+        silhouette=pd.to_numeric(table["silhouette"], errors="coerce"),
+        status=_column(table, "status").map(_text).astype("object"),
+    )
 
 
 def _text(value: object) -> str:

@@ -79,9 +79,12 @@ def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, 
     laid += [pair for name, pair in scores.items() if name != "silhouette"]
     ranks = [f"rank_{name}" for name in gather.reference_columns(runs, summary.references)]
     if len(ranks) > 1:
-        hint = f"Silhouette ranks in the reference spaces {', '.join(summary.references)}; sorted by the worst"
+        hint = "Place by silhouette alone, among all runs, in the reference spaces "
+        hint += f"{', '.join(summary.references)}; sorted by the worst"
         worst = runs[ranks].max(axis=1)
-        laid.append((Column("Ranks", hint, True, "asc"), _numbers(worst, words.count, shown=_ranks(runs[ranks]))))
+        laid.append(
+            (Column("By reference", hint, True, "asc"), _numbers(worst, words.count, shown=_ranks(runs[ranks])))
+        )
     hint = "Silhouette in the space clustered in: not comparable across projections"
     laid += [
         (Column("Native †", hint, True, "desc"), _numbers(runs["silhouette_native"], words.number)),

@@ -46,7 +46,7 @@ MARKDOWN_COLUMNS = (
         "Truth",
         "Coverage",
     ),
-    *("Silhouette", "Stability", "Weakest Jaccard"),
+    *("Silhouette", "By reference", "Stability", "Weakest Jaccard"),
 )
 _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")
 

@@ -159,6 +159,7 @@ def trust(summary: Summary) -> Section:
         *_jaccards(summary),
         *_nulls(summary),
         *_answers(summary),
+        *_measures(summary),
         *_screen(summary),
         *_agreement(summary),
     ]
@@ -223,6 +224,50 @@ def _answers(summary: Summary) -> list[Any]:
     ]
     head = ["Answer", "Runs", "Segments", "Best placed", "Configuration", "Hold up"]
     return [Text(confirmed_words.answers(summary)), Table(head, rows, "rrrmlr")]
+
+
+def _measures(summary: Summary) -> list[Any]:
+    """Tabulate what else was measured of the confirmed runs, and takes no part in the choice."""
+    if summary.confirmation is None:
+        return []
+    runs, held = summary.confirmation.runs, set(summary.confirmation.holding_up)
+    told = runs[["prediction_strength", "dbcv_native", "dbcv_reference"]].notna().any(axis=None)
+    if not told:
+        return []
+    noisy = bool((runs["noise_fraction"] > 0).any() or runs["stability_noise_jaccard"].notna().any())
+    rows = [
+        [
+            words.count(run["standing"]),
+            run["run"],
+            run["label"],
+            words.count(run["n_clusters"]),
+            "yes" if run["run"] in held else "no",
+            confirmed_words.strength(run),
+            *(_or_reason(run, name) for name in ("dbcv_native", "dbcv_reference")),
+            *([_noise_cell(run)] if noisy else []),
+        ]
+        for _, run in runs.head(LISTED).iterrows()
+    ]
+    head = ["#", "Run", "Configuration", "k", "Holds up", "Prediction strength", "DBCV, native", "DBCV, reference"]
+    caption = (
+        "None of these takes part in the choice. Prediction strength: mean ± standard deviation over splits in halves; "
+        f"from {confirmed_words.SUPPORTED:g} a number of segments counts as supported. DBCV: by density, -1 to 1; "
+        "native values do not compare across spaces."
+    )
+    caption += " Noise: its share, and its mean Jaccard with that of the screen's draws." if noisy else ""
+    head += ["Noise (Jaccard)"] if noisy else []
+    align = "rmlrlrrr" + ("r" if noisy else "")
+    return [*_texts(confirmed_words.measures(summary)), Table(head, rows, align, caption=caption)]
+
+
+def _or_reason(run: pd.Series, name: str) -> str:
+    return confirmed_words.reason(run, name) if words.absent(run[name]) else words.number(run[name], 2)
+
+
+def _noise_cell(run: pd.Series) -> str:
+    jaccard = run["stability_noise_jaccard"]
+    told = "" if words.absent(jaccard) else f" ({words.number(jaccard, 2)})"
+    return f"{words.percent(run['noise_fraction'], 1)}{told}"
 
 
 def _screen(summary: Summary) -> list[Plot]:
@@ -543,20 +588,20 @@ def _quality(summary: Summary) -> list[Any]:
     table = summary.quality
     if table.empty:
         return []
-    medians = table.groupby("projection", sort=False)[list(confirmed.QUALITY)].median()
-    sizes = table.groupby("projection", sort=False).size()
-    rows = [[str(name), words.count(sizes[name]), *_qualities(row)] for name, row in medians.iterrows()]
-    head = ["Trustworthiness", "Continuity", "Area under R_NX", "Distance correlation", "Triplets"]
-    told = confirmed_words.quality_caption(summary)
-    blocks = [Table(["Projection", "Spaces", *head], rows, "lrrrrrr", caption=told)]
-    if len(table) > len(medians):
-        rows = [[row.space, *_qualities(row)] for row in table.head(4 * LISTED).itertuples()]
-        blocks.append(Table(["Space", *head], rows, "lrrrrr", title="Quality of each space as a picture"))
-    return blocks
+    rows = [[str(row["space"]), *_qualities(row)] for _, row in table.head(LISTED).iterrows()]
+    best = table[[f"{name}{confirmed.IDENTITY}" for name in confirmed.QUALITY]].median()
+    if best.notna().any():
+        rows.insert(0, ["The scaled features themselves (control)", *(words.number(value) for value in best)])
+    head = ["Space", *confirmed_words.QUALITY_NAMES.values()]
+    return [Text(confirmed_words.quality_caption(summary)), Table(head, rows, "lrrrrr")]
 
 
-def _qualities(row: Any) -> list[str]:
-    return [words.number(getattr(row, name), 3) for name in confirmed.QUALITY]
+def _qualities(row: pd.Series) -> list[str]:
+    controls = [row[f"{name}{confirmed.RANDOM}"] for name in confirmed.QUALITY]
+    return [
+        words.number(row[name]) + ("" if words.absent(control) else f" ({words.number(control)})")
+        for name, control in zip(confirmed.QUALITY, controls, strict=True)
+    ]
 
 
 # ------------------------------------------------------------------ 7 data
@@ -614,7 +659,8 @@ def _columns_table(table: pd.DataFrame) -> Table:
 
 def failures(summary: Summary) -> Section:
     """Say what is missing."""
-    section = Section("failures", "Failures", "What is missing?", words.failures_caption(summary))
+    answer = " ".join(filter(None, [words.failures_caption(summary), confirmed_words.incomplete(summary)]))
+    section = Section("failures", "Failures", "What is missing?", answer)
     table = summary.failures
     if len(table):
         rows = [
@@ -631,7 +677,20 @@ def failures(summary: Summary) -> Section:
         rows = [[str(status), words.count(n)] for status, n in counts.items()]
         caption = "Runs that came through but have no reference silhouette, by its status."
         section.blocks.append(Table(["Status of the score", "Runs"], rows, "lr", caption=caption))
+    section.blocks.extend(_unconfirmed(summary))
     return section
+
+
+def _unconfirmed(summary: Summary) -> list[Any]:
+    """List the confirmed runs of which a stage of the confirmation failed or was skipped."""
+    if summary.confirmation is None:
+        return []
+    runs = summary.confirmation.runs
+    lost = runs[runs["confirm_reason"] != ""]
+    rows = [[row.run, row.label, row.confirm_reason] for row in lost.head(LISTED).itertuples()]
+    caption = "Confirmed runs of which a stage of the confirmation failed or was skipped: the first reason of each."
+    blocks = [Table(["Run", "Configuration", "Reason"], rows, "mll", caption=caption)] if rows else []
+    return [*blocks, *_texts(confirmed_words.lost_tables(summary))]
 
 
 # ------------------------------------------------------------------ 9 provenance
@@ -687,7 +746,7 @@ def _facts(summary: Summary) -> list[list[str]]:
         "Data fingerprint (sha256)": _values(table.get("fingerprint")),
         "Seeds": _values(found.get("seeds")) or _values(summary.study.get("seed")),
         "Reference spaces": ", ".join(summary.references),
-        "Draws": summary.study.get("scoring", {}).get("draws"),
+        "Draws": _draws(summary),
         "Gates": _values(summary.study.get("scoring", {}).get("gates")),
         "Confirmation": words.sentence(confirmed_words.repeated(summary)),
         "CPU time of screen, confirmation": _cpu(summary),
@@ -696,6 +755,19 @@ def _facts(summary: Summary) -> list[list[str]]:
         "Efficiency (CPU time over workers' time)": _efficiency(found.get("efficiency")),
     }
     return [[name, str(value)] for name, value in facts.items() if value not in (None, "")]
+
+
+def _draws(summary: Summary) -> str:
+    """Tell how many draws were asked for, and how many of them count for the best run if not all do."""
+    asked = summary.study.get("scoring", {}).get("draws")
+    run = None if summary.best is None else summary.run(summary.best)
+    if run is None or words.absent(run["stability_draws_valid"]):
+        return _values(asked)
+    total = asked if words.absent(run["stability_draws"]) else int(run["stability_draws"])
+    valid = int(run["stability_draws_valid"])
+    if not isinstance(total, int) or valid >= total:
+        return _values(asked)
+    return f"{total:,}, of which {valid:,} {'has' if valid == 1 else 'have'} a value for run {summary.best}"
 
 
 def _cpu(summary: Summary) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NONE = "–"
 # Runs from which a mean is worth naming.
 MANY = 5
+# The best so many of two orders are compared.
+TOP = 10
 
 OPTIONS = {
     "kmeans": "K-Means",
@@ -463,11 +465,47 @@ def references_caption(summary: Summary) -> str:
     runs = gather.scored(summary.runs)
     if len(columns) < 2 or len(runs) < 4:
         return ""
-    first, *others = columns.items()
-    rho = [
-        f"{number(runs[[first[1], column]].corr(method='spearman').iloc[0, 1], 2)} ({name})" for name, column in others
-    ]
-    return f"Rank correlation of the silhouette in the {first[0]} reference with the other references: {listed(rho)}."
+    (first, primary), *others = columns.items()
+    rho = {name: runs[[primary, column]].corr(method="spearman").iloc[0, 1] for name, column in others}
+    told = [f"{number(value, 2)} ({name})" for name, value in rho.items()]
+    return " ".join(
+        filter(
+            None,
+            [
+                _reference_matters(min(rho.values())),
+                f"Rank correlation of the silhouette in the {first} reference with the other references: "
+                f"{listed(told)}.",
+                _tops(runs, columns),
+                _places(summary, columns),
+            ],
+        )
+    )
+
+
+def _reference_matters(least: float) -> str:
+    if absent(least):
+        return ""
+    much = "little" if least >= 0.9 else "somewhat" if least >= 0.7 else "a lot"
+    return f"Which reference space ranks the runs matters {much} here."
+
+
+def _tops(runs: pd.DataFrame, columns: Mapping[str, str]) -> str:
+    """Say how many of the best under the primary reference are among the best under the others."""
+    if len(runs) < 2 * TOP:
+        return ""
+    (first, best), *others = ((name, set(runs.nlargest(TOP, column).index)) for name, column in columns.items())
+    told = [f"{count(len(best & found))} under {name}" for name, found in others]
+    return f"Of the first {TOP} under {first}, so many are among the first {TOP} elsewhere: {listed(told)}."
+
+
+def _places(summary: Summary, columns: Mapping[str, str]) -> str:
+    """Say which place the best run has under each reference."""
+    if summary.best is None:
+        return ""
+    run = summary.run(summary.best)
+    told = [f"{count(run[f'rank_{name}'])} under {name}" for name in columns if not absent(run[f"rank_{name}"])]
+    among = plural(int(gather.scored(summary.runs).shape[0]), "run")
+    return f"By silhouette alone the best run, {summary.best}, has place {listed(told)}, of {among}." if told else ""
 
 
 def profile_caption(summary: Summary) -> str:

@@ -335,7 +335,10 @@ def planted(study: Study, p: float = 0.05) -> Study:
             "weight_share": 0.2,
         }
         quality = {"trustworthiness": 0.98, "continuity": 0.97, "r_nx_area": 0.5, "distance_spearman": 0.6}
-        run = study.add(np.arange(len(study.ids)) % k, **values, **quality, triplet_accuracy=0.7)
+        quality["triplet_accuracy"] = 0.7
+        for name, random in {"trustworthiness": 0.8, "r_nx_area": 0.2, "distance_spearman": 0.65}.items():
+            quality |= {f"{name}_control_random": random, f"{name}_control_identity": 1.0}
+        run = study.add(np.arange(len(study.ids)) % k, **values, **quality)
         against = list(null_means[k] + rng.normal(scale=0.01, size=19))
         if k in (2, 5):
             told = {"p_adjusted": p if k == 5 else 0.6, "answer": int(k == 2)}

@@ -263,3 +263,124 @@ def test_nulls_without_a_column_are_named(new_planted, tmp_path):
     pd.read_parquet(folder / "nulls.parquet").drop(columns="kind").to_parquet(folder / "nulls.parquet")
     with pytest.raises(UsageError, match=r"nulls\.parquet: has no column 'kind'"):
         gather(folder)
+
+
+def tables(section) -> list[Table]:
+    return [block for block in section.blocks if block.kind == "table"]
+
+
+def texts(section) -> str:
+    return " ".join(block.text for block in section.blocks if block.kind == "text")
+
+
+def confirmed_row(study, k: int) -> dict:
+    return next(row for row in study.rows if row["n_clusters"] == k)
+
+
+def test_quality_stands_beside_both_controls(folder):
+    section = told(folder, "projection")
+    (table,) = tables(section)
+    assert table.rows == [
+        ["The scaled features themselves (control)", "1.000", "–", "1.000", "1.000", "–"],
+        ["umap", "0.980 (0.800)", "0.970", "0.500 (0.200)", "0.600 (0.650)", "0.700"],
+    ]
+    text = texts(section)
+    assert "Neighbourhoods are kept best in umap, where the best run clustered: area under R_NX 0.50, 0.30" in text
+    assert "In 1 of 3 figures a random projection does better, by the most in distance correlation of umap (0.6" in text
+
+
+def test_quality_tells_of_another_best_space_and_of_no_control(new_planted, tmp_path):
+    study = new_planted()
+    for row in study.rows:
+        row |= dict.fromkeys([name for name in row if "_control_" in name])
+    confirmed_row(study, 2).update(projection="tsne", r_nx_area=0.9)
+    section = told(study.write(tmp_path), "projection")
+    assert [row[0] for row in tables(section)[0].rows] == ["tsne", "umap"]
+    text = texts(section)
+    assert "kept best in tsne: area under R_NX 0.90. The best run's own space has 0.50." in text
+    assert "random projection" not in text
+
+
+def measured(study, k: int, strength=None, dbcv=None, noise=None, status: str = "ok") -> None:
+    row = confirmed_row(study, k)
+    row |= {"prediction_strength": strength, "prediction_strength_sd": 0.04, "prediction_strength_status": status}
+    row |= {"dbcv_native": dbcv, "dbcv_reference": dbcv, "stability_noise_jaccard": noise}
+    row |= {"dbcv_native_status": "ok", "dbcv_reference_status": "ok"}
+
+
+def test_other_measures_are_tabled_and_disagree_where_they_do(new_planted, tmp_path):
+    study = new_planted()
+    measured(study, 5, 0.7, -0.1, 0.5)
+    measured(study, 2, None, 0.4, status="not_feasible")
+    confirmed_row(study, 2)["p_adjusted"] = 0.05
+    study.conclude(confirmed_row(study, 5)["run"])
+    section = told(study.write(tmp_path), "trust")
+    table = next(table for table in tables(section) if "Prediction strength" in table.head)
+    assert [row[3:] for row in table.rows] == [
+        ["5", "yes", "0.70 ± 0.04", "−0.10", "−0.10", "0.0% (0.50)"],
+        ["2", "yes", "not feasible", "0.40", "0.40", "0.0%"],
+    ]
+    assert {len(row) for row in table.rows} == {len(table.head)} == {len(table.align)}
+    text = texts(section)
+    assert "Other measures disagree with the recommendation: its prediction strength is 0.70 ± 0.04, below the" in text
+    assert "is −0.10, below 0" in text
+    assert "another answer that holds up (2 segments), has 0.40" in text
+    assert "who is noise in it changes from draw to draw (mean Jaccard 0.50)" in text
+    assert "In agreement" not in text
+
+
+def test_other_measures_that_agree_say_so_and_count_no_noise(new_planted, tmp_path):
+    study = new_planted()
+    measured(study, 5, 0.9, 0.3)
+    measured(study, 2, 0.95, 0.8)
+    section = told(study.write(tmp_path), "trust")
+    text = texts(section)
+    assert "No other measure disagrees with the recommendation: its prediction strength is 0.90 ± 0.04, at" in text
+    assert "which no other answer that holds up exceeds" in text
+    assert not any("Noise (Jaccard)" in table.head for table in tables(section))
+
+
+def test_prediction_strength_of_what_is_not_recommended_is_put_in_its_place(new_planted, tmp_path):
+    study = new_planted(p=0.3)
+    measured(study, 2, 0.95, 0.8)
+    text = texts(told(study.write(tmp_path), "trust"))
+    assert "1 of 2 confirmed runs has a prediction strength of at least 0.8, and yet nothing is recommended" in text
+
+
+def test_a_stage_of_the_confirmation_that_is_missing_is_told(new_planted, tmp_path):
+    study = new_planted()
+    assert tables(told(study.write(tmp_path / "whole"), "failures")) == []
+    row = confirmed_row(study, 2)
+    row["confirm_reason"] = "refit: MemoryError"
+    for i, null in enumerate(study.nulls):
+        null["status"] = "failed" if i == 0 else "single_cluster" if i == 1 else "ok"
+    section = told(study.write(tmp_path / "torn"), "failures")
+    assert "A stage of the confirmation is missing for 1 of 2 confirmed runs." in section.answer
+    assert [[cells[0], cells[2]] for cells in tables(section)[0].rows] == [[row["run"], "refit: MemoryError"]]
+    expected = f"1 of {len(study.nulls)} scores is missing (1 failed): 1 of run {study.nulls[0]['run']}."
+    assert texts(section) == f"On tables without segments {expected}"
+
+
+def test_provenance_tells_the_draws_that_count(new_planted, tmp_path):
+    study = new_planted()
+    row = confirmed_row(study, 5)
+    for valid, shown in ((20, "20"), (17, f"20, of which 17 have a value for run {row['run']}")):
+        row |= {"stability_draws": 20, "stability_draws_valid": valid}
+        facts = dict(tables(told(study.write(tmp_path), "provenance"))[0].rows)
+        assert facts["Draws"] == shown
+
+
+def test_what_the_confirmation_says_in_words_of_others_is_inert(new_planted, tmp_path):
+    from test_report_page import HOSTILE, assert_sound
+
+    study = new_planted()
+    measured(study, 5, None, 0.3, status=f"<i>{HOSTILE}")
+    for row in study.rows:
+        row |= {"confirm_reason": f"<i>{HOSTILE}", "projection": f"<i>{HOSTILE}"}
+    for null in study.nulls:
+        null |= {"run": f"<i>{HOSTILE}", "status": "failed"}
+    folder = study.write(tmp_path)
+    build(folder)
+    page = assert_sound(folder)
+    assert not page.all("i")
+    assert "".join(page.text).count(f"<i>{HOSTILE}") > 4

@@ -212,3 +212,31 @@ def test_neighbourhood_counts_points_whose_nearest_has_their_label():
     plane = g.Embedding("p", "p", "r", points, labels)
     assert g.neighbourhood(plane) == pytest.approx(4 / 5)
     assert np.isnan(g.neighbourhood(g.Embedding("p", "p", "r", points[:2], np.array([-1, 0]))))
+
+
+def test_places_by_reference_are_beside_each_other_and_weighed(swept):
+    from segkit.report import sections, words
+
+    summary = g.gather(swept[1])
+    section = next(section for section in sections.sections(summary) if section.slug == "compare")
+    board = section.blocks[0]
+    column = [column.title for column in board.columns].index("By reference")
+    names = ["silhouette_reference", "silhouette_standard", "silhouette_quantile"]
+    ranks = summary.runs.set_index("run")[names].rank(ascending=False, method="min")
+    for run, *_, cells in board.rows:
+        known = ["–" if np.isnan(rank) else f"{rank:.0f}" for rank in ranks.loc[run]]
+        assert cells[column].shown == " / ".join(known)
+    first, *others = ({*summary.runs.nlargest(10, name)["run"]} for name in names)
+    caption = words.references_caption(summary)
+    shared = [len(first & other) for other in others]
+    assert f"elsewhere: {shared[0]} under standard and {shared[1]} under quantile." in caption
+    best = [f"{rank:.0f}" for rank in ranks.loc[summary.best]]
+    places = f"{best[0]} under power, {best[1]} under standard and {best[2]} under quantile"
+    assert f"the best run, {summary.best}, has place {places}, of {ranks.iloc[:, 0].count()} runs." in caption
+
+
+@pytest.mark.parametrize(("least", "much"), [(0.95, "little"), (0.7, "somewhat"), (-0.2, "a lot")])
+def test_how_much_the_reference_matters(least, much):
+    from segkit.report import words
+
+    assert words._reference_matters(least) == f"Which reference space ranks the runs matters {much} here."
