@@ -79,7 +79,7 @@ def sweep(
         return DONE
     finished = _launch(_prepared(overrides, config_dir), quiet)
     print(finished.folder)
-    return SOME_FAILED if finished.counts["failed"] else DONE
+    return SOME_FAILED if finished.some_failed else DONE
 
 
 @app.command(add_help_option=False, context_settings=_HYDRA)
@@ -127,7 +127,7 @@ def run(
     else:
         _print_row(row)
         print(finished.folder)
-    return SOME_FAILED if finished.counts["failed"] else DONE
+    return SOME_FAILED if finished.some_failed else DONE
 
 
 @app.command()
@@ -221,6 +221,9 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
     for warning in prepared.warnings:
         print(f"segkit: warning: {warning}", file=sys.stderr)
     finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
+    if finished.lost_stages:
+        told = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
+        print(f"segkit: warning: {told}", file=sys.stderr)
     try:
         keep_profiles(finished)
         segkit.report.build(finished.folder)

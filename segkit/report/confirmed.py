@@ -71,7 +71,8 @@ class Confirmation:
 
     def most(self, column: str) -> int:
         """Return the largest value of a count over the confirmed runs; 0 where none is known."""
-        return int(np.nan_to_num(self.runs[column].max()))
+        most = self.runs[column].max()
+        return 0 if pd.isna(most) else int(most)
 
 
 def confirmation(runs: pd.DataFrame, nulls: pd.DataFrame, recommendation: Mapping[str, Any]) -> Confirmation | None:

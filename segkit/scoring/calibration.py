@@ -121,8 +121,9 @@ def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
     Notes
     -----
     Where a run has no score on a table it has no standardised one there, and takes no part in that table's largest.
-    Neither does it where the other tables' scores are all the same, or fewer than half of them (or than two) have one:
-    a standard deviation of a few values would throw up large numbers by chance and hide what the other runs show.
+    Neither does it where fewer than half of the other tables (or than two) have one: a standard deviation of a few
+    values would throw up large numbers by chance and hide what the other runs show. Where the others' scores are all
+    the same, as for a clusterer that finds nothing on any other table, one that differs from them counts M / sqrt(M + 1).
 
     References
     ----------
@@ -176,9 +177,12 @@ def _against(row: np.ndarray, others: np.ndarray) -> np.ndarray:
     mean = np.where(present, others, 0.0).sum(axis=0) / np.maximum(counts, 1)
     squares = np.where(present, (others - mean) ** 2, 0.0).sum(axis=0)
     low, high = np.where(present, others, np.inf).min(axis=0), np.where(present, others, -np.inf).max(axis=0)
-    varies = (counts >= max(2, len(others) / 2)) & (low < high)
+    enough = counts >= max(2, len(others) / 2)
     sd = np.sqrt(squares / np.maximum(counts - 1, 1))
-    return np.divide(row - mean, sd, out=np.full(len(row), np.nan), where=varies)
+    found = np.divide(row - mean, sd, out=np.full(len(row), np.nan), where=enough & (low < high))
+    # Alone in differing from all others, which are alike: the most that a standardised score of so many can be.
+    alone = enough & (low == high) & (row != low) & ~np.isnan(row)
+    return np.where(alone, np.sign(row - low) * len(others) / np.sqrt(len(others) + 1), found)
 
 
 def _shapes(tables: Mapping[str, np.ndarray]) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 from segkit import clustering, projection
 from segkit.scoring.stability import draw
 from segkit.study.graph import Node
-from segkit.study.keys import canonical, digest
+from segkit.study.keys import canonical, digest, library_version
 from segkit.study.plan import Planner, RunPlan, World, space_of
+from segkit.targets import class_name
 
 COPULA, PERMUTED = "copula", "permuted"
 FRESH = "/fresh"
@@ -106,7 +107,9 @@ def _stages(planner: Planner, run: RunPlan, settings: ConfirmSettings) -> dict[s
     space, partition, features = space_of(run.stages), run.stages["clustering"], run.stages["features"]
     config = {"clusterer": run.groups["clusterer"], "identity": run.data}
     inputs = {"space": space, "features": features}
-    found["prediction"] = planner.add("prediction", config, inputs, canonical(run.groups["clusterer"]), run.data, space)
+    library = library_version(class_name(run.groups["clusterer"]))
+    decides = (library, canonical(run.groups["clusterer"]), run.data, space)
+    found["prediction"] = planner.add("prediction", config, inputs, *decides)
     reference = planner.reference(planner.world(run.groups["data"]), next(iter(planner.references)))
     for name, scored_in in {"native": space, "reference": reference}.items():
         inputs = {"partition": partition, "space": scored_in, "features": features}

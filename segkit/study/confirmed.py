@@ -11,7 +11,7 @@ from segkit.study.confirm import Confirmation
 from segkit.study.plan import RunPlan, space_of
 from segkit.study.ranking import gate_values, recommend
 from segkit.study.stages import Outcome
-from segkit.study.store import Store
+from segkit.study.store import Damaged, Store
 from segkit.study.verdict import (
     CRITERIA,
     NEEDED,
@@ -24,6 +24,7 @@ from segkit.study.verdict import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 Agreement = Callable[[str, str], float]
@@ -93,7 +94,9 @@ def _final_ranks(
     names = ("pareto", "weight_share", "rank", "rank_low", "rank_high")
     found = pd.DataFrame(float("nan"), index=runs.index, columns=list(names))
     if len(candidates):
-        refits = {run: store.arrays(confirmation.stages[run]["refit"])["ari"] for run in candidates["run"]}
+        refits = {
+            row.run: _refits(store, confirmation.stages[row.run]["refit"], row) for row in candidates.itertuples()
+        }
         found.update(rank_confirmed(candidates, refits).astype(float))
     behind = runs.loc[found["rank"].isna() & runs["screen_rank"].notna()]
     order = behind.assign(last=~behind["confirmed"]).sort_values(["last", "screen_rank"]).index
@@ -102,9 +105,22 @@ def _final_ranks(
     return found.astype({name: "Int64" for name in names if name.startswith("rank")})
 
 
+def _refits(store: Store, key: str, run: Any) -> np.ndarray:
+    """Return a run's ARI in each refitted draw; its mean throughout where the draws cannot be read."""
+    import numpy as np
+
+    try:
+        return store.arrays(key)["ari"]
+    except Damaged:
+        return np.full(int(run.stability_refit_draws), float(run.stability_ari_refit))
+
+
 def _holds_up(runs: pd.DataFrame, scoring: Mapping[str, Any]) -> pd.Series:
     eligible = gate_values(runs, scoring["gates"]).all(axis=1)
-    return eligible & runs[list(NEEDED)].notna().all(axis=1) & (runs["p_adjusted"] <= scoring["level"])
+    # A mean over the few refits in which the segments came back would hide those in which they vanished.
+    came_back = 2 * runs["stability_refit_draws_valid"] >= runs["stability_refit_draws"]
+    holds_up = runs[list(NEEDED)].notna().all(axis=1) & came_back.fillna(False).astype(bool)
+    return eligible & holds_up & (runs["p_adjusted"] <= scoring["level"])
 
 
 def _recommendation(
@@ -121,9 +137,17 @@ def _recommendation(
         "holding_up": candidates["run"].tolist(),
     }
     eligible = int(runs["screen_rank"].notna().sum())
+    if len(test.null_maxima) < scoring["nulls"]["copula"] and 1 / (1 + len(test.null_maxima)) > scoring["level"]:
+        lost = scoring["nulls"]["copula"] - len(test.null_maxima)
+        text = f"{lost} of {scoring['nulls']['copula']} tables without segments were lost: too few are left for a test"
+        screened = runs.rename(columns={f"screen_{name}": name for name in ("pareto", "weight_share", "rank")})
+        screened = screened.loc[:, ~screened.columns.duplicated(keep="first")]
+        found = recommend(screened, scoring["gates"], agreement)
+        found["reasons"].append({"criterion": "p_adjusted", "value": None, "passed": False, "reason": text})
+        return found | {"confirmed": len(confirmation.shortlist), "null": null}
     if candidates.empty:
         beaten = test.p_value is not None and test.p_value <= scoring["level"]
-        text = f"the run that beats structureless data lacks a value in one of {', '.join(NEEDED)}"
+        text = "the run that beats structureless data does not come back in half of the refits, or misses a gate"
         if not beaten:
             text = "no better than structureless data with these margins and correlations"
         reason = {"criterion": "p_adjusted", "value": test.p_value, "bar": scoring["level"], "passed": beaten}

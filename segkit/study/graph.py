@@ -46,6 +46,13 @@ class Node:
         """The stage kind."""
         return kind_of(self.key)
 
+    def stops(self, role: str, status: str) -> bool:
+        """Say whether the stage cannot be done without an input that failed or was skipped.
+
+        A draw that is impossible (``partition:3`` of a refit) is one draw without a value; a failed one is tried again.
+        """
+        return status == "failed" or ":" not in role
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

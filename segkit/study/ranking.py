@@ -239,8 +239,10 @@ def _gate_reasons(best: pd.Series, gates: Mapping[str, Any]) -> list[dict[str, A
 def _criterion_reasons(best: pd.Series, ranked: pd.DataFrame, chosen_by: Mapping[str, bool]) -> list[dict[str, Any]]:
     reasons: list[dict[str, Any]] = []
     for name, higher in chosen_by.items():
-        place = int(ranked[name].rank(ascending=not higher, method="min")[best.name])
-        reasons.append({"criterion": name, "value": float(best[name]), "place": place, "of": len(ranked)})
+        places = ranked[name].rank(ascending=not higher, method="min", na_option="bottom")
+        value = None if best[name] != best[name] else float(best[name])
+        place = int(places[best.name])
+        reasons.append({"criterion": name, "value": value, "place": place, "of": len(ranked)})
     share = {"criterion": "weight_share", "value": float(best["weight_share"]), "place": 1, "of": len(ranked)}
     return [*reasons, share]
 

@@ -23,6 +23,7 @@ from segkit.study.provenance import data_facts, surroundings
 from segkit.study.ranking import places_by_space, rank_runs, recommend, shortlist
 from segkit.study.results import Collector, space_suffix, write_table, write_text
 from segkit.study.stages import Outcome, load_unchanged
+from segkit.study.store import Damaged, Store, content_digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,12 @@ class Finished:
     plan: Plan
     state: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    lost_stages: int = 0
+
+    @property
+    def some_failed(self) -> bool:
+        """Whether a run, or a stage of the confirmation, failed."""
+        return bool(self.counts["failed"] or self.lost_stages)
 
 
 class Record:
@@ -79,6 +86,8 @@ class Record:
             "references": composition.references,
         }
         write_text(yaml.safe_dump(asked, sort_keys=False, allow_unicode=True), self.folder / "study.yaml")
+        for stale in ("recommendation.json", "nulls.parquet"):
+            (self.folder / stale).unlink(missing_ok=True)
         self._configurations()
         self._provenance("running", {})
         self._tables(self.collector.frame())
@@ -87,8 +96,10 @@ class Record:
         """Choose the runs to confirm and plan how; None if no run passed the gates."""
         study = self.prepared.composition.study["scoring"]
         runs = self._ranked()
-        outcomes, plans = self.collector.outcomes, self._plans
-        partitions = {run.id: _digest(outcomes, run) for run in plans.values() if run.stages}
+        plans = self._plans
+        self._screened(runs)
+        ranked = runs.loc[runs["rank"].notna(), "run"]
+        partitions = {run: _partition_identity(self.prepared.store, plans[run]) for run in ranked}
         chosen = [plans[run] for run in shortlist(runs, partitions, study["shortlist"])]
         if not chosen:
             return None
@@ -105,6 +116,17 @@ class Record:
         planner = self.prepared.plan.planner
         self.confirmation = plan_confirmation(planner, chosen, siblings(ok, chosen), pictured, settings)
         return self.confirmation
+
+    def _screened(self, runs: pd.DataFrame) -> None:
+        """Write what the screen found, in case that nothing comes after it."""
+        self._tables(runs)
+        ok = [self._plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
+        partitions, _damaged = partitions_frame(ok, self.prepared.store, self.customers)
+        write_table(partitions, self.folder / "partitions.parquet")
+        gates = self.prepared.composition.study["scoring"]["gates"]
+        found = recommend(runs, gates, _agreement(partitions))
+        write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
+        self._provenance("running", {})
 
     def confirming(self, settled: Mapping[str, Outcome]) -> dict[str, Outcome]:
         """Take in what is settled of the confirmation, and return where its outcomes go."""
@@ -124,7 +146,7 @@ class Record:
     def end(self, state: str) -> Finished:
         """Write everything that is known."""
         # First of all, so that the state is right even if the rest cannot be written.
-        self._provenance(state, {})
+        self._provenance("concluding" if state == "finished" else state, {})
         runs = self._ranked()
         self._tables(runs)
         self._configurations()
@@ -137,7 +159,9 @@ class Record:
         self._tables(runs)
         self._embeddings([self._plans[run] for run in best_first(runs)], customers)
         self._provenance(state, customers.tables)
-        return Finished(self.folder, runs, customers, self.prepared.plan, state, self.collector.counts())
+        lost = sum(outcome.status == "failed" for outcome in self.confirm_outcomes.values())
+        counts = self.collector.counts()
+        return Finished(self.folder, runs, customers, self.prepared.plan, state, counts, lost)
 
     def _tables(self, runs: pd.DataFrame) -> None:
         write_table(runs, self.folder / "runs.parquet")
@@ -275,13 +299,20 @@ def _without(runs: pd.DataFrame, damaged: Mapping[str, str]) -> pd.DataFrame:
     return runs
 
 
-def _digest(outcomes: Mapping[str, Outcome], run: RunPlan) -> str:
-    outcome = outcomes.get(run.stages["clustering"])
-    return outcome.record.get("digest", run.id) if outcome else run.id
+def _partition_identity(store: Store, run: RunPlan) -> str:
+    """Return what is the same for two runs with the same labels of the same customers; a run's own id if unreadable."""
+    try:
+        labels = store.arrays(run.stages["clustering"])["labels"].astype("int64")
+        rows = store.arrays(run.stages["features"])["rows"]
+    except Damaged:
+        return run.id
+    return content_digest({"labels": labels, "rows": rows}, {"data": run.data})
 
 
 def _agreement(partitions: pd.DataFrame) -> Callable[[str, str], float]:
     def agreement(first: str, second: str) -> float:
+        if not {first, second} <= set(partitions.columns):
+            return 0.0
         both = partitions[[first, second]].dropna()
         if both.empty:
             return 0.0

@@ -340,14 +340,19 @@ def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
     place[inputs.arrays(features)["rows"]] = np.arange(len(labels))
     outcomes: list[Any] = []
     for index in range(node.config["draws"]):
-        if f"partition:{index}" not in node.inputs:
-            outcomes.append(Infeasible("the draw has too few customers"))
+        if not _is_there(node, f"partition:{index}", inputs):
+            outcomes.append(Infeasible("the draw cannot be clustered"))
             continue
         found = inputs.arrays(node.inputs[f"partition:{index}"])["labels"]
         drawn = draw(node.config["identity"], index, customers)[inputs.arrays(node.inputs[f"features:{index}"])["rows"]]
         both = place[drawn] >= 0
         outcomes.append(compare_draw(labels, place[drawn][both], found[both]))
     return [_stable(collect(outcomes, labels))]
+
+
+def _is_there(node: Node, role: str, inputs: _Inputs) -> bool:
+    record = inputs.store.record(node.inputs[role]) if role in node.inputs else None
+    return record is not None and "skipped" not in record["facts"]
 
 
 def _reseed(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
@@ -446,7 +451,8 @@ def run_task(task: Task, store_root: str, *before: Sequence[Outcome]) -> list[Ou
     done: dict[str, Outcome] = {}
     open_nodes = []
     for node in task.nodes:
-        stopped = next((lost[key] for key in node.inputs.values() if key in lost), None)
+        gone = ((role, lost[key]) for role, key in node.inputs.items() if key in lost)
+        stopped = next((outcome for role, outcome in gone if node.stops(role, outcome.status)), None)
         # A task may be run again after its worker was lost.
         record = None if stopped else store.record(node.key)
         if stopped:

@@ -125,7 +125,8 @@ def settled_outcomes(nodes: Mapping[str, Node], store: Store, stored: frozenset[
     """Return the outcomes that are stored, and those that follow: what stands on an impossible stage is impossible."""
     found: dict[str, Outcome] = {}
     for key, node in nodes.items():
-        stopped = next((found[i] for i in node.inputs.values() if i in found and found[i].status == "skipped"), None)
+        skipped = ((role, found[i]) for role, i in node.inputs.items() if i in found and found[i].status == "skipped")
+        stopped = next((outcome for role, outcome in skipped if node.stops(role, outcome.status)), None)
         record = store.record(key) if key in stored else None
         if stopped:
             found[key] = Outcome(key, stopped.status, stopped.reason)

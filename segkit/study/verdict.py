@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 # What the confirmed runs are chosen by; all higher is better. The excess counts in standard deviations of the null:
 # as it is, it favours pipelines whose scores scatter widely on tables without segments, such as DBSCAN's.
 CRITERIA = ("silhouette_z", "davies_bouldin_z", "stability_ari_refit")
-# Without these a run cannot be recommended.
-NEEDED = ("silhouette_z", "stability_ari_refit")
+# Without it a run cannot be recommended; a missing z is a last place.
+NEEDED = ("stability_ari_refit",)
 SAME_ANSWER = 0.8
 RESAMPLES = 200
 
+# A table on which a stage failed, or could not be done, says nothing about the run.
+_LOST = ("failed", "skipped")
 _STABILITY = ("", "_sd", "_q05", "_q95")
 _QUALITY = ("trustworthiness", "continuity", "r_nx_area", "distance_spearman", "triplet_accuracy")
 
@@ -60,6 +62,9 @@ def confirmed_columns(
 
     ids = runs["run"]
     cells = {run: _stage_cells(stages, outcomes) for run, stages in confirmation.stages.items()}
+    for run, stages in confirmation.stages.items():
+        keys = [*stages.values(), *(key for scores in confirmation.nulls[run].values() for key in scores if key)]
+        cells[run]["confirm_reason"] = _what_was_lost([outcomes[key] for key in keys if key in outcomes])
     null_by_run = dict(iter(nulls.groupby("run")))
     for index, run in ids.items():
         if run in null_by_run:
@@ -68,7 +73,7 @@ def confirmed_columns(
     frame["confirmed"] = [run in confirmation.stages for run in ids]
     for name in frame.columns[frame.columns.str.match("(stability_jaccard|dissolved|recovered)_(fresh|refit)$")]:
         frame[name] = list_texts(frame[name])
-    counts = frame.columns[frame.columns.str.match("stability_(fresh|refit|seed)_draws$")]
+    counts = frame.columns[frame.columns.str.match("stability_(fresh|refit|seed)_draws(_valid)?$")]
     return frame.astype(dict.fromkeys(counts, "Int64"))
 
 
@@ -90,13 +95,19 @@ def _facts(outcomes: Mapping[str, Outcome], key: str | None) -> Mapping[str, Any
     return outcome.record["facts"] if outcome and outcome.status == "ok" else {}
 
 
+def _what_was_lost(outcomes: Sequence[Outcome]) -> str:
+    """Return the first reason for which a stage has no result, and how many have none."""
+    lost = [outcome.reason for outcome in outcomes if outcome.status != "ok"]
+    return f"{lost[0]} ({len(lost)} of {len(outcomes)} stages)" if lost else ""
+
+
 def _lost(outcomes: Mapping[str, Outcome], key: str | None) -> str:
     return outcomes[key].status if key in outcomes else "skipped"
 
 
 def _silhouettes(nulls: pd.DataFrame) -> pd.Series:
     """Return null silhouettes for comparison: 0 where no segments were found, missing where a stage failed."""
-    return nulls["silhouette"].where(nulls["silhouette"].notna() | nulls["status"].isin(["failed", "skipped"]), 0.0)
+    return nulls["silhouette"].where(nulls["silhouette"].notna() | nulls["status"].isin(_LOST), 0.0)
 
 
 def _stage_cells(stages: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
@@ -106,11 +117,10 @@ def _stage_cells(stages: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> 
         cells |= {f"stability_ari_{suffix}{end}": facts.get(f"stability_ari{end}") for end in _STABILITY}
         cells[f"stability_{suffix}_status"] = facts.get("stability_status")
         cells[f"stability_{suffix}_draws"] = facts.get("draws")
+        cells[f"stability_{suffix}_draws_valid"] = facts.get("stability_draws_valid")
         if suffix != "seed":
             for name in ("stability_jaccard", "stability_jaccard_min", "dissolved", "recovered"):
                 cells[f"{name}_{suffix}"] = facts.get(name)
-    reasons = [outcomes[key].reason for key in stages.values() if key in outcomes and outcomes[key].reason]
-    cells["confirm_reason"] = reasons[0] if reasons else ""
     if "reseed" not in stages:
         cells |= {"stability_ari_seed": 1.0, "stability_seed_status": "no_seed"}
     prediction = _facts(outcomes, stages["prediction"])
@@ -129,15 +139,17 @@ def _null_cells(run: pd.Series, nulls: pd.DataFrame) -> dict[str, Any]:
     for name in CHOOSING_SCORES:
         observed, higher = _number(run[f"{name}_reference"]), directions[name]
         for kind, prefix in ((COPULA, name), (PERMUTED, f"{name}_permuted")):
-            own = nulls[(nulls["kind"] == kind) & (nulls["status"] != "failed")]
+            own = nulls[(nulls["kind"] == kind) & ~nulls["status"].isin(_LOST)]
+            if not (nulls["kind"] == kind).any():
+                continue
+            values = (_silhouettes(own) if name == "silhouette" else own[name]).to_numpy(dtype=float)
             # The excess is over the tables on which the run finds something: what its segments are better by.
-            found_something = own[name].notna().any()
-            values = (own[name] if found_something or name != "silhouette" else _silhouettes(own)).to_numpy(dtype=float)
-            if len(values):
-                cells[f"{prefix}_null_mean"] = float(np.nanmean(values)) if not np.isnan(values).all() else None
-                cells[f"{prefix}_excess"] = calibration.excess(observed, values, higher)
-                cells[f"{prefix}_z"] = calibration.z(observed, values, higher)
-                cells[f"{prefix}_p"] = calibration.p_value(observed, values, higher)
+            found = own[name].dropna().to_numpy(dtype=float)
+            found = found if len(found) else values
+            cells[f"{prefix}_null_mean"] = float(np.nanmean(found)) if not np.isnan(found).all() else None
+            cells[f"{prefix}_excess"] = calibration.excess(observed, found, higher)
+            cells[f"{prefix}_z"] = calibration.z(observed, values, higher)
+            cells[f"{prefix}_p"] = calibration.p_value(observed, values, higher) if len(values) else None
     return cells
 
 
@@ -151,12 +163,13 @@ def best_against_nulls(runs: pd.DataFrame, shortlist: Sequence[str], nulls: pd.D
     """Test the best reference silhouette of the shortlist against the best on each copula table (max-T).
 
     A run that finds no segments on a table has the silhouette 0 there, which is what the absence of structure is worth.
+    A table that is lost for one run of the shortlist is left out for all.
     """
     observed = runs.set_index("run").loc[list(shortlist), "silhouette_reference"].to_numpy(dtype=float)
     copula = nulls[nulls["kind"] == COPULA]
     copula = copula.assign(silhouette=_silhouettes(copula))
     table = copula.pivot_table(index="index", columns="run", values="silhouette", dropna=False)
-    table = table.reindex(columns=list(shortlist))
+    table = table.reindex(columns=list(shortlist)).dropna()
     return calibration.max_t({"silhouette": (observed, table.to_numpy(dtype=float), True)})
 
 

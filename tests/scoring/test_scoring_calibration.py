@@ -114,10 +114,13 @@ def test_runs_without_scores_take_no_part():
     assert np.isnan(result.adjusted_p("silhouette")).tolist() == [False, True, True, True]
 
 
-def test_a_run_that_is_the_same_on_all_other_tables_is_not_standardised():
+def test_a_run_that_differs_from_tables_that_are_all_alike_counts_the_most_there_can_be():
     null = np.full((19, 1), 0.1)
     result = max_t({"silhouette": ([0.3], null, True)})
-    assert (result.p_value, result.run, result.score, result.statistic) == (None, None, None, None)
+    assert result.p_value == 1 / 20
+    assert result.statistic == 19 / np.sqrt(20)
+    assert max_t({"silhouette": ([0.1], null, True)}).p_value is None
+    assert max_t({"silhouette": ([0.0], null, True)}).p_value == 1.0
 
 
 def test_null_tables_without_any_score_do_not_beat_the_observed():

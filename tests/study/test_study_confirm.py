@@ -214,3 +214,61 @@ def test_a_run_that_rightly_finds_nothing_in_tables_without_segments_can_still_w
     assert found.run == 1
     weak = best_against_nulls(runs.assign(silhouette_reference=[0.21, 0.2]), ["a", "b"], nulls)
     assert weak.adjusted_p("silhouette")[1] > 0.05
+
+
+def test_clusterers_without_a_seed_that_find_nothing_without_structure_are_recommended(tmp_path):
+    from sklearn.datasets import make_blobs
+
+    import segkit.report
+
+    points, _ = make_blobs(300, centers=5, n_features=8, cluster_std=0.6, random_state=3)
+    pd.DataFrame(points, columns=[f"c{i}" for i in range(8)]).to_csv(tmp_path / "blobs.csv", index_label="id")
+    lines = [line for line in SWEEP if not line.startswith(("data", "clusterer", "projection"))]
+    lines += ["data=table", f"data.path={tmp_path}/blobs.csv", "data.id=id", "clusterer=hdbscan"]
+    lines += ["clusterer.min_cluster_size=20,30", f"store={tmp_path}/store", f"hydra.sweep.dir={tmp_path}/study"]
+    finished = launch(prepare(compose_study(lines)), ["segkit"], Silent())
+    found = json.loads((finished.folder / "recommendation.json").read_text())
+    assert found["verdict"] == "recommended"
+    assert finished.runs.set_index("run").loc[found["run"], "n_clusters"] == 5
+    assert segkit.report.build(finished.folder).exists()
+
+
+def test_lost_tables_are_left_out_told_and_never_called_structureless(tmp_path, monkeypatch):
+    def losing(compute):
+        def wrapped(nodes, inputs):
+            if nodes[0].config.get("kind") == "copula" and nodes[0].config["index"] < 5:
+                raise RuntimeError("lost")
+            return compute(nodes, inputs)
+
+        return wrapped
+
+    monkeypatch.setattr(stages, "COMPUTE", stages.COMPUTE | {"null": losing(stages.COMPUTE["null"])})
+    finished = launch(study(tmp_path), ["segkit"], Silent())
+    found = json.loads((finished.folder / "recommendation.json").read_text())
+    assert found["verdict"] == "screened_only"
+    assert "5 of 19 tables" in found["reasons"][-1]["reason"]
+    assert found["null"]["tables"] == 14
+    assert finished.some_failed
+    told = finished.runs.loc[finished.runs["confirmed"], "confirm_reason"]
+    assert told.str.contains("RuntimeError: lost").all()
+
+
+def test_an_impossible_refit_is_one_draw_without_a_value(tmp_path):
+    # One customer alone has a third category: a draw without it has one feature less, too few for as many components.
+    rng = np.random.default_rng(0)
+    kind = np.where(np.arange(80) == 7, "rare", np.where(rng.random(80) < 0.5, "a", "b"))
+    pd.DataFrame(rng.normal(size=(80, 3)), columns=list("xyz")).assign(kind=kind).to_csv(
+        tmp_path / "t.csv", index_label="id"
+    )
+    lines = [line for line in SWEEP if not line.startswith(("data", "clusterer.", "projection"))]
+    lines += ["data=table", f"data.path={tmp_path}/t.csv", "data.id=id", "projection=pca", "projection.n_components=6"]
+    lines += [
+        "clusterer.n_clusters=3",
+        "scoring.refits=12",
+        f"store={tmp_path}/store",
+        f"hydra.sweep.dir={tmp_path}/study",
+    ]
+    (run,) = launch(prepare(compose_study(lines)), ["segkit"], Silent()).runs.to_dict("records")
+    assert run["stability_refit_draws"] == 12
+    assert 0 < run["stability_refit_draws_valid"] < 12
+    assert run["stability_ari_refit"] == run["stability_ari_refit"]
