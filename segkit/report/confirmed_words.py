@@ -106,7 +106,7 @@ def _nothing_recommended(summary: Summary) -> str:
     if not words.absent(null.get("p")) and null["p"] <= (null.get("level") or 0):
         return (
             f"Nothing is recommended. The best {among} beats structureless data (p = {words.p_value(null['p'])}), but "
-            "no run that does has a value in every criterion."
+            "no run that does comes back in half of its refits and passes the gates."
         )
     test = "" if words.absent(null.get("p")) else f" (p = {words.p_value(null['p'])} by max-T over the shortlist"
     level = f", level {null['level']:g})" if test and null.get("level") else ")" if test else ""

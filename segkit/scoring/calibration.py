@@ -123,7 +123,7 @@ def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
     Where a run has no score on a table it has no standardised one there, and takes no part in that table's largest.
     Neither does it where fewer than half of the other tables (or than two) have one: a standard deviation of a few
     values would throw up large numbers by chance and hide what the other runs show. Where the others' scores are all
-    the same, as for a clusterer that finds nothing on any other table, one that differs from them counts M / sqrt(M + 1).
+    the same, as for a clusterer that finds nothing on any other table, a score that is not counts M / sqrt(M + 1).
 
     References
     ----------

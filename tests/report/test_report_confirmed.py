@@ -196,7 +196,7 @@ def test_a_shortlist_that_beats_the_tables_but_lacks_a_criterion_is_not_called_s
     study = new_planted()
     study.conclude(None)
     answer = told(study.write(tmp_path), "verdict").answer
-    assert "beats structureless data (p = 0.05), but no run that does has a value in every criterion" in answer
+    assert "beats structureless data (p = 0.05), but no run that does comes back in half of its refits" in answer
 
 
 def test_provenance_tells_the_seconds_of_the_confirmation(folder):
