@@ -25,14 +25,12 @@ REFIT = "/refit"
 
 @dataclass(frozen=True)
 class ConfirmSettings:
-    """How much is done to confirm: how many runs, fresh draws, refits, other seeds and tables of each kind."""
+    """How much is done to confirm a run: how many fresh draws, refits, other seeds and tables of each kind."""
 
-    shortlist: int
     draws: int
     refits: int
     seeds: int
     nulls: Mapping[str, int]
-    level: float
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,10 @@ class Record:
         pictured = [spaces[0] for spaces in embedding_runs([plans[run] for run in best_first(runs)]).values()]
         ok = [plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
         settings = ConfirmSettings(
-            shortlist=study["shortlist"],
             draws=study["confirm_draws"],
             refits=study["refits"],
             seeds=study["seeds"],
             nulls=study["nulls"],
-            level=study["level"],
         )
         planner = self.prepared.plan.planner
         self.confirmation = plan_confirmation(planner, chosen, siblings(ok, chosen), pictured, settings)

@@ -232,8 +232,3 @@ def _changes(study: Study, entry: Mapping[str, Any], plan: Plan) -> list[str]:
     elif before.get("commit") != commit():
         changed.append(f"segkit's commit: {before.get('commit')} before, {commit()} now")
     return changed
-
-
-def exit_code(found: Reproduction) -> int:
-    """Return 0 where the run was reproduced, 5 where it was not."""
-    return 5 if found.verdict == DIFFERENT else 0

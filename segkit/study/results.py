@@ -32,7 +32,6 @@ _STABILITY = (
     "dissolved",
     "recovered",
 )
-_STABILITY_SHORT = {"draws": "stability_draws"}
 _LISTS = ("stability_jaccard", "dissolved", "recovered")
 _INTEGERS = ("seed", "n_clusters", "stability_draws", "stability_draws_valid", "rank")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -110,7 +109,7 @@ def run_row(
     row["inflation"] = None if native is None or reference is None else native - reference
     stability = facts.get("stability", {})
     row |= {name: stability.get(name) for name in _STABILITY}
-    row |= {column: stability.get(name) for name, column in _STABILITY_SHORT.items()}
+    row["stability_draws"] = stability.get("draws")
     row["confirmed"] = False
     row["seconds"] = sum(
         outcome.record.get("seconds", 0.0) / users[key]
@@ -181,7 +180,7 @@ def runs_frame(rows: Sequence[Mapping[str, Any]], references: Sequence[str]) -> 
     scores += [*(f"{item.name}_reference_penalised" for item in scoring.definitions()), "inflation"]
     first = ["run", "status", "reason", "seed", *GROUPS]
     found = [*_FOUND[:4], "projection.explained_variance", *_FOUND[4:]]
-    last = [*_STABILITY, *_STABILITY_SHORT.values(), "confirmed", "seconds"]
+    last = [*_STABILITY, "stability_draws", "confirmed", "seconds"]
     frame = frame.reindex(columns=[*first, *parameter_columns, *found, *scores, *last])
     texts = {"run", "status", "reason", *GROUPS, *_LISTS}
     texts |= {name for name in frame.columns if name.endswith("_status")}
