@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
 import sys
 import traceback
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -123,7 +126,8 @@ def run(
     finished = _launch(prepared, quiet)
     row = json.loads(finished.runs.iloc[[0]].to_json(orient="records"))[0]
     if as_json:
-        print(json.dumps(row | {"folder": str(finished.folder)}, indent=1))
+        told = {"folder": str(finished.folder), "efficiency": finished.work["efficiency"]}
+        print(json.dumps(row | told, indent=1))
     else:
         _print_row(row)
         print(finished.folder)
@@ -143,6 +147,7 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         "folder": str(found.folder),
         "state": found.provenance["state"],
         "counts": counts,
+        "efficiency": found.provenance.get("efficiency"),
         "reasons": [{"reason": reason, "runs": count} for reason, count in reasons.most_common()],
         "tracebacks": list(found.provenance["failures"].values()),
     }
@@ -206,21 +211,36 @@ def _shown(overrides: list[str] | None, config_dir: Path | None, cfg: str | None
 
 
 def _prepared(overrides: list[str] | None, config_dir: Path | None, single: bool = False) -> Prepared:
-    from segkit.study.compose import compose_study
-    from segkit.study.prepare import prepare
+    with _uncollected():
+        from segkit.study.compose import compose_study
+        from segkit.study.prepare import prepare
 
-    return prepare(compose_study(overrides or [], config_dir, single=single))
+        return prepare(compose_study(overrides or [], config_dir, single=single))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Look for no garbage among what is imported and planned in the block: hardly any of it is, then or later."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _launch(prepared: Prepared, quiet: bool) -> Finished:
     import segkit.report
-    from segkit.progress import progress
+    from segkit.progress import progress, work_line
     from segkit.segments.keep import keep_profiles
     from segkit.study.sweep import launch
 
     for warning in prepared.warnings:
         print(f"segkit: warning: {warning}", file=sys.stderr)
     finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
+    told = work_line(finished.work)
+    if told and not quiet:
+        print(f"segkit: {told}", file=sys.stderr)
     if finished.lost_stages:
         told = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
         print(f"segkit: warning: {told}", file=sys.stderr)

@@ -148,6 +148,24 @@ class Silent(Progress):
     def _end(self) -> None: ...
 
 
+def work_line(figures: Mapping[str, Any]) -> str:
+    """Return what a launch computed and how well it used its workers, in one line; empty if it computed nothing.
+
+    Parameters
+    ----------
+    figures
+        ``efficiency``, ``execution_seconds``, ``computed_seconds`` and ``peak_memory`` as kept in provenance.json.
+    """
+    if figures.get("efficiency") is None:
+        return ""
+    cpu = duration(sum(figures["computed_seconds"].values()))
+    told = f"{cpu} of stages in {duration(figures['execution_seconds'])}: efficiency {figures['efficiency']:.0%}"
+    if figures["peak_memory"]:
+        kind, peak = max(figures["peak_memory"].items(), key=lambda item: item[1])
+        told += f", peak memory of a worker {peak:.0f} MiB ({kind})"
+    return told
+
+
 def progress(quiet: bool = False) -> Progress:
     """Return the way to tell progress that fits where stderr goes."""
     if quiet:

@@ -14,7 +14,20 @@ from segkit.errors import Infeasible
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["NOISE", "Partition", "canonical", "fit_many", "infeasible"]
+    from segkit.projection.landmarks import Landmarks
+
+__all__ = [
+    "NOISE",
+    "Partition",
+    "canonical",
+    "fit_drawn",
+    "fit_from",
+    "fit_many",
+    "fit_thinned",
+    "infeasible",
+    "memory",
+    "sampled_as",
+]
 
 _FAMILIES = {
     "sklearn.cluster.KMeans": "kmeans",
@@ -22,6 +35,11 @@ _FAMILIES = {
     "sklearn.cluster.DBSCAN": "dbscan",
     "hdbscan.HDBSCAN": "hdbscan",
 }
+
+
+def sampled_as(config: Mapping) -> str:
+    """Return which limit of the sampling a clusterer falls under: ``kmeans``, or ``clustering`` for any other."""
+    return "kmeans" if targets.class_name(config) == "sklearn.cluster.KMeans" else "clustering"
 
 
 def infeasible(config: Mapping, n: int) -> str | None:
@@ -35,6 +53,11 @@ def infeasible(config: Mapping, n: int) -> str | None:
         The number of customers.
     """
     return _family(targets.class_name(config)).infeasible(config, n)
+
+
+def memory(config: Mapping, n: int, d: int) -> int:
+    """Return a bound on the bytes that fitting n customers in d columns takes beyond the space itself."""
+    return _family(targets.class_name(config)).memory(config, n, d)
 
 
 def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exception]:
@@ -68,6 +91,58 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     possible = [config for config, reason in zip(configs, reasons, strict=True) if reason is None]
     found = iter(_family(*names).fit_many(X, possible) if possible else ())
     return [next(found) if reason is None else Infeasible(reason) for reason in reasons]
+
+
+def fit_drawn(X: np.ndarray, configs: Sequence[Mapping], landmarks: Landmarks) -> list[Partition | Exception]:
+    """Cluster a large space by its landmarks: fitted on them, the others join their nearest.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), float64, C-contiguous
+        The space.
+    configs : sequence of Mapping
+        Resolved clusterers, all with the same class, that ask for what they would ask of all n customers.
+    landmarks : Landmarks
+        The drawn customers and their neighbourhoods.
+
+    Returns
+    -------
+    list of Partition or Exception
+        As `fit_many`; the figures ``fitted_customers`` and ``fidelity`` (the share of landmarks whose nearest other
+        landmark has their own label) tell how far a partition rests on the drawn customers.
+    """
+    from segkit.clustering.drawn import spread
+
+    family = _family(targets.class_name(configs[0]))
+    found = family.fit_drawn(X, configs, landmarks) if hasattr(family, "fit_drawn") else [None] * len(configs)
+    others = [config for config, item in zip(configs, found, strict=True) if item is None]
+    drawn = X[landmarks.rows]
+    fitted = iter(fit_thinned(drawn, others, len(drawn) / len(X)) if others else ())
+    return [spread(next(fitted), landmarks) if item is None else item for item in found]
+
+
+def fit_from(X: np.ndarray, configs: Sequence[Mapping], rows: np.ndarray) -> list[Partition | Exception]:
+    """Cluster a large space by K-Means whose initialisations compete on drawn customers only.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d), float64, C-contiguous
+        The space.
+    configs : sequence of Mapping
+        Resolved configurations of ``sklearn.cluster.KMeans``.
+    rows : ndarray of shape (m,), integers
+        The drawn customers.
+    """
+    return import_module(f"{__name__}.kmeans").fit_from(X, configs, rows)
+
+
+def fit_thinned(X: np.ndarray, configs: Sequence[Mapping], share: float) -> list[Partition | Exception]:
+    """Cluster a share of the customers with configurations meant for all of them (see `clustering.drawn`)."""
+    from segkit.clustering.drawn import thin_many
+
+    thin = thin_many(configs, share)
+    found = iter(fit_many(X, [config for config in thin if not isinstance(config, Infeasible)]))
+    return [item if isinstance(item, Infeasible) else next(found) for item in thin]
 
 
 def _family(name: str) -> ModuleType:

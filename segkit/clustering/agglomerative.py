@@ -1,12 +1,12 @@
 """Agglomerative clustering: one tree for each linkage and metric, cut for every number of clusters or height.
 
-Shared: the tree. Ward's (Ward 1963) is grown from the matrix by fastcluster (Muellner 2013) without the distances
-between all pairs. A cut is taken from it only if every other way of growing the tree leads to the same merges;
-ties, as in rounded or integer data, are broken as scikit-learn breaks them, by growing scikit-learn's own tree.
+Shared: the tree. Ward's (Ward 1963) is grown from the matrix without the distances between all pairs. A cut is
+taken from it only if every other way of growing the tree leads to the same merges; ties, as in rounded or integer
+data, are broken as scikit-learn breaks them, by growing scikit-learn's own tree.
 
-Memory: Ward without ties 8 n (4 d + 12) bytes. Single linkage 8 n (d + 15) bytes. Average and complete linkage, and
-Ward with ties, 8 n^2 bytes (two copies of the distances); Ward with ties beyond `MOST_EXACT` customers keeps
-fastcluster's tree, where the plain estimator would need as much.
+Memory: Ward without ties 8 n (3 d + 30) bytes. Single linkage 8 n (d + 20) bytes. Average and complete linkage, and
+Ward with ties, 8 n^2 bytes (two copies of the distances); Ward with ties beyond `MOST_EXACT` customers keeps the
+tree of this module, where the plain estimator would need as much.
 
 Outside the family (a connectivity, say) each configuration is the plain estimator's.
 """
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 MOST_EXACT = 20_000  # customers; 3.2 GB of distances
+_HUGE = 1e150  # beyond, squares overflow
+_BASE = 1 << 20  # bytes; whatever does not grow with the customers
 _TOLERANCE = 1e-9  # heights that differ by less, relatively, may change places by rounding
 
 
@@ -40,6 +42,20 @@ def infeasible(config: Mapping, n: int) -> str | None:
     return generic.infeasible(config, n) or ("needs at least 2 customers, there is 1" if n < 2 else None)
 
 
+def memory(config: Mapping, n: int, d: int) -> int:
+    """Return a bound on the bytes that fitting n customers in d columns takes beyond the matrix.
+
+    Whether Ward's tree has ties is not known before it is grown, so up to `MOST_EXACT` customers the bound is that of
+    all distances.
+    """
+    linkage = config.get("linkage", "ward")
+    slim = 8 * n * (3 * d + 30) + _BASE
+    whole = config.get("connectivity") is None and config.get("compute_full_tree", "auto") in ("auto", True)
+    if whole and (linkage == "single" or (linkage == "ward" and n > MOST_EXACT)):
+        return slim
+    return slim + 8 * n * n
+
+
 def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exception]:
     """Cluster one space with several configurations of ``sklearn.cluster.AgglomerativeClustering``."""
     trees = _Trees(X)
@@ -53,11 +69,12 @@ class _Trees:
         self.plain: Callable[[str, str], Tree] = cache(lambda linkage, metric: _plain_tree(X, linkage, metric))
         self.ward: Callable[[], tuple[Tree, bool]] = cache(lambda: _ward_tree(X))
         self.n = len(X)
+        self.measurable = bool(abs(X).max() < _HUGE)  # False for NaN, too: the plain estimator says what is wrong
 
 
 def _fit(X: np.ndarray, config: Mapping, trees: _Trees) -> Partition:
     estimator = targets.build(config)
-    if not _is_shared(estimator):
+    if not (_is_shared(estimator) and trees.measurable):
         return generic.fit(X, config)
     k, threshold = estimator.n_clusters, estimator.distance_threshold
     if estimator.linkage == "ward" and estimator.metric in ("euclidean", "l2"):
@@ -85,22 +102,10 @@ def _plain_tree(X: np.ndarray, linkage: str, metric: str) -> Tree:
 
 def _ward_tree(X: np.ndarray) -> tuple[Tree, bool]:
     """Return Ward's tree, and whether ties make it one of several."""
-    import numpy as np
-    from fastcluster import linkage_vector
+    from segkit.clustering.linkage_kernel import ward_tree
 
-    from segkit.clustering.axes import principal_axes
-    from segkit.clustering.linkage_kernel import is_contested
-
-    turned = principal_axes(X)
-    merges = linkage_vector(turned, method="ward")
-    tree = Tree(merges[:, :2].astype(np.intp), merges[:, 2].copy())
-    contested = len(X) <= MOST_EXACT and is_contested(turned, *tree, _floor(tree.heights), _TOLERANCE)
-    return tree, contested
-
-
-def _floor(heights: np.ndarray) -> float:
-    """Return the height up to which customers count as coinciding."""
-    return _TOLERANCE * heights[-1]
+    children, heights, contested = ward_tree(X, _TOLERANCE)
+    return Tree(children, heights), contested
 
 
 def _is_settled(heights: np.ndarray, k: int | None, threshold: float | None) -> bool:
@@ -110,7 +115,7 @@ def _is_settled(heights: np.ndarray, k: int | None, threshold: float | None) -> 
     undone = len(heights) + 1 - _n_clusters(heights, k, threshold)
     if undone in (0, len(heights)):
         return True
-    return heights[undone] > max(heights[undone - 1] * (1 + _TOLERANCE), _floor(heights))
+    return heights[undone] > max(heights[undone - 1] * (1 + _TOLERANCE), _TOLERANCE * heights[-1])
 
 
 def _n_clusters(heights: np.ndarray, k: int | None, threshold: float | None) -> int:

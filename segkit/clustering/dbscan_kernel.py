@@ -11,7 +11,8 @@ from segkit.clustering.axes import principal_axes
 from segkit.clustering.jit import njit
 from segkit.clustering.partition import NOISE
 
-LEAF_SIZE = 24
+LEAF_SIZE = 32
+STEP = 4  # columns summed before a leaf is looked at again
 ROUNDING = 1e-12  # of the largest norm; the turned coordinates are exact to about 1e-15 of it
 STACK = 128  # twice the depth of any tree
 _FAR = np.iinfo(np.int64).max
@@ -40,13 +41,51 @@ def label_many(X: np.ndarray, wanted: Sequence[tuple[float, int]]) -> Iterator[t
         return
     tree = _tree(X)
     n = len(X)
-    counts = np.zeros(n, dtype=np.int32)
     parents = {least: np.arange(n) for _, least in wanted}
-    most = min(max(parents), n + 1)
-    for eps in sorted({eps for eps, _ in wanted}):
-        _count(tree, eps, most, counts)
+    radii = np.array(sorted({eps for eps, _ in wanted}))
+    counts = _counts(tree, np.arange(n), radii, min(max(parents), n + 1))
+    for eps, count in zip(radii.tolist(), counts, strict=True):
         for least in sorted({least for radius, least in wanted if radius == eps}):
-            yield eps, least, _labels(tree, eps, counts >= min(least, n + 1), parents[least])
+            yield eps, least, _labels(tree, eps, count, min(least, n + 1), parents[least])
+
+
+def label_drawn(
+    X: np.ndarray, rows: np.ndarray, wanted: Sequence[tuple[float, int]]
+) -> Iterator[tuple[float, int, np.ndarray, np.ndarray]]:
+    """Yield the labels of drawn customers, everybody being counted around each (DBSCAN++; Jang and Jiang 2019).
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        The space.
+    rows : ndarray of shape (m,), integers
+        The drawn customers.
+    wanted : sequence of (float, int)
+        As for `label_many`.
+
+    Yields
+    ------
+    eps : float
+    min_samples : int
+    labels : ndarray of shape (m,), int64
+        Core customers among the drawn that are within reach of each other share a cluster; -1 is noise.
+    core : ndarray of shape (m,), bool
+    """
+    if not wanted:
+        return
+    everybody, drawn = _tree(X), _tree(X[rows])
+    position = np.empty(len(X), dtype=np.int64)
+    position[everybody.rows] = np.arange(len(X))
+    parents = {least: np.arange(len(rows)) for _, least in wanted}
+    radii = np.array(sorted({eps for eps, _ in wanted}))
+    most = min(max(parents), len(X) + 1)
+    counts = _counts(everybody, position[rows[drawn.rows]], radii, most)
+    for eps, count in zip(radii.tolist(), counts, strict=True):
+        for least in sorted({least for radius, least in wanted if radius == eps}):
+            least_of_all = min(least, len(X) + 1)
+            core = np.empty(len(rows), dtype=bool)
+            core[drawn.rows] = count >= least_of_all
+            yield eps, least, _labels(drawn, eps, count, least_of_all, parents[least]), core
 
 
 def _tree(X: np.ndarray) -> Tree:
@@ -56,13 +95,23 @@ def _tree(X: np.ndarray) -> Tree:
     points, rows, nodes, boxes = (np.asarray(a) for a in KDTree(turned, leaf_size=LEAF_SIZE).get_arrays())
     first, last = (np.ascontiguousarray(nodes[name]) for name in ("idx_start", "idx_end"))
     slack = ROUNDING * np.sqrt(np.einsum("ij,ij->i", X, X).max(initial=0.0))
-    return Tree(X[rows], points[rows], rows, first, last, boxes[0].copy(), boxes[1].copy(), slack)
+    turned = points[rows]
+    return Tree(X, turned, _blocks(turned, first, last), rows, first, last, boxes[0].copy(), boxes[1].copy(), slack)
 
 
-def _labels(tree: Tree, eps: float, core: np.ndarray, parent: np.ndarray) -> np.ndarray:
+def _blocks(turned: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    inner = len(first) // 2
+    blocks = np.full((len(first) - inner, turned.shape[1], (last - first)[inner:].max()), np.inf)
+    for block, start, stop in zip(blocks, first[inner:], last[inner:], strict=True):
+        block[:, : stop - start] = turned[start:stop].T
+    return blocks
+
+
+def _labels(tree: Tree, eps: float, count: np.ndarray, least: int, parent: np.ndarray) -> np.ndarray:
+    core = count >= least
     _link(tree, eps, core, parent)
     number = _numbers(tree.rows, core, parent)
-    _join(tree, eps, core, number)
+    _join(tree, eps, core, count, number)
     labels = np.empty(len(number), dtype=np.int64)
     labels[tree.rows] = number
     return labels
@@ -71,14 +120,15 @@ def _labels(tree: Tree, eps: float, core: np.ndarray, parent: np.ndarray) -> np.
 class Tree(NamedTuple):
     """A k-d tree over the turned space; positions are in its order, node i's children are 2i + 1 and 2i + 2.
 
-    The turned coordinates only rule pairs out (or whole nodes in), with some slack for rounding: who is
-    within reach is decided in the coordinates as given, summed column by column as in scikit-learn.
+    The turned coordinates tell who is within reach; where rounding might decide, the coordinates as given do, summed
+    column by column as in scikit-learn.
     """
 
-    points: np.ndarray  # (n, d) as given
-    turned: np.ndarray  # (n, d) along the principal axes
+    points: np.ndarray  # (n, d) as given, by row
+    turned: np.ndarray  # (n, d) along the principal axes, by position
+    blocks: np.ndarray  # (leaves, d, lanes) the same, leaf by leaf, filled up with customers at infinity
     rows: np.ndarray  # (n,) the row of each position
-    first: np.ndarray  # (nodes,) the first position of each node
+    first: np.ndarray  # (nodes,) the first position of each node; the leaves are the last nodes
     last: np.ndarray  # (nodes,) one beyond its last
     low: np.ndarray  # (nodes, d) its box
     high: np.ndarray
@@ -86,42 +136,67 @@ class Tree(NamedTuple):
 
 
 @njit
-def _gap(tree, at, node, bound):
-    """Return the squared distance from a customer to a node's box, or some value beyond the bound."""
+def _gap(low, high, centre, bound):
+    """Return the squared distance from a customer to a box, or some value beyond the bound."""
     total = 0.0
-    for j in range(tree.turned.shape[1]):
-        x = tree.turned[at, j]
-        if x < tree.low[node, j]:
-            total += (tree.low[node, j] - x) ** 2
-        elif x > tree.high[node, j]:
-            total += (x - tree.high[node, j]) ** 2
+    for j in range(len(centre)):
+        total += max(low[j] - centre[j], centre[j] - high[j], 0.0) ** 2
         if total > bound:
             break
     return total
 
 
 @njit
-def _is_inside(tree, at, node, bound):
-    """Tell whether the farthest corner of a node's box is within the bound of a customer."""
+def _is_inside(low, high, centre, bound):
+    """Tell whether the farthest corner of a box is within the bound of a customer."""
     total = 0.0
-    for j in range(tree.turned.shape[1]):
-        x = tree.turned[at, j]
-        total += max(abs(x - tree.low[node, j]), abs(tree.high[node, j] - x)) ** 2
+    for j in range(len(centre)):
+        total += max(centre[j] - low[j], high[j] - centre[j]) ** 2
         if total > bound:
             return False
     return True
 
 
 @njit
-def _is_near(tree, at, other, eps, bound):
-    total = 0.0
-    for j in range(tree.turned.shape[1]):
-        total += (tree.turned[at, j] - tree.turned[other, j]) ** 2
-        if total > bound:
+def _measure(columns, centre, bound, squared):
+    """Put the squared distances to a leaf's customers into `squared`; stop, and tell, when none is within the bound."""
+    d, lanes = columns.shape
+    squared[:] = 0.0
+    for start in range(0, d, STEP):
+        for j in range(start, min(start + STEP, d)):
+            x = centre[j]
+            for lane in range(lanes):
+                squared[lane] += (columns[j, lane] - x) ** 2
+        within = 0
+        for lane in range(lanes):
+            within |= np.int64(squared[lane] <= bound)
+        if within == 0:
             return False
+    return True
+
+
+@njit
+def _loose(eps, slack):
+    """Return the squared turned distance beyond which nobody is within the radius."""
+    return (eps + slack) ** 2
+
+
+@njit
+def _tight(eps, slack):
+    """Return the squared turned distance up to which everybody is within the radius."""
+    return (eps - slack) ** 2 if eps > slack else -1.0
+
+
+@njit
+def _is_near(points, row, other, squared, eps, slack):
+    """Tell whether two customers whose squared turned distance is known are within the radius."""
+    if squared <= _tight(eps, slack):
+        return True
+    if squared > _loose(eps, slack):
+        return False
     total = 0.0
-    for j in range(tree.points.shape[1]):
-        total += (tree.points[at, j] - tree.points[other, j]) ** 2
+    for j in range(points.shape[1]):
+        total += (points[row, j] - points[other, j]) ** 2
     return total <= eps * eps
 
 
@@ -143,32 +218,82 @@ def _find(parent, at):
 
 
 @njit
-def _count(tree, eps, most, counts):
-    """Count the customers within reach of each, up to `most`; whoever has as many already keeps them."""
-    n = len(tree.rows)
-    loose = (eps + tree.slack) ** 2
-    tight = (eps - tree.slack) ** 2 if eps > tree.slack else -1.0
+def _counts(tree, positions, radii, most):
+    """Return how many customers, (radii, positions), are within each radius of each of some, up to `most`."""
+    counts = np.empty((len(radii), len(positions)), np.int32)
+    within = np.empty(len(radii), np.int64)
+    squared = np.empty(tree.blocks.shape[2])
     stack = np.empty(STACK, np.int64)
-    for at in range(n):
-        if counts[at] >= most:
-            continue
-        found = 0
-        stack[0] = 0
-        depth = 1
-        while depth > 0 and found < most:
-            depth -= 1
-            node = stack[depth]
-            if _gap(tree, at, node, loose) > loose:
-                continue
-            if _is_inside(tree, at, node, tight):
-                found += tree.last[node] - tree.first[node]
-            elif 2 * node + 1 >= len(tree.first):
-                for other in range(tree.first[node], tree.last[node]):
-                    if _is_near(tree, at, other, eps, loose):
-                        found += 1
+    gaps = np.empty(STACK)
+    for i in range(len(positions)):
+        top = _count(tree, positions[i], radii, most, within, squared, stack, gaps)
+        total = 0
+        for e in range(len(radii)):
+            if e <= top:
+                total += within[e]
+                counts[e, i] = total
             else:
-                depth = _push_children(tree, at, node, stack, depth)
-        counts[at] = min(found, most)
+                counts[e, i] = most
+    return counts
+
+
+@njit
+def _count(tree, at, radii, most, within, squared, stack, gaps):
+    """Count around one customer for each radius those beyond the next smaller one, nearer parts of the tree first.
+
+    Returns the largest radius with fewer than `most` within; counting is given up for those above it.
+    """
+    slack, centre, leaves = tree.slack, tree.turned[at], len(tree.first) // 2
+    low, high = tree.low, tree.high
+    within[:] = 0
+    top, total = len(radii) - 1, 0
+    stack[0], gaps[0], depth = 0, 0.0, 1
+    while depth > 0 and top >= 0:
+        depth -= 1
+        node, gap = stack[depth], gaps[depth]
+        reach = _loose(radii[top], slack)
+        if gap > reach:
+            continue
+        e = 0
+        while gap > _loose(radii[e], slack):
+            e += 1
+        if _is_inside(low[node], high[node], centre, _tight(radii[e], slack)):
+            within[e] += tree.last[node] - tree.first[node]
+            total += tree.last[node] - tree.first[node]
+        elif node >= leaves:
+            if _measure(tree.blocks[node - leaves], centre, reach, squared):
+                total += _sort_in(tree, at, node, radii[: top + 1], squared, within)
+        else:
+            left, right = 2 * node + 1, 2 * node + 2
+            to_left = _gap(low[left], high[left], centre, reach)
+            to_right = _gap(low[right], high[right], centre, reach)
+            if to_left < to_right or (to_left == to_right and at < tree.last[left]):
+                left, right, to_left, to_right = right, left, to_right, to_left
+            stack[depth], gaps[depth] = left, to_left
+            stack[depth + 1], gaps[depth + 1] = right, to_right
+            depth += 2
+        while top >= 0 and total >= most:
+            total -= within[top]
+            top -= 1
+    return top
+
+
+@njit
+def _sort_in(tree, at, leaf, radii, squared, within):
+    """Add a leaf's customers to the counts of the smallest radius that they are within, and return how many are."""
+    reach = _loose(radii[-1], tree.slack)
+    found = 0
+    for other in range(tree.first[leaf], tree.last[leaf]):
+        apart = squared[other - tree.first[leaf]]
+        if apart > reach:
+            continue
+        e = len(radii)
+        while e > 0 and _is_near(tree.points, tree.rows[at], tree.rows[other], apart, radii[e - 1], tree.slack):
+            e -= 1
+        if e < len(radii):
+            within[e] += 1
+            found += 1
+    return found
 
 
 @njit
@@ -201,11 +326,14 @@ def _mark(tree, core, parent):
 def _link(tree, eps, core, parent):
     """Unite the components of core customers within reach of each other."""
     mark = _mark(tree, core, parent)
-    loose = (eps + tree.slack) ** 2
+    reach = _loose(eps, tree.slack)
+    leaves = len(tree.first) // 2
+    squared = np.empty(tree.blocks.shape[2])
     stack = np.empty(STACK, np.int64)
     for at in range(len(tree.rows)):
         if not core[at]:
             continue
+        centre = tree.turned[at]
         stack[0] = 0
         depth = 1
         while depth > 0:
@@ -213,28 +341,43 @@ def _link(tree, eps, core, parent):
             node = stack[depth]
             if tree.last[node] <= at or mark[node] == _EMPTY:
                 continue
-            inner = 2 * node + 1 < len(tree.first)
-            if inner and mark[node] == _MIXED:
+            if node < leaves and mark[node] == _MIXED:
                 mark[node] = _same(parent, mark[2 * node + 1], mark[2 * node + 2])
             if mark[node] >= 0 and _find(parent, mark[node]) == _find(parent, at):
                 continue
-            if _gap(tree, at, node, loose) > loose:
+            if _gap(tree.low[node], tree.high[node], centre, reach) > reach:
                 continue
-            if inner:
+            if node < leaves:
                 depth = _push_children(tree, at, node, stack, depth)
-                continue
-            whole = True
-            root = _find(parent, at)
-            for other in range(tree.first[node], tree.last[node]):
-                if core[other]:
-                    theirs = _find(parent, other)
-                    if theirs != root:
-                        if _is_near(tree, at, other, eps, loose):
-                            parent[theirs] = root
-                        else:
-                            whole = False
-            if whole:
+            elif _is_whole(tree, node, core, parent, at):
                 mark[node] = at
+            elif _measure(tree.blocks[node - leaves], centre, reach, squared):
+                _unite(tree, at, node, eps, core, parent, squared)
+
+
+@njit
+def _is_whole(tree, leaf, core, parent, at):
+    """Tell whether all core customers of a leaf are of one's own component."""
+    root = _find(parent, at)
+    for other in range(tree.first[leaf], tree.last[leaf]):
+        if core[other]:
+            theirs = _find(parent, other)
+            if theirs != root:
+                return False
+    return True
+
+
+@njit
+def _unite(tree, at, leaf, eps, core, parent, squared):
+    """Unite a core customer's component with those of the core customers of a leaf within reach."""
+    reach = _loose(eps, tree.slack)
+    root = _find(parent, at)
+    for other in range(tree.first[leaf], tree.last[leaf]):
+        apart = squared[other - tree.first[leaf]]
+        if apart <= reach and core[other]:
+            theirs = _find(parent, other)
+            if theirs != root and _is_near(tree.points, tree.rows[at], tree.rows[other], apart, eps, tree.slack):
+                parent[theirs] = root
 
 
 @njit
@@ -259,34 +402,61 @@ def _numbers(rows, core, parent):
 
 
 @njit
-def _join(tree, eps, core, number):
-    """Give every other customer the lowest number among the core customers within reach."""
-    least = np.full(len(tree.first), _FAR, np.int64)
+def _lowest(tree, core, number):
+    """Return the lowest number among the core customers of each node."""
+    lowest = np.full(len(tree.first), _FAR, np.int64)
     for node in range(len(tree.first) - 1, -1, -1):
         if 2 * node + 1 < len(tree.first):
-            least[node] = min(least[2 * node + 1], least[2 * node + 2])
+            lowest[node] = min(lowest[2 * node + 1], lowest[2 * node + 2])
         else:
             for at in range(tree.first[node], tree.last[node]):
                 if core[at]:
-                    least[node] = min(least[node], number[at])
-    loose = (eps + tree.slack) ** 2
+                    lowest[node] = min(lowest[node], number[at])
+    return lowest
+
+
+@njit
+def _join(tree, eps, core, count, number):
+    """Give every other customer the lowest number among the core customers within reach."""
+    lowest = _lowest(tree, core, number)
+    reach = _loose(eps, tree.slack)
+    leaves = len(tree.first) // 2
+    squared = np.empty(tree.blocks.shape[2])
     stack = np.empty(STACK, np.int64)
     for at in range(len(tree.rows)):
         if core[at]:
             continue
+        centre = tree.turned[at]
         best = _FAR
+        unseen = count[at] - 1  # somebody else within reach
         stack[0] = 0
         depth = 1
-        while depth > 0:
+        while depth > 0 and unseen > 0:
             depth -= 1
             node = stack[depth]
-            if least[node] >= best or _gap(tree, at, node, loose) > loose:
+            if lowest[node] >= best or _gap(tree.low[node], tree.high[node], centre, reach) > reach:
                 continue
-            if 2 * node + 1 < len(tree.first):
+            if node < leaves:
                 depth = _push_children(tree, at, node, stack, depth)
-                continue
-            for other in range(tree.first[node], tree.last[node]):
-                if core[other] and number[other] < best and _is_near(tree, at, other, eps, loose):
-                    best = number[other]
+            elif _measure(tree.blocks[node - leaves], centre, reach, squared):
+                seen, found = _see(tree, at, node, eps, core, number, squared)
+                best = min(best, found)
+                unseen -= seen
         if best < _FAR:
             number[at] = best
+
+
+@njit
+def _see(tree, at, leaf, eps, core, number, squared):
+    """Return how many others of a leaf are within reach, and the lowest number among the core ones."""
+    reach = _loose(eps, tree.slack)
+    seen, best = 0, _FAR
+    for other in range(tree.first[leaf], tree.last[leaf]):
+        apart = squared[other - tree.first[leaf]]
+        if apart > reach or other == at:
+            continue
+        if _is_near(tree.points, tree.rows[at], tree.rows[other], apart, eps, tree.slack):
+            seen += 1
+            if core[other]:
+                best = min(best, number[other])
+    return seen, best

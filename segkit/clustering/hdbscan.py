@@ -2,10 +2,11 @@
 
 Shared: the single-linkage tree of mutual reachability, once for each ``min_samples`` (which is ``min_cluster_size``
 where it is null), metric, alpha and algorithm. The library keeps its trees in a ``memory`` that may be given to it;
-here that is one in which the members of the family find each other's. All else is the plain estimator's.
+here that is one in which the members of the family find each other's, and which stops the library once it has its
+tree. The usual ways of selecting clusters (``eom`` and ``leaf``) are a kernel's; all else is the library's.
 
-Memory: 8 n (3 d + 2 m + 25) bytes for ``min_samples`` m, and 32 n bytes for each further tree. A metric without a
-k-d or ball tree (cosine), or algorithm ``generic``, takes 16 n^2 bytes.
+Memory: 8 n (3 d + 3 m + 60) bytes for ``min_samples`` m, and 32 n bytes for each further tree. A metric without a
+k-d or ball tree (cosine), or algorithm ``generic``, takes up to 24 n^2 bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from segkit.clustering.partition import Partition, attempt, canonical
 
 if TYPE_CHECKING:
     import numpy as np
+    from hdbscan import HDBSCAN
 
 _TREE_METRICS = frozenset(
     ["euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "infinity", "minkowski", "braycurtis", "canberra"]
@@ -26,6 +28,19 @@ _TREE_METRICS = frozenset(
 _PAIRWISE_METRICS = frozenset(["cosine", "correlation", "sqeuclidean"])
 _ALGORITHMS = frozenset(["best", "generic", "prims_kdtree", "prims_balltree", "boruvka_kdtree", "boruvka_balltree"])
 _REAL = ("alpha", "cluster_selection_persistence")  # the library refuses an int here
+
+_USUAL = {
+    "cluster_selection_epsilon": 0,
+    "cluster_selection_persistence": 0,
+    "cluster_selection_epsilon_max": float("inf"),
+    "max_cluster_size": 0,
+    "allow_single_cluster": False,
+    "match_reference_implementation": False,
+    "prediction_data": False,
+    "branch_detection_data": False,
+}
+_BASE = 1 << 20  # bytes; whatever does not grow with the customers
+_PER_PAIR = 24  # bytes
 
 
 def infeasible(config: Mapping, n: int) -> str | None:
@@ -41,6 +56,14 @@ def infeasible(config: Mapping, n: int) -> str | None:
     return None
 
 
+def memory(config: Mapping, n: int, d: int) -> int:
+    """Return a bound on the bytes that fitting n customers in d columns takes beyond the matrix."""
+    least = config.get("min_samples")
+    least = config.get("min_cluster_size", 5) if least is None else least
+    pairs = config.get("algorithm") == "generic" or config.get("metric", "euclidean") not in _TREE_METRICS
+    return _BASE + 8 * n * (3 * d + 3 * min(least, n) + 60) + (_PER_PAIR * n * n if pairs else 0)
+
+
 def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exception]:
     """Cluster one space with several configurations of ``hdbscan.HDBSCAN``."""
     trees = SharedTrees()
@@ -50,8 +73,26 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
 def _fit(X: np.ndarray, config: Mapping, trees: SharedTrees) -> Partition:
     real = {name: float(config[name]) for name in _REAL if name in config}
     estimator = targets.build(config, core_dist_n_jobs=1, **real)
-    estimator.set_params(memory=trees)
-    return Partition(canonical(estimator.fit(X).labels_))
+    labels = _cut(X, estimator, trees) if _is_usual(estimator) else None
+    if labels is None:
+        labels = estimator.set_params(memory=trees).fit(X).labels_
+    return Partition(canonical(labels))
+
+
+def _is_usual(estimator: HDBSCAN) -> bool:
+    """Tell whether nothing but the least size and ``eom`` or ``leaf`` decides which clusters are selected."""
+    return all(getattr(estimator, name) == value for name, value in _USUAL.items())
+
+
+def _cut(X: np.ndarray, estimator: HDBSCAN, trees: SharedTrees) -> np.ndarray | None:
+    """Return the labels from the shared tree; None where the library had better say."""
+    from segkit.clustering.condense_kernel import labels_at
+
+    tree = trees.grow(X, estimator)
+    if len(tree) != len(X) - 1:  # the library leaves out customers that are not finite
+        return None
+    labels, close = labels_at(tree, estimator.min_cluster_size, estimator.cluster_selection_method == "leaf")
+    return None if close else labels
 
 
 class SharedTrees:
@@ -61,19 +102,50 @@ class SharedTrees:
     """
 
     def __init__(self) -> None:
-        self._grown: dict[tuple, object] = {}
+        self._grown: dict[tuple, tuple] = {}
 
     def cache(self, grow: Callable) -> Callable:
         """Return the function, with results taken from an earlier call with the same arguments."""
 
         @wraps(grow)
-        def remembering(X: np.ndarray, *settings: object, **options: object) -> object:
+        def remembering(X: np.ndarray, *settings: object, **options: object) -> tuple:
             key = (grow.__name__, settings, tuple(sorted(options.items())))
             if key not in self._grown:
                 self._grown[key] = grow(X, *settings, **options)
             return self._grown[key]
 
         return remembering
+
+    def grow(self, X: np.ndarray, estimator: HDBSCAN) -> np.ndarray:
+        """Return the single-linkage tree of an estimator, which checks its settings but finds no clusters."""
+        try:
+            estimator.set_params(memory=_Stopping(self)).fit(X)
+        except _Grown as grown:
+            return grown.tree
+        raise RuntimeError("the hdbscan library did not ask its memory for a tree")
+
+
+class _Stopping:
+    """A memory that ends the library's work as soon as there is a tree."""
+
+    def __init__(self, trees: SharedTrees) -> None:
+        self._trees = trees
+
+    def cache(self, grow: Callable) -> Callable:
+        remembering = self._trees.cache(grow)
+
+        def stopping(*arguments: object, **options: object) -> None:
+            raise _Grown(remembering(*arguments, **options)[0])
+
+        return stopping
+
+
+class _Grown(Exception):
+    """Carries a tree out of the library."""
+
+    def __init__(self, tree: np.ndarray) -> None:
+        super().__init__()
+        self.tree = tree
 
 
 @cache

@@ -43,6 +43,11 @@ def is_identity(config: Mapping) -> bool:
     return targets.class_name(config) == IDENTITY
 
 
+def scales(config: Mapping) -> bool:
+    """Tell whether a projection's time and memory grow no faster than the table."""
+    return is_identity(config) or getattr(_family(config), "SCALES", False)
+
+
 def neighbours_needed(config: Mapping, n: int) -> int | None:
     """Return how many shared neighbours a projection uses; None if it uses none.
 

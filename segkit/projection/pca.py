@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from segkit.projection.neighbours import Neighbours
 
+SCALES = True  # time and memory grow no faster than the table
+
 
 def neighbours_needed(config: Mapping, n: int) -> int | None:  # noqa: ARG001
     """Return None: principal components need no neighbours."""

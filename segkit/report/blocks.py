@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from segkit.report.drawings import Drawing
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Plot:
     """
 
     name: str
-    draw: Callable[[], Figure]
+    draw: Drawing
     alt: str
     caption: str
     dense: bool = False

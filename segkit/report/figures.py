@@ -88,12 +88,12 @@ def to_pdf(figure: Figure) -> bytes:
     return _rendered(figure, format="pdf", dpi=200, metadata={"CreationDate": None})
 
 
-def to_small_png(figure: Figure) -> bytes:
-    """Render on white in 256 colours: a quarter of the size where thousands of points are drawn."""
+def to_small_png(png: bytes) -> bytes:
+    """Reduce a rendered figure to 256 colours: a quarter of the size where thousands of points are drawn."""
     from PIL import Image
 
     buffer = BytesIO()
-    image = Image.open(BytesIO(to_png(figure))).convert("RGB")
+    image = Image.open(BytesIO(png)).convert("RGB")
     image.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
     return buffer.getvalue()
 
@@ -108,6 +108,8 @@ def _rendered(figure: Figure, **options: object) -> bytes:
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=_MISSING_GLYPH)
         figure.savefig(buffer, bbox_inches="tight", pad_inches=0.08, **options)
+    # What is laid out once stays so in every other format.
+    figure.set_layout_engine("none")
     return buffer.getvalue()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from segkit import scoring
 from segkit.errors import UsageError
 from segkit.report import confirmed
 from segkit.report.confirmed import Confirmation
@@ -43,7 +44,7 @@ _NUMBERS = (
     *confirmed.NUMBERS,
 )
 FORMATS = ("png", "pdf")
-_NOT_PARAMETERS = ("projection.explained_variance",)
+_NOT_PARAMETERS = ("projection.explained_variance", "projection.fitted_customers", "projection.placement_r2")
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def gather(folder: Path) -> Summary:
         scores=scores,
         runs=runs,
         best=best,
-        embeddings=[_embedding(folder, *plane) for plane in planes[:GALLERY]],
+        embeddings=_embeddings(folder, planes[:GALLERY]),
         plane=_plane(folder, planes, runs, best),
         jaccards=confirmed.jaccards(runs.set_index("run").loc[best]) if best else pd.DataFrame(),
         agreement=agreement,
@@ -510,13 +511,24 @@ def _plane(
     choices = runs.set_index("run")[["features", "scaler", "seed"] if "seed" in runs else ["features", "scaler"]]
     likeness = [(run == best, (choices.loc[run] == choices.loc[best]).sum()) for _, _, run in planes]
     name, label, _ = planes[max(range(len(planes)), key=likeness.__getitem__)]
-    return _embedding(folder, name, label, str(best))
+    return _embeddings(folder, [(name, label, str(best))])[0]
 
 
-def _embedding(folder: Path, name: str, label: str, run: str) -> Embedding:
-    points = _parquet(folder / "embeddings.parquet", [f"{name}:x", f"{name}:y"]).to_numpy(np.float64)
-    labels = _parquet(folder / "partitions.parquet", [run])[run].astype("Float64")
-    labels = labels.to_numpy(dtype=np.float64, na_value=np.nan)
+def _embeddings(folder: Path, planes: Sequence[tuple[str, str, str]]) -> list[Embedding]:
+    """Read embeddings with their runs' labels; each file is opened once, as one of thousands of runs opens slowly."""
+    if not planes:
+        return []
+    coordinates = [f"{name}:{axis}" for name in dict.fromkeys(name for name, _, _ in planes) for axis in "xy"]
+    points = _parquet(folder / "embeddings.parquet", coordinates)
+    partitions = _parquet(folder / "partitions.parquet", list(dict.fromkeys(run for _, _, run in planes)))
+    return [
+        _embedding(name, label, run, points[[f"{name}:x", f"{name}:y"]].to_numpy(np.float64), partitions[run])
+        for name, label, run in planes
+    ]
+
+
+def _embedding(name: str, label: str, run: str, points: np.ndarray, partition: pd.Series) -> Embedding:
+    labels = partition.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
     kept = np.flatnonzero(np.isfinite(points).all(axis=1) & ~np.isnan(labels))
     if len(kept) > POINTS:
         kept = np.sort(np.random.default_rng(0).choice(kept, POINTS, replace=False))
@@ -622,18 +634,16 @@ def explained(runs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``axis``, ``silhouette``, ``stability``; the most telling choice for the silhouette first.
+        ``axis``, then each score by name; the most telling choice for the silhouette first.
     """
     table = scored(runs)
+    scores = {item.name: f"{item.name}_reference" for item in scoring.definitions()} | {"stability": "stability_ari"}
+    scores = {name: column for name, column in scores.items() if column in table}
     rows = [
-        {
-            "axis": axis,
-            "silhouette": _eta_squared(table, column, "silhouette_reference"),
-            "stability": _eta_squared(table, column, "stability_ari"),
-        }
+        {"axis": axis} | {name: _eta_squared(table, column, score) for name, score in scores.items()}
         for axis, column in axes(table).items()
     ]
-    frame = pd.DataFrame(rows, columns=["axis", "silhouette", "stability"])
+    frame = pd.DataFrame(rows, columns=["axis", *scores])
     return frame.sort_values("silhouette", ascending=False, kind="stable").reset_index(drop=True)
 
 

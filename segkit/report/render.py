@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,19 +12,18 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from segkit.report import figures, words
+from segkit.report import words
 from segkit.report.blocks import Cards, Leaderboard, Section
+from segkit.report.drawings import Image, drawn
+from segkit.report.gather import FORMATS
 from segkit.report.sections import sections
-from segkit.study.results import write_text
+from segkit.study.results import write_table, write_text
 from segkit.study.store import replacing
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from segkit.report.gather import Summary
 
 TEMPLATES = Path(__file__).parent / "templates"
-FILES = {"png": figures.to_png, "pdf": figures.to_pdf}
 SHOWN = 100
 MARKDOWN_ROWS = 12
 CELL = 300
@@ -54,14 +52,6 @@ _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 
 
-@dataclass(frozen=True)
-class Image:
-    """A drawn figure, as the page's data URI and as a file's bytes by format."""
-
-    uri: str
-    files: dict[str, bytes]
-
-
 def write(summary: Summary) -> Path:
     """Write the report beside the study's files.
 
@@ -71,9 +61,10 @@ def write(summary: Summary) -> Path:
         Of ``report.html``.
     """
     told = sections(summary)
-    images = draw(told, summary.formats)
+    images = draw(told, summary.formats, _store(summary))
     _write_figures(summary.folder / "figures", images)
     write_text(markdown(summary, told), summary.folder / "summary.md")
+    write_table(summary.explained, summary.folder / "effects.csv")
     page = summary.folder / "report.html"
     write_text(html(summary, told, images), page)
     return page
@@ -81,7 +72,7 @@ def write(summary: Summary) -> Path:
 
 def _write_figures(folder: Path, images: dict[str, Image]) -> None:
     folder.mkdir(exist_ok=True)
-    for stale in (path for kind in FILES for path in folder.glob(f"*.{kind}")):
+    for stale in (path for kind in FORMATS for path in folder.glob(f"*.{kind}")):
         stale.unlink()
     for name, image in images.items():
         for kind, data in image.files.items():
@@ -89,21 +80,16 @@ def _write_figures(folder: Path, images: dict[str, Image]) -> None:
                 file.write(data)
 
 
-def draw(told: list[Section], formats: Sequence[str]) -> dict[str, Image]:
-    """Draw every figure of the sections, by name."""
-    drawn = {}
-    for section in told:
-        for block in section.blocks:
-            if block.kind == "plot":
-                figure = block.draw()
-                files = {kind: FILES[kind](figure) for kind in formats}
-                drawn[block.name] = Image(_uri(figure, block.dense), files)
-    return drawn
+def draw(told: list[Section], formats: Sequence[str], store: Path | None = None) -> dict[str, Image]:
+    """Draw every figure of the sections, by name; those that were drawn before are found in the store."""
+    plots = [block for section in told for block in section.blocks if block.kind == "plot"]
+    return {plot.name: drawn(plot.draw, formats, plot.dense, store) for plot in plots}
 
 
-def _uri(figure: Figure, dense: bool) -> str:
-    kind, data = ("png", figures.to_small_png(figure)) if dense else ("svg+xml", figures.to_svg(figure))
-    return f"data:image/{kind};base64,{b64encode(data).decode()}"
+def _store(summary: Summary) -> Path | None:
+    """Return the folder of the study's store, None if it is not here (any more)."""
+    name = summary.study.get("store")
+    return Path(name) if isinstance(name, str) and Path(name).is_dir() else None
 
 
 def html(summary: Summary, told: list[Section], images: dict[str, Image]) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from segkit.report import confirmed, confirmed_words, figures, gather, words
+from segkit.report import confirmed, confirmed_words, gather, words
 from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Section, Table, Text, Tiles
+from segkit.report.drawings import to_draw
 from segkit.report.leaderboard import direction, leaderboard
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def _levels(summary: Summary) -> list[Plot]:
         return []
     table = summary.confirmation.levels
     runs = [run for run in summary.confirmation.runs["run"] if (table["run"] == run).any()]
-    draw = partial(figures.levels, table, runs, _short_names(summary), list(confirmed.LEVELS.values()))
+    draw = to_draw("levels", table, runs, _short_names(summary), list(confirmed.LEVELS.values()))
     alt = "Dot plot of the confirmed runs' stability with another seed, with the space kept and refitted"
     return [Plot("instability", draw, alt, confirmed_words.levels_caption(summary))]
 
@@ -184,7 +184,7 @@ def _jaccards(summary: Summary) -> list[Any]:
     names = [words.segment(i) for i in table.index]
     both = "refitted" in means
     caption = confirmed_words.jaccards_caption(summary) if both else words.jaccard_caption(summary)
-    draw = partial(figures.jaccard, table[means], names)
+    draw = to_draw("jaccard", table[means], names)
     blocks: list[Any] = [Plot("jaccard", draw, "Bars of the clusterwise Jaccard of the best run", caption)]
     counts = [name for name in table if name not in means]
     if counts:
@@ -203,7 +203,7 @@ def _nulls(summary: Summary) -> list[Plot]:
     if summary.confirmation is None or summary.confirmation.against_nulls.empty:
         return []
     table = summary.confirmation.against_nulls
-    draw = partial(figures.nulls, table, summary.confirmation.nulls, _short_names(summary))
+    draw = to_draw("nulls", table, summary.confirmation.nulls, _short_names(summary))
     alt = "The confirmed runs' reference silhouettes beside those of their pipelines on tables without segments"
     return [Plot("nulls", draw, alt, confirmed_words.nulls_caption(summary))]
 
@@ -276,13 +276,13 @@ def _screen(summary: Summary) -> list[Plot]:
         return []
     gates = summary.study.get("scoring", {}).get("gates") or {}
     alt = "Scatter of reference silhouette against stability and against coverage"
-    return [Plot("trust", partial(figures.trust, runs, summary.best, gates), alt, words.trust_caption(summary))]
+    return [Plot("trust", to_draw("trust", runs, summary.best, gates), alt, words.trust_caption(summary))]
 
 
 def _agreement(summary: Summary) -> list[Plot]:
     if len(summary.agreement) < 2:
         return []
-    draw = partial(figures.agreement, summary.agreement, _short_names(summary))
+    draw = to_draw("agreement", summary.agreement, _short_names(summary))
     alt = "Heat map of the adjusted Rand index among the best placed runs"
     return [Plot("agreement", draw, alt, words.agreement_caption(summary))]
 
@@ -328,7 +328,7 @@ def segments(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "profiles",
-                partial(figures.profiles, summary.profile, features),
+                to_draw("profiles", summary.profile, features),
                 "Heat map of standardised means by segment",
                 words.profile_caption(summary),
             )
@@ -338,7 +338,7 @@ def segments(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "segments_map",
-                partial(figures.embeddings, [summary.plane], name),
+                to_draw("embeddings", [summary.plane], name),
                 "Embedding coloured by the best run's segments",
                 _map_caption(summary),
                 dense=True,
@@ -436,7 +436,7 @@ def compare(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "embeddings",
-                partial(figures.embeddings, summary.embeddings, names),
+                to_draw("embeddings", summary.embeddings, names),
                 "Small multiples of the embeddings, each coloured by its best run",
                 words.embeddings_caption(summary),
                 dense=True,
@@ -474,7 +474,7 @@ def choices(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "k_curves",
-                partial(figures.k_curves, summary.k_curves, method, spaces),
+                to_draw("k_curves", summary.k_curves, method, spaces),
                 "Elbow, reference silhouette and stability against the number of clusters",
                 _facets(words.k_caption(summary), summary.k_curves, method),
             )
@@ -484,7 +484,7 @@ def choices(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "effects",
-                partial(figures.effects, shown),
+                to_draw("effects", shown),
                 "Mean, quartiles and best of both scores by choice",
                 words.choices_caption(summary),
             )
@@ -494,7 +494,7 @@ def choices(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "grid",
-                partial(figures.grid, summary.grid.iloc[:30, :16]),
+                to_draw("grid", summary.grid.iloc[:30, :16]),
                 "Heat map of the best reference silhouette by scaler and projection",
                 words.grid_caption(summary),
             )
@@ -511,7 +511,7 @@ def _k_excess(summary: Summary) -> list[Any]:
     alt = "Reference silhouette, its mean on tables without segments and the excess against the number of clusters"
     caption = confirmed_words.k_caption(summary)
     caption += f" The first {FACETS} of {len(names)} pipelines are drawn." if len(names) > FACETS else ""
-    blocks: list[Any] = [Plot("k_excess", partial(figures.k_excess, shown), alt, caption)]
+    blocks: list[Any] = [Plot("k_excess", to_draw("k_excess", shown), alt, caption)]
     blocks.append(_k_table(lines[lines["line"] == names[0]], ""))
     if len(names) > 1:
         blocks.append(_k_table(lines[lines["line"] != names[0]], "The other confirmed pipelines by number of clusters"))
@@ -575,7 +575,7 @@ def projection(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "inflation",
-                partial(figures.inflation, summary.inflation),
+                to_draw("inflation", summary.inflation),
                 "Strip plot of native less reference silhouette by projection",
                 words.flattered_caption(summary),
             )
@@ -623,7 +623,7 @@ def data(summary: Summary) -> Section:
         section.blocks.append(
             Plot(
                 "variance",
-                partial(figures.variance, summary.variance, drawn),
+                to_draw("variance", summary.variance, drawn),
                 "Heat map of each feature's share of the variance after scaling",
                 _variance_caption(summary, len(peaks)),
             )

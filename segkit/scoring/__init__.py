@@ -24,7 +24,9 @@ def definitions() -> tuple[ScoreDefinition, ...]:
     return tuple(sorted(found, key=lambda score: score.order))
 
 
-def score_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[dict[str, Score]]:
+def score_many(
+    X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.ndarray | None = None
+) -> list[dict[str, Score]]:
     """Score all partitions of one space with every score.
 
     Parameters
@@ -33,11 +35,31 @@ def score_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[dict[str
         The space; finite.
     partitions : sequence of arrays of shape (n,), integers
         One label per customer; negative is noise.
+    rows : array of shape (m,), integers, optional
+        Positions of the customers drawn at random, without replacement, for the scores that need all pairs,
+        which are then estimated from them; everybody if not given. The other scores are of everybody always.
 
     Returns
     -------
     list of dict
         For each partition, in the order given, its scores by name. None depends on the other partitions.
+
+    Raises
+    ------
+    ValueError
+        If X, a partition or the drawn positions are not as described.
     """
-    columns = {score.name: score.compute_many(X, partitions) for score in definitions()}
-    return [{name: scores[i] for name, scores in columns.items()} for i in range(len(partitions))]
+    from segkit.scoring.centroids import compute_each
+
+    of_spread = [score for score in definitions() if score.of_spread]
+    found: list[dict[str, Score]] = [
+        dict(zip([score.name for score in of_spread], scores, strict=True))
+        for scores in compute_each(X, partitions, [score.of_spread for score in of_spread])
+    ]
+    for score in definitions():
+        if score.of_spread is None:
+            sampled = rows is not None and score.compute_sampled is not None
+            scores = score.compute_sampled(X, partitions, rows) if sampled else score.compute_many(X, partitions)
+            for each, item in zip(found, scores, strict=True):
+                each[score.name] = item
+    return [{score.name: each[score.name] for score in definitions()} for each in found]

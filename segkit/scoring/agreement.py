@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from segkit.scoring.contract import Score, Status
@@ -29,6 +31,39 @@ def contingency(a: np.ndarray, b: np.ndarray, k_a: int | None = None) -> np.ndar
     k_b = int(b.max(initial=-1)) + 1
     cells = (a + 1) * (k_b + 1) + (b + 1)
     return np.bincount(cells, minlength=(k_a + 1) * (k_b + 1)).reshape(k_a + 1, k_b + 1)
+
+
+def contingency_many(a: Sequence[np.ndarray], b: Sequence[np.ndarray], k_a: Sequence[int]) -> list[np.ndarray]:
+    """Cross-tabulate several pairs of partitions of the same customers in one pass.
+
+    Parameters
+    ----------
+    a, b : sequence of arrays of shape (n,), integers, length r
+        Labels; -1 is noise.
+    k_a : sequence of int, length r
+        Numbers of clusters of `a`.
+
+    Returns
+    -------
+    list of ndarray
+        The tables of `contingency`.
+    """
+    if not len(a):
+        return []
+    rows, columns = (np.array(labels, dtype=np.int64) for labels in (a, b))
+    if rows.shape != columns.shape or rows.ndim != 2:
+        raise ValueError(f"pairs of partitions must label the same customers, not {rows.shape} and {columns.shape}")
+    height = np.asarray(k_a, dtype=np.int64)[:, None] + 1
+    width = columns.max(axis=1, initial=-1, keepdims=True) + 2
+    ends = np.cumsum(height * width)
+    starts = np.r_[0, ends[:-1]][:, None]
+    rows += 1
+    rows *= width
+    rows += columns
+    rows += starts + 1
+    counts = np.bincount(rows.ravel(), minlength=ends[-1])
+    shapes = zip(height[:, 0], width[:, 0], strict=True)
+    return [part.reshape(shape) for part, shape in zip(np.split(counts, ends[:-1]), shapes, strict=True)]
 
 
 def adjusted_rand(a: np.ndarray, b: np.ndarray) -> Score:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segkit.scoring.centroids import spread
-from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group_all
-from segkit.scoring.distances import Points, centred
+from segkit.scoring.centroids import Spread, compute_each
+from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
+from segkit.scoring.distances import Points
 
 
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
@@ -37,14 +37,11 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     Calinski, T. and Harabasz, J. (1974). A dendrite method for cluster analysis. Communications in
     Statistics 3, 1-27.
     """
-    points = centred(X)
-    return [_score(points, groups) for groups in group_all(X, partitions)]
+    return [score for (score,) in compute_each(X, partitions, [of_spread])]
 
 
-def _score(points: Points, groups: Groups) -> Score:
-    if groups.status is not Status.OK:
-        return groups.no_score(groups.status)
-    clusters = spread(points, groups)
+def of_spread(points: Points, groups: Groups, clusters: Spread) -> Score:
+    """Score one partition, of 2 <= k <= n - 1 clusters, as `compute_many` does."""
     n, k = groups.n_scored, groups.n_clusters
     within = clusters.squared.sum()
     if within <= n * points.negligible**2:
@@ -60,4 +57,5 @@ SCORE = ScoreDefinition(
     higher_is_better=True,
     order=30,
     compute_many=compute_many,
+    of_spread=of_spread,
 )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from segkit.scoring.centroids import Spread
+    from segkit.scoring.distances import Points
 
 
 class Status(StrEnum):
@@ -36,18 +41,30 @@ class Score:
         Number of customers that the score speaks for: those in a cluster.
     coverage : float
         ``n_scored`` as a share of all customers, in [0, 1].
+    interval : tuple of two floats, optional
+        Where the value is an estimate from drawn customers: its 95% interval.
+    n_used : int, optional
+        Where it is: number of drawn customers in a cluster, whom it was computed on.
+    n_unrepresented : int, optional
+        Where it is: number of clusters of two or more customers of which fewer than two were drawn, and of
+        clusters of one that was not drawn.
     """
 
     value: float | None
     status: Status
     n_scored: int
     coverage: float
+    interval: tuple[float, float] | None = None
+    n_used: int | None = None
+    n_unrepresented: int | None = None
 
     def __post_init__(self) -> None:
         if (self.value is not None) != (self.status is Status.OK):
             raise ValueError(f"a score has a value if and only if it is ok: {self.value}, {self.status}")
         if self.value is not None and not isfinite(self.value):
             raise ValueError(f"a score must be finite, not {self.value}")
+        if self.interval is not None and (self.value is None or not self.interval[0] <= self.value <= self.interval[1]):
+            raise ValueError(f"an interval must be around a value: {self.interval}, {self.value}")
 
 
 @dataclass(frozen=True)
@@ -66,6 +83,12 @@ class ScoreDefinition:
         Its place among the scores.
     compute_many : callable
         ``compute_many(X, partitions)`` scores all partitions of one space, given as labels, in order.
+    compute_sampled : callable, optional
+        For a score that needs all pairs of customers: ``compute_sampled(X, partitions, rows)`` estimates it
+        from the customers at these positions.
+    of_spread : callable, optional
+        For a score that needs the centroids only: ``of_spread(points, groups, spread)`` scores one partition
+        of status ``ok``, whose `Spread` is then computed once for all such scores.
     """
 
     name: str
@@ -73,6 +96,8 @@ class ScoreDefinition:
     higher_is_better: bool
     order: int
     compute_many: Callable[[np.ndarray, Sequence[np.ndarray]], list[Score]]
+    compute_sampled: Callable[[np.ndarray, Sequence[np.ndarray], np.ndarray], list[Score]] | None = None
+    of_spread: Callable[[Points, Groups, Spread], Score] | None = None
 
 
 def penalised(value: float, coverage: float, higher_is_better: bool) -> float:
@@ -169,10 +194,15 @@ def group(labels: np.ndarray) -> Groups:
     return Groups(codes, counts[counts > 0])
 
 
+def group_each(X: np.ndarray, partitions: Sequence[np.ndarray]) -> Iterator[Groups]:
+    """Make the partitions of one space ready for scoring one by one, checking that each labels all its customers."""
+    for position, labels in enumerate(partitions):
+        groups = group(labels)
+        if len(groups.codes) != len(X):
+            raise ValueError(f"partition {position} labels {len(groups.codes)} customers, the space has {len(X)}")
+        yield groups
+
+
 def group_all(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Groups]:
-    """Make all partitions of one space ready for scoring, checking that each labels all its customers."""
-    groups = [group(labels) for labels in partitions]
-    for position, each in enumerate(groups):
-        if len(each.codes) != len(X):
-            raise ValueError(f"partition {position} labels {len(each.codes)} customers, the space has {len(X)}")
-    return groups
+    """Make all partitions of one space ready for scoring, as `group_each` does."""
+    return list(group_each(X, partitions))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segkit.scoring.centroids import spread
-from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group_all
-from segkit.scoring.distances import Points, centred
+from segkit.scoring.centroids import Spread, compute_each
+from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
+from segkit.scoring.distances import Points
 
 
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
@@ -36,14 +36,11 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     Davies, D. L. and Bouldin, D. W. (1979). A cluster separation measure. IEEE Transactions on Pattern
     Analysis and Machine Intelligence 1, 224-227.
     """
-    points = centred(X)
-    return [_score(points, groups) for groups in group_all(X, partitions)]
+    return [score for (score,) in compute_each(X, partitions, [of_spread])]
 
 
-def _score(points: Points, groups: Groups) -> Score:
-    if groups.status is not Status.OK:
-        return groups.no_score(groups.status)
-    clusters = spread(points, groups)
+def of_spread(points: Points, groups: Groups, clusters: Spread) -> Score:
+    """Score one partition, of 2 <= k <= n - 1 clusters, as `compute_many` does."""
     radii = np.bincount(clusters.codes, weights=np.sqrt(clusters.squared)) / groups.sizes
     worst = _worst_ratios(clusters.centroids, radii, points.negligible)
     return groups.no_score(Status.COINCIDENT_CENTROIDS) if worst is None else groups.score(worst.mean())
@@ -62,5 +59,10 @@ def _worst_ratios(centroids: np.ndarray, radii: np.ndarray, negligible: float) -
 
 
 SCORE = ScoreDefinition(
-    name="davies_bouldin", label="Davies-Bouldin", higher_is_better=False, order=20, compute_many=compute_many
+    name="davies_bouldin",
+    label="Davies-Bouldin",
+    higher_is_better=False,
+    order=20,
+    compute_many=compute_many,
+    of_spread=of_spread,
 )

@@ -9,6 +9,9 @@ import numpy as np
 # Squared distances below this share of the squared norm lose too many digits in the expanded formula.
 _CANCELLATION = 1e-6
 
+# Numbers of a strip of a tile: 256 kB.
+_CACHED = 32_768
+
 
 @dataclass(frozen=True)
 class Points:
@@ -49,22 +52,58 @@ def centred(X: np.ndarray) -> Points:
     X = np.asarray(X, dtype=np.float64)
     if X.ndim != 2 or X.size == 0 or not np.isfinite(X).all():
         raise ValueError(f"a space must be a finite, non-empty matrix; got one of shape {X.shape}")
-    scaled = np.ldexp(X, -np.frexp(np.abs(X).max())[1])
-    coordinates = np.ascontiguousarray(scaled - scaled.mean(axis=0))
+    scaled = np.ldexp(X, -np.frexp(max(X.max(), -X.min()))[1])
+    scaled -= scaled.mean(axis=0)
+    coordinates = np.ascontiguousarray(scaled)
     return Points(coordinates, np.einsum("ij,ij->i", coordinates, coordinates))
 
 
-def distance_tile(points: Points, first: slice, second: slice) -> np.ndarray:
-    """Euclidean distances between two ranges of points, (len(first), len(second)); coinciding points have 0.
+def strips(tile: np.ndarray) -> list[slice]:
+    """Cut a tile into runs of rows that stay in the processor's cache from one pass over them to the next."""
+    size = max(1, _CACHED // max(tile.shape[1], 1))
+    return [slice(start, start + size) for start in range(0, len(tile), size)]
+
+
+def squared_tile(points: Points, first: slice, second: slice, out: np.ndarray | None = None) -> np.ndarray:
+    """Squared Euclidean distances between two ranges of points; those of coinciding points are 0.
 
     By |x|^2 + |y|^2 - 2xy as one matrix product; the few pairs where that cancels are computed directly.
+
+    Parameters
+    ----------
+    points : Points
+        The space.
+    first, second : slice
+        The two ranges of points.
+    out : contiguous array of shape (len(first), len(second)), optional
+        Where to write them.
+
+    Returns
+    -------
+    ndarray of shape (len(first), len(second))
     """
     x, y = points.coordinates[first], points.coordinates[second]
-    squared = x @ (-2 * y).T
-    squared += points.squares[second]
-    squared += points.squares[first, None]
-    near = np.nonzero(squared < _CANCELLATION * points.squares[first, None])
-    squared[near] = _direct(x, y, *near)
+    squared = np.matmul(x, (-2 * y).T, out=out)
+    own, other = points.squares[first, None], points.squares[second]
+    for strip in strips(squared):
+        part = squared[strip]
+        part += other
+        part += own[strip]
+        _correct(part, x[strip], y, _CANCELLATION * own[strip])
+    return squared
+
+
+def _correct(squared: np.ndarray, x: np.ndarray, y: np.ndarray, bound: np.ndarray) -> None:
+    """Compute the pairs below their row's bound directly; most rows have none."""
+    rows = np.flatnonzero(squared.min(axis=1) < bound[:, 0])
+    if len(rows):
+        i, j = np.nonzero(squared[rows] < bound[rows])
+        squared[rows[i], j] = _direct(x, y, rows[i], j)
+
+
+def distance_tile(points: Points, first: slice, second: slice) -> np.ndarray:
+    """Euclidean distances between two ranges of points, as `squared_tile` has their squares."""
+    squared = squared_tile(points, first, second)
     return np.sqrt(squared, out=squared)
 
 

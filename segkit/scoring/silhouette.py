@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 
-from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group_all
-from segkit.scoring.distances import Points, centred, distance_tile
+from segkit.scoring.cluster_sums import Alone, Together
+from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group, group_all, group_each
+from segkit.scoring.distances import Points, centred, squared_tile, strips
+from segkit.scoring.sampled import Nearness, influences
 
 _ROWS = 512
+_ROWS_AT_ONCE = 4096
 _COLUMNS = 1024
 _CLUSTERS_PER_PASS = 2048
 _DENSE_CLUSTERS = 64
+_NORMAL_95 = 1.959964
 
 
 def silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -61,8 +67,8 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     -----
     Distances are rounded to a grid (an error of at most 6e-14 of the largest one nearby) on which sums of
     1,024 are exact in float64. A sum then is the same in whatever order it is formed, so a partition's
-    score has the same bits whatever else is scored with it. Memory: at most about 50 MB, 24 bytes per
-    customer and partition, and 9 kB times k for a partition of more than 2,048 clusters; never n x n.
+    score has the same bits whatever else is scored with it. Memory: at most about 200 MB, 40 bytes per
+    customer and partition, and 70 kB times k for a partition of more than 2,048 clusters; never n x n.
 
     References
     ----------
@@ -76,6 +82,91 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
         each.score(means[each.codes.tobytes()]) if each.status is Status.OK else each.no_score(each.status)
         for each in groups
     ]
+
+
+def compute_sampled(X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.ndarray) -> list[Score]:
+    """Estimate the mean silhouettes of all partitions of one space from drawn customers, in O(m^2).
+
+    The silhouettes of the drawn customers among themselves, as `compute_many` defines them, and their mean.
+    Drawn alone of its cluster, a customer contributes 0.
+
+    Parameters
+    ----------
+    X : array of shape (n, d)
+        The space.
+    partitions : sequence of arrays of shape (n,), integers
+        One label per customer; negative is noise.
+    rows : array of shape (m,), integers
+        Positions of the customers drawn at random, without replacement.
+
+    Returns
+    -------
+    list of Score
+        In the order given; ``n_scored`` and ``coverage`` are those of everybody, ``n_used`` the number of drawn
+        customers in a cluster, ``n_unrepresented`` the number of clusters that too few were drawn of. No value
+        with the statuses of `compute_many`, and ``not_feasible`` where the drawn customers are in fewer than
+        two clusters, or all in different ones.
+
+    Raises
+    ------
+    ValueError
+        If the rows are not distinct positions of customers.
+
+    Notes
+    -----
+    The interval is mean +- 1.96 s sqrt((1 - m / n) / m), with m and n the numbers of drawn and of all customers
+    in a cluster, and s the standard deviation of the customers' influences on the mean. The clusters' mean
+    distances are themselves estimated from the drawn members: with the silhouettes' own standard deviation for
+    s, the interval would leave that out and be about a quarter too narrow. What it does leave out is the bias of
+    the least of several estimated means, which matters where clusters have few drawn members
+    (``n_unrepresented`` is the extreme). The estimate does not depend on the order of the rows. Memory: that of
+    `compute_many` for m customers and twice as much per customer and partition, and some 30 bytes per customer
+    of X; influences are those of at most 1,024 of the drawn.
+    """
+    rows = _positions(rows, len(X))
+    drawn = [_drawn(groups, rows) for groups in group_each(X, partitions)]
+    distinct = {groups.codes.tobytes(): groups for _, groups in drawn if groups.status is Status.OK}
+    found = dict(zip(distinct, _means_and_spreads(X[rows], list(distinct.values())), strict=True))
+    return [_estimate(score, found.get(groups.codes.tobytes())) for score, groups in drawn]
+
+
+def _positions(rows: np.ndarray, n: int) -> np.ndarray:
+    """Check the positions, and put them into an order that is random but always the same."""
+    rows = np.asarray(rows)
+    if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
+        raise ValueError(f"drawn customers must be a non-empty 1-d array of positions, not {rows.dtype}{rows.shape}")
+    if rows.min() < 0 or rows.max() >= n or len(np.unique(rows)) != len(rows):
+        raise ValueError(f"drawn customers must be distinct positions from 0 to {n - 1}")
+    return np.random.default_rng(0).permutation(np.sort(rows))
+
+
+def _drawn(groups: Groups, rows: np.ndarray) -> tuple[Score, Groups]:
+    """Return a score still without its value, and the partition of the drawn customers."""
+    codes = groups.codes[rows]
+    members = np.bincount(codes[codes >= 0], minlength=groups.n_clusters)
+    missing = int(np.count_nonzero(members < np.minimum(groups.sizes, 2)))
+    score = groups.no_score(groups.status if groups.status is not Status.OK else Status.NOT_FEASIBLE)
+    return replace(score, n_used=int(members.sum()), n_unrepresented=missing), group(codes)
+
+
+def _estimate(score: Score, found: tuple[float, float] | None) -> Score:
+    """Fill in the mean and its interval, if the drawn customers have silhouettes and so have all."""
+    if found is None or score.status is not Status.NOT_FEASIBLE:
+        return score
+    mean, deviation = found
+    half = _NORMAL_95 * deviation * sqrt((1 - score.n_used / score.n_scored) / score.n_used)
+    return replace(score, value=mean, status=Status.OK, interval=(max(-1.0, mean - half), min(1.0, mean + half)))
+
+
+def _means_and_spreads(X: np.ndarray, partitions: list[Groups]) -> Iterator[tuple[float, float]]:
+    """Mean silhouette and the standard deviation of the customers' influences on it, for each partition."""
+    if not partitions:
+        return
+    points = centred(X)
+    for batch in _batches(partitions):
+        found = [Nearness(*each) for each in _pass(points, batch, _nearness)]
+        for each, influence in zip(found, influences(points, batch, found), strict=True):
+            yield float(np.nanmean(each.silhouette)), float(np.std(influence, ddof=1)) if len(influence) > 1 else 0.0
 
 
 def _means(X: np.ndarray, partitions: list[Groups]) -> Iterator[float]:
@@ -101,76 +192,90 @@ def _batches(partitions: list[Groups]) -> Iterator[list[Groups]]:
 
 def _samples(points: Points, partitions: list[Groups]) -> list[np.ndarray]:
     """Silhouette of each customer in each of the partitions, NaN for noise."""
-    n = len(points.coordinates)
-    samples = [np.full(n, np.nan) for _ in partitions]
-    for rows in _slices(n, _ROWS):
-        for out, groups, sums in zip(samples, partitions, _cluster_sums(points, partitions, rows), strict=True):
-            out[rows] = _from_sums(sums, groups.codes[rows], groups.sizes)
-    return samples
+    return [samples for (samples,) in _pass(points, partitions, _from_sums)]
 
 
-def _slices(n: int, size: int) -> list[slice]:
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def _cluster_sums(points: Points, partitions: list[Groups], rows: slice) -> list[np.ndarray]:
-    """Sum the distances from each cluster to each row, one (k, rows) array per partition."""
-    sums = [np.zeros((groups.n_clusters, rows.stop - rows.start)) for groups in partitions]
+def _pass(points: Points, partitions: list[Groups], finish: Callable) -> list[list[np.ndarray]]:
+    """Make, for each partition, arrays of one number per customer of the sums of its distances to the clusters."""
     few = [i for i, groups in enumerate(partitions) if groups.n_clusters <= _DENSE_CLUSTERS]
     many = [i for i, groups in enumerate(partitions) if groups.n_clusters > _DENSE_CLUSTERS]
-    for columns in _slices(len(points.coordinates), _COLUMNS):
-        tile = _to_grid(distance_tile(points, columns, rows))
-        if few:
-            _add_by_product(tile, [partitions[i] for i in few], columns, [sums[i] for i in few])
-        for i in many:
-            _add_by_sorting(tile, partitions[i].codes[columns], sums[i])
-    return sums
+    ways = [*([Together([partitions[i] for i in few])] if few else []), *(Alone(partitions[i]) for i in many)]
+    found: list[list[tuple]] = [[] for _ in partitions]
+    for rows in _slices(slice(0, len(points.coordinates)), _ROWS_AT_ONCE):
+        for i, sums in zip([*few, *many], _sums(points, ways, rows), strict=True):
+            found[i].append(finish(sums, partitions[i].codes[rows], partitions[i].sizes))
+    return [[np.concatenate(parts) for parts in zip(*each, strict=True)] for each in found]
 
 
-def _to_grid(tile: np.ndarray) -> np.ndarray:
-    """Round each column to multiples of a power of two, so coarse that any sum of its entries is exact."""
-    exponent = np.frexp(tile.max(axis=0))[1]
+def _slices(whole: slice, size: int) -> list[slice]:
+    return [slice(start, min(start + size, whole.stop)) for start in range(whole.start, whole.stop, size)]
+
+
+def _sums(points: Points, ways: list[Together | Alone], rows: slice) -> Iterator[np.ndarray]:
+    """Sum the distances from each cluster to each row, one (k, rows) array per partition."""
+    totals = [np.zeros((way.height, rows.stop - rows.start)) for way in ways]
+    memory = np.empty(_COLUMNS * _ROWS)
+    for columns in _slices(slice(0, len(points.coordinates)), _COLUMNS):
+        prepared = [way.prepare(columns) for way in ways]
+        for some in _slices(rows, _ROWS):
+            tile = _exact_tile(points, columns, some, memory)
+            for each, total in zip(prepared, totals, strict=True):
+                each.add(tile, total[:, some.start - rows.start : some.stop - rows.start])
+    return (total[places] for way, total in zip(ways, totals, strict=True) for places in way.places)
+
+
+def _exact_tile(points: Points, columns: slice, rows: slice, memory: np.ndarray) -> np.ndarray:
+    """Distances rounded, for each row, to multiples of a power of two, so coarse that any sum of them is exact."""
+    shape = (columns.stop - columns.start, rows.stop - rows.start)
+    tile = squared_tile(points, columns, rows, memory[: shape[0] * shape[1]].reshape(shape))
+    exponent = np.frexp(np.sqrt(tile.max(axis=0)))[1]
     shift = np.ldexp(1.5, exponent + (_COLUMNS.bit_length() - 2))
-    tile += shift
-    tile -= shift
+    for strip in strips(tile):
+        part = tile[strip]
+        np.sqrt(part, out=part)
+        part += shift
+        part -= shift
     return tile
 
 
-def _add_by_product(tile: np.ndarray, partitions: list[Groups], columns: slice, sums: list[np.ndarray]) -> None:
-    """Add the tile's share to the sums of all partitions in one matrix product with their memberships."""
-    ends = np.cumsum([groups.n_clusters for groups in partitions])
-    member = np.zeros((ends[-1], len(tile)))
-    for groups, end in zip(partitions, ends, strict=True):
-        codes = groups.codes[columns]
-        clustered = np.flatnonzero(codes >= 0)
-        member[end - groups.n_clusters + codes[clustered], clustered] = 1
-    for total, part in zip(sums, np.split(member @ tile, ends[:-1]), strict=True):
-        total += part
-
-
-def _add_by_sorting(tile: np.ndarray, codes: np.ndarray, sums: np.ndarray) -> None:
-    """Add the tile's share to the sums of one partition of many clusters, at a cost that k does not raise."""
-    order = np.argsort(codes, kind="stable")[np.count_nonzero(codes < 0) :]
-    if len(order):
-        present, starts = np.unique(codes[order], return_index=True)
-        sums[present] += np.add.reduceat(tile[order], starts, axis=0)
-
-
-def _from_sums(sums: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def _from_sums(sums: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray]:
     """Silhouettes of some rows from their summed distances to each cluster; overwrites the sums."""
-    out = np.full(len(codes), np.nan)
+    a = _mean_distances(sums, codes, sizes)
+    return (_silhouettes(a, sums.min(axis=0), codes, sizes),)
+
+
+def _nearness(sums: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return a, b, the nearest other cluster and the silhouette of some rows; overwrites the sums."""
+    a = _mean_distances(sums, codes, sizes)
+    nearest = sums.argmin(axis=0)
+    b = sums[nearest, np.arange(len(codes))]
+    return a, b, nearest, _silhouettes(a, b, codes, sizes)
+
+
+def _mean_distances(sums: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Turn sums into means, the own cluster's into infinity, and return the own; rows of noise mean nothing."""
     rows = np.flatnonzero(codes >= 0)
     own = codes[rows]
-    a = sums[own, rows] / np.maximum(sizes[own] - 1, 1)
+    a = np.zeros(len(codes))
+    a[rows] = sums[own, rows] / np.maximum(sizes[own] - 1, 1)
     sums /= sizes[:, None]
     sums[own, rows] = np.inf
-    b = sums.min(axis=0)[rows]
+    return a
+
+
+def _silhouettes(a: np.ndarray, b: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     widest = np.maximum(a, b)
-    defined = (widest > 0) & (sizes[own] > 1)
-    out[rows] = np.divide(b - a, widest, out=np.zeros(len(rows)), where=defined)
+    defined = (widest > 0) & (sizes[codes] > 1)
+    out = np.divide(b - a, widest, out=np.zeros(len(codes)), where=defined)
+    out[codes < 0] = np.nan
     return out
 
 
 SCORE = ScoreDefinition(
-    name="silhouette", label="Silhouette", higher_is_better=True, order=10, compute_many=compute_many
+    name="silhouette",
+    label="Silhouette",
+    higher_is_better=True,
+    order=10,
+    compute_many=compute_many,
+    compute_sampled=compute_sampled,
 )

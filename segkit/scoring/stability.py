@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from segkit.errors import Infeasible
-from segkit.scoring.agreement import adjusted_rand_of, contingency
+from segkit.scoring.agreement import adjusted_rand_of, contingency, contingency_many
 from segkit.scoring.contract import Status
 
 DISSOLVED = 0.5
 RECOVERED = 0.75
+_LABELS_AT_ONCE = 1_000_000
 
 
-def draw(identity: str, index: int, n: int) -> np.ndarray:
-    """Rows of one bootstrap draw: n out of n with replacement, kept unique (about 63%).
+def draw(identity: str, index: int, n: int, size: int | None = None) -> np.ndarray:
+    """Rows of one bootstrap draw: n out of n with replacement, kept unique (about 63%); or `size` without replacement.
 
     Parameters
     ----------
@@ -29,6 +31,8 @@ def draw(identity: str, index: int, n: int) -> np.ndarray:
         The number of the draw.
     n : int
         Number of customers.
+    size : int, optional
+        How many to draw of a table too large to draw n (m out of n; Bickel, Götze and van Zwet 1997).
 
     Returns
     -------
@@ -36,7 +40,10 @@ def draw(identity: str, index: int, n: int) -> np.ndarray:
         Unique row positions, ascending.
     """
     seed = int.from_bytes(sha256(f"{identity}\0draw\0{index}".encode()).digest()[:16])
-    return np.unique(np.random.default_rng(seed).integers(0, n, size=n, dtype=np.int64))
+    rng = np.random.default_rng(seed)
+    if size is not None and size < n:
+        return np.sort(rng.choice(n, size, replace=False))
+    return np.unique(rng.integers(0, n, size=n, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -131,21 +138,20 @@ def compare_draw(original: np.ndarray, rows: np.ndarray, found: np.ndarray) -> t
     Analysis 52, 258-271.
     """
     original = np.asarray(original)
-    table = contingency(original[rows], found, k_a=int(original.max(initial=-1)) + 1)
-    overlap = _jaccard(table)
+    return _compared(contingency(original[rows], found, k_a=int(original.max(initial=-1)) + 1))
+
+
+def _compared(table: np.ndarray) -> tuple[float, Status, np.ndarray, float]:
+    """ARI, its status and the Jaccards of `compare_draw`, from the contingency table."""
     ari = adjusted_rand_of(table)
+    union = table.sum(axis=1)[:, None] + table.sum(axis=0) - table
+    overlap = np.divide(table, union, out=np.zeros(table.shape), where=union > 0)
     return (
         np.nan if ari.value is None else ari.value,
         ari.status,
-        np.nan_to_num(overlap[1:, 1:], nan=0.0).max(axis=1, initial=0.0),
-        float(overlap[0, 0]),
+        overlap[1:, 1:].max(axis=1, initial=0.0),
+        float(overlap[0, 0]) if union[0, 0] else np.nan,
     )
-
-
-def _jaccard(table: np.ndarray) -> np.ndarray:
-    """Jaccard of each row's set with each column's; NaN for two empty sets."""
-    union = table.sum(axis=1)[:, None] + table.sum(axis=0) - table
-    return np.divide(table, union, out=np.full(table.shape, np.nan), where=union > 0)
 
 
 def stability_many(
@@ -153,6 +159,7 @@ def stability_many(
     configs: Sequence[Mapping[str, Any]],
     partitions: Sequence[np.ndarray],
     draws: Sequence[np.ndarray],
+    share: float | None = None,
 ) -> list[Stability | Exception]:
     """Recluster every draw of a space with every configuration of a family and compare with the original.
 
@@ -166,19 +173,34 @@ def stability_many(
         What each configuration found on all customers, numbered 0..k-1 with -1 for noise.
     draws : sequence of arrays of row positions, length B
         The customers of each draw.
+    share : float, optional
+        Where the draws are a small share of a large table: that share, by which sizes that count customers shrink.
 
     Returns
     -------
     list of Stability or Exception, length r
         A configuration that fails in a draw other than by being infeasible has that error in its place.
     """
-    from segkit.clustering import fit_many
+    from segkit.clustering import fit_many, fit_thinned
 
-    outcomes: list[list[tuple | Exception]] = [[] for _ in configs]
-    for rows in draws:
-        for outcome, labels, found in zip(outcomes, partitions, fit_many(X[rows], configs), strict=True):
-            outcome.append(found if isinstance(found, Exception) else compare_draw(labels, rows, found.labels))
-    return [collect(each, labels) for each, labels in zip(outcomes, partitions, strict=True)]
+    fit = fit_many if share is None else partial(fit_thinned, share=share)
+    by_draw = [_compare_all(partitions, rows, fit(X[rows], configs)) for rows in draws]
+    return [collect([outcomes[i] for outcomes in by_draw], labels) for i, labels in enumerate(partitions)]
+
+
+def _compare_all(
+    originals: Sequence[np.ndarray], rows: np.ndarray, found: Sequence[Any]
+) -> list[tuple[float, Status, np.ndarray, float] | Exception]:
+    """Compare partitions, cut to a draw, with what was found there; a failure stays one."""
+    good = [i for i, each in enumerate(found) if not isinstance(each, Exception)]
+    outcomes: list[Any] = list(found)
+    step = max(1, _LABELS_AT_ONCE // max(len(rows), 1))
+    for some in (good[start : start + step] for start in range(0, len(good), step)):
+        k = [int(np.max(originals[i], initial=-1)) + 1 for i in some]
+        tables = contingency_many([originals[i][rows] for i in some], [found[i].labels for i in some], k)
+        for i, table in zip(some, tables, strict=True):
+            outcomes[i] = _compared(table)
+    return outcomes
 
 
 def collect(outcomes: Sequence[tuple | Exception], labels: np.ndarray) -> Stability | Exception:

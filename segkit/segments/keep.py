@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segkit.segments.profiles import profile
-from segkit.study.folder import load_study
 from segkit.study.record import best_first
 from segkit.study.results import write_table
 
@@ -24,14 +25,12 @@ def keep_profiles(finished: Finished, most: int = PROFILED_RUNS) -> None:
     """
     import pandas as pd
 
-    partitions = load_study(finished.folder).partitions
     kept: list[pd.DataFrame] = []
     seen: set[bytes] = set()
     data = {run.id: run.data for run in finished.plan.runs}
-    for run in best_first(finished.runs):
+    for run, labels in _partitions(finished.folder, best_first(finished.runs)):
         if len(kept) == most:
             break
-        labels = partitions[run]
         identity = labels.to_numpy(dtype="float64", na_value=float("nan")).tobytes()
         if identity not in seen:
             seen.add(identity)
@@ -40,6 +39,15 @@ def keep_profiles(finished: Finished, most: int = PROFILED_RUNS) -> None:
     found = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
     write_table(found, finished.folder / "profiles.parquet")
     write_table(found, finished.folder / "profiles.csv")
+
+
+def _partitions(folder: Path, runs: Sequence[str]) -> Iterator[tuple[str, pd.Series]]:
+    """Yield each run's labels in the order of the runs; few are looked at, so few are read."""
+    import pandas as pd
+
+    for start in range(0, len(runs), PROFILED_RUNS):
+        some = list(runs[start : start + PROFILED_RUNS])
+        yield from pd.read_parquet(folder / "partitions.parquet", columns=some).items()
 
 
 def _profile(finished: Finished, data: str, run: str, labels: pd.Series) -> pd.DataFrame:

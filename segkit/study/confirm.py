@@ -12,15 +12,19 @@ from hashlib import sha256
 from typing import Any
 
 from segkit import clustering, projection
+from segkit.clustering.drawn import thinned
+from segkit.errors import Infeasible
 from segkit.scoring.stability import draw
 from segkit.study.graph import Node
 from segkit.study.keys import canonical, digest, library_version
 from segkit.study.plan import Planner, RunPlan, World, space_of
+from segkit.study.sampling import SCORED
 from segkit.targets import class_name
 
 COPULA, PERMUTED = "copula", "permuted"
 FRESH = "/fresh"
 REFIT = "/refit"
+NULL = "/null"
 
 
 @dataclass(frozen=True)
@@ -98,20 +102,23 @@ def _but_for_k(run: RunPlan) -> str:
 
 
 def _stages(planner: Planner, run: RunPlan, settings: ConfirmSettings) -> dict[str, str]:
-    found = {"stability": planner.stability(run.stages, run.groups, run.data, settings.draws, FRESH)}
+    world = planner.world(run.groups["data"])
+    found = {"stability": planner.stability(world, run.stages, run.groups, settings.draws, FRESH)}
     found["refit"] = _refit(planner, run, settings.refits)
     reseeded = _reseed(planner, run, settings.seeds)
     found |= {"reseed": reseeded} if reseeded else {}
     space, partition, features = space_of(run.stages), run.stages["clustering"], run.stages["features"]
+    sample = planner.sampling.size("draws", world.customers)
     config = {"clusterer": run.groups["clusterer"], "identity": run.data}
     inputs = {"space": space, "features": features}
     library = library_version(class_name(run.groups["clusterer"]))
     decides = (library, canonical(run.groups["clusterer"]), run.data, space)
-    found["prediction"] = planner.add("prediction", config, inputs, *decides)
-    reference = planner.reference(planner.world(run.groups["data"]), next(iter(planner.references)))
+    found["prediction"] = planner.add("prediction", config, inputs, *decides, sample=sample)
+    reference = planner.reference(world, next(iter(planner.references)))
     for name, scored_in in {"native": space, "reference": reference}.items():
         inputs = {"partition": partition, "space": scored_in, "features": features}
-        found[f"density:{name}"] = planner.add("density", {}, inputs, partition, scored_in)
+        config = {"identity": run.data + SCORED} if sample else {}
+        found[f"density:{name}"] = planner.add("density", config, inputs, partition, scored_in, sample=sample)
     return found
 
 
@@ -120,17 +127,21 @@ def _refit(planner: Planner, run: RunPlan, count: int) -> str:
     inputs = {"partition": run.stages["clustering"], "features": run.stages["features"]}
     for index in range(count):
         world = _draw_world(planner, run, index)
-        if not _impossible(run, world):
-            found = planner.pipeline(world, run.groups)
+        found = _pipeline(planner, world, run)
+        if found:
             inputs |= {f"partition:{index}": found["clustering"], f"features:{index}": found["features"]}
     config = {"draws": count, "identity": run.data + REFIT}
-    return planner.add("refit", config, inputs, count, *inputs.values())
+    sample = planner.sampling.size("draws", planner.world(run.groups["data"]).customers)
+    return planner.add("refit", config, inputs, count, *inputs.values(), sample=sample)
 
 
 def _draw_world(planner: Planner, run: RunPlan, index: int) -> World:
     own = planner.world(run.groups["data"])
 
     def make() -> World:
+        size = planner.sampling.size("draws", own.customers)
+        if size:
+            return _thin_world(own, REFIT, index, size)
         rows = draw(own.root + REFIT, index, own.customers)
         drawn = {**own.config, "draw": {"identity": own.root + REFIT, "index": index}}
         return World(digest(own.root, REFIT, index), len(rows), drawn, {})
@@ -138,10 +149,24 @@ def _draw_world(planner: Planner, run: RunPlan, index: int) -> World:
     return planner.once(make, "draw", own.root, index)
 
 
-def _impossible(run: RunPlan, world: World) -> bool:
+def _thin_world(own: World, series: str, index: int, size: int) -> World:
+    """Return a draw of a table too large to be fitted anew again and again."""
+    drawn = {**own.config, "draw": {"identity": own.root + series, "index": index, "size": size}}
+    return World(digest(own.root, series, index, size), size, drawn, {}, size / own.customers)
+
+
+def _pipeline(planner: Planner, world: World, run: RunPlan) -> dict[str, str] | None:
+    """Add a run's pipeline on another table; None where it cannot be done there."""
+    groups = run.groups
     n = world.customers
-    reason = projection.infeasible(run.groups["projection"], n) or clustering.infeasible(run.groups["clusterer"], n)
-    return bool(reason)
+    if world.share < 1:
+        try:
+            groups = {**groups, "clusterer": thinned(groups["clusterer"], world.share)}
+        except Infeasible:
+            return None
+    if projection.infeasible(groups["projection"], n) or clustering.infeasible(groups["clusterer"], n):
+        return None
+    return planner.pipeline(world, groups)
 
 
 def _reseed(planner: Planner, run: RunPlan, count: int) -> str | None:
@@ -178,22 +203,22 @@ def _null_scores(planner: Planner, run: RunPlan, counts: Mapping[str, int]) -> d
 
 def _null_score(planner: Planner, run: RunPlan, kind: str, index: int) -> str | None:
     world = _null_world(planner, run.groups["data"], kind, index)
-    if _impossible(run, world):
-        return None
-    found = planner.pipeline(world, run.groups)
-    return planner.score(found, planner.reference(world, next(iter(planner.references))))
+    found = _pipeline(planner, world, run)
+    return planner.score(world, found, planner.reference(world, next(iter(planner.references)))) if found else None
 
 
 def _null_world(planner: Planner, data: Mapping[str, Any], kind: str, index: int) -> World:
     own = planner.world(data)
+    size = planner.sampling.size("draws", own.customers)
+    model = _thin_world(own, NULL, 0, size) if size else own
 
     def make() -> World:
-        config = {**own.config, "kind": kind, "index": index}
+        config = {**model.config, "kind": kind, "index": index}
         inputs = {}
         if kind == COPULA:
-            inputs["copula"] = planner.add("copula", own.config, {}, own.root)
-        table = planner.add("null", config, inputs, kind, index, own.root, *inputs.values())
-        return World(table, own.customers, {}, {"table": table})
+            inputs["copula"] = planner.add("copula", model.config, {}, model.root)
+        table = planner.add("null", config, inputs, kind, index, model.root, *inputs.values())
+        return World(table, model.customers, {}, {"table": table}, model.share)
 
     return planner.once(make, kind, own.root, index)
 

@@ -1,6 +1,7 @@
 """Runs tasks where they come after what they need: in this process, on a local cluster, or on a given scheduler.
 
-Dask owns placement, retries, lost workers and memory limits; this module only hands it the graph and yields outcomes.
+Dask owns placement, retries, lost workers and memory limits; this module only hands it the graph, small tasks several
+at once, and yields outcomes.
 """
 
 from __future__ import annotations
@@ -9,19 +10,36 @@ import contextlib
 import os
 import signal
 import socket
+import time
 import uuid
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from typing import Any
 from urllib.parse import urlsplit
 
 from segkit.errors import UsageError
+from segkit.study.cost import bundles
 from segkit.study.graph import Task
+from segkit.study.keys import kind_of
 from segkit.study.stages import Outcome, run_task
+from segkit.targets import class_name
 
 CONNECT_SECONDS = 15
 LOST_WORKER_RETRIES = 2
+# Below the priority of every task.
+_LAST = -1e12
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+# Dask watches itself: by default its samples, ticks and counters take a twentieth of all cores.
+_QUIET = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
+    "distributed.worker.memory.monitor-interval": "250ms",
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,19 @@ class EngineSettings:
         if self.mode == "inline":
             return 1
         return self.workers or available_cores()
+
+    @property
+    def most_memory(self) -> int | None:
+        """Bytes that no stage can exceed: this machine's memory; None on a scheduler's workers, which may have more."""
+        return None if self.address and self.mode != "inline" else machine_memory()
+
+
+def machine_memory() -> int | None:
+    """Return this machine's memory in bytes; None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def available_cores() -> int:
@@ -78,6 +109,58 @@ def check_address(settings: EngineSettings) -> None:
         raise _no_scheduler(address, error) from error
 
 
+@dataclass
+class Work:
+    """What a launch computed: CPU seconds and memory by kind of stage, and the time from the first task to the last.
+
+    Stages that were found in the store do not count, nor does a failed stage's time. The clock begins before workers
+    are started and ends with the last task's results, and runs between the screen and the confirmation.
+    """
+
+    workers: int = 1
+    seconds: Counter[str] = field(default_factory=Counter)
+    peak: dict[str, float] = field(default_factory=dict)
+    growth: dict[str, float] = field(default_factory=dict)
+    began: float | None = None
+    ended: float | None = None
+
+    def begin(self) -> None:
+        """Take note that the first task is handed over now."""
+        self.began = self.ended = time.monotonic() if self.began is None else self.began
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Take note of what a task found."""
+        self.ended = time.monotonic()
+        for outcome in outcomes:
+            kind, used = kind_of(outcome.key), outcome.record.get("memory", {})
+            self.seconds[kind] += outcome.record.get("seconds", 0.0)
+            for name, found in (("peak", self.peak), ("growth", self.growth)):
+                if name in used:
+                    found[kind] = max(found.get(kind, 0.0), used[name])
+
+    @property
+    def wall_seconds(self) -> float:
+        """Seconds from the first task to the end of the last one."""
+        return 0.0 if self.began is None or self.ended is None else self.ended - self.began
+
+    @property
+    def efficiency(self) -> float | None:
+        """CPU seconds of the computed stages over wall seconds times workers; None if nothing was computed."""
+        available = self.wall_seconds * self.workers
+        return self.seconds.total() / available if self.seconds and available else None
+
+    def figures(self) -> dict[str, Any]:
+        """Return what is kept of it with a study."""
+        efficiency = self.efficiency
+        return {
+            "efficiency": None if efficiency is None else round(efficiency, 4),
+            "execution_seconds": round(self.wall_seconds, 2),
+            "computed_seconds": {kind: round(seconds, 3) for kind, seconds in self.seconds.items()},
+            "peak_memory": dict(self.peak),
+            "memory_growth": dict(self.growth),
+        }
+
+
 class Engine:
     """Runs tasks; a context, so that workers live from the first task to the end of the study.
 
@@ -92,8 +175,10 @@ class Engine:
     def __init__(self, settings: EngineSettings, store_root: str):
         self.settings = settings
         self.store_root = store_root
+        self.work = Work(settings.n_workers)
         self._stack = contextlib.ExitStack()
         self._client: Any = None
+        self._warming: list[Any] = []
 
     def __enter__(self) -> Engine:
         return self
@@ -101,7 +186,9 @@ class Engine:
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
 
-    def run(self, tasks: Sequence[Task], priorities: Mapping[str, float]) -> Generator[tuple[Task, list[Outcome]]]:
+    def run(
+        self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None = None
+    ) -> Generator[tuple[Task, list[Outcome]]]:
         """Run tasks and yield each with its outcomes as soon as it is done, in any order.
 
         Parameters
@@ -110,6 +197,9 @@ class Engine:
             In an order in which each comes after the ones that it names.
         priorities
             By task's name: of those that can start, the highest is started first.
+        seconds
+            By task's name: estimated CPU seconds. Small ones are handed to a worker several at once; without
+            estimates each by itself.
 
         Raises
         ------
@@ -118,12 +208,49 @@ class Engine:
         UsageError
             If the scheduler's address does not answer.
         """
+        if tasks:
+            self.work.begin()
+        for task, outcomes in self._run(tasks, priorities, seconds):
+            self.work.add(outcomes)
+            yield task, outcomes
+
+    def _run(
+        self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None
+    ) -> Iterator[tuple[Task, list[Outcome]]]:
         if self.settings.mode == "inline":
             yield from _inline(tasks, self.store_root)
         elif tasks:
             if self._client is None:
                 self._client = self._stack.enter_context(_client(self.settings))
-            yield from _distributed(tasks, self.store_root, self._client, priorities)
+                self.work.workers = self._workers()
+            if not self._warming:
+                self._warm(tasks)
+            bundled = [(task,) for task in tasks] if seconds is None else bundles(tasks, seconds, self.work.workers)
+            yield from _Distributed(self._client, self.store_root, priorities).run(bundled)
+
+    def _warm(self, tasks: Sequence[Task]) -> None:
+        """Have each worker import and compile what the projections need, as long as it has nothing else to do."""
+        nodes = [node for task in tasks if task.kind == "projection" for node in task.nodes]
+        configs = list({class_name(node.config): dict(node.config) for node in nodes}.values())
+        if configs:
+            options = {"priority": _LAST, "pure": False}
+            workers = self._client.nthreads()
+            self._warming = [self._client.submit(_warmed, configs, workers=[name], **options) for name in workers]
+
+    def _workers(self) -> int:
+        """Return how many tasks run at once: on a scheduler of others, the threads of its workers."""
+        if not self.settings.address:
+            return self.settings.n_workers
+        return max(1, sum(self._client.nthreads().values()))
+
+
+def _warmed(configs: Sequence[Mapping[str, Any]]) -> None:
+    from segkit import projection
+
+    for config in configs:
+        # What cannot be done here is told by the stage itself.
+        with contextlib.suppress(Exception):
+            projection.warm(config)
 
 
 def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list[Outcome]]]:
@@ -133,44 +260,114 @@ def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list
         yield task, done[task.name]
 
 
-def _distributed(
-    tasks: Sequence[Task], store_root: str, client: Any, priorities: Mapping[str, float]
-) -> Iterator[tuple[Task, list[Outcome]]]:
-    from distributed import as_completed
+def run_bundle(
+    bundle: Sequence[Task], store_root: str, known: Sequence[Outcome], *before: Sequence[Sequence[Outcome]]
+) -> list[list[Outcome]]:
+    """Compute tasks one after another: what a worker is handed.
 
-    # Another study on this scheduler may want the same tasks for a store of its own.
-    launch = uuid.uuid4().hex[:8]
-    futures: dict[str, Any] = {}
-    for task in tasks:
-        futures[task.name] = client.submit(
-            run_task,
-            task,
-            store_root,
-            *(futures[name] for name in task.after),
-            key=f"{task.name}-{launch}",
-            priority=priorities[task.name],
-            retries=LOST_WORKER_RETRIES,
-            pure=False,
-        )
-    by_key = {future.key: task for task, future in zip(tasks, futures.values(), strict=True)}
-    try:
-        for future in as_completed(list(futures.values())):
-            task = by_key[future.key]
-            yield task, _outcomes(task, future)
-    finally:
-        with contextlib.suppress(Exception):
-            client.cancel(list(futures.values()))
+    Parameters
+    ----------
+    bundle
+        Tasks in a possible order.
+    store_root
+        The store's folder.
+    known
+        Outcomes from elsewhere.
+    before
+        What this returned for the bundles that this one comes after.
+
+    Returns
+    -------
+    list of list of Outcome
+        For each task those of its nodes, in order.
+    """
+    others = [known, *(outcomes for bundle in before for outcomes in bundle)]
+    done: list[list[Outcome]] = []
+    for task in bundle:
+        done.append(run_task(task, store_root, *others, *done))
+    return done
 
 
-def _outcomes(task: Task, future: Any) -> list[Outcome]:
+class _Distributed:
+    """Runs bundles of tasks on a scheduler.
+
+    A bundle whose worker was lost too often is done again task by task, with all that stands on it: only one of its
+    tasks is what no worker survives.
+    """
+
+    def __init__(self, client: Any, store_root: str, priorities: Mapping[str, float]):
+        self.client = client
+        self.store_root = store_root
+        self.priorities = priorities
+        self.broken: list[Outcome] = []
+
+    def run(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Task, list[Outcome]]]:
+        lost: set[str] = set()
+        for bundle, found in self._round(bundled):
+            if isinstance(found, _Lost) and len(found.culprits) > 1:
+                lost.update(task.name for task in bundle)
+                continue
+            for index, task in enumerate(bundle):
+                outcomes = self._lost(task) if isinstance(found, _Lost) else found[index]
+                self.broken += [outcome for outcome in outcomes if outcome.status != "ok"]
+                yield task, outcomes
+        if lost:
+            yield from self.run([(task,) for bundle in bundled for task in bundle if task.name in lost])
+
+    def _round(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Sequence[Task], list[list[Outcome]] | _Lost]]:
+        """Run bundles and yield each with its tasks' outcomes, or with those whose worker was lost."""
+        from distributed import as_completed
+
+        futures = self._submitted(bundled)
+        by_key = {future.key: bundle for bundle, future in futures}
+        try:
+            for future, found in as_completed([future for _, future in futures], with_results=True, raise_errors=False):
+                yield by_key[future.key], found if future.status == "finished" else _lost(future, by_key)
+        finally:
+            with contextlib.suppress(Exception):
+                self.client.cancel([future for _, future in futures])
+
+    def _submitted(self, bundled: Sequence[Sequence[Task]]) -> list[tuple[Sequence[Task], Any]]:
+        # Another study on this scheduler may want the same tasks for a store of its own.
+        launch = uuid.uuid4().hex[:8]
+        made_by: dict[str, Any] = {}
+        futures = []
+        for bundle in bundled:
+            after = {name: made_by[name] for task in bundle for name in task.after if name in made_by}
+            wanted = {key for task in bundle for node in task.nodes for key in node.inputs.values()}
+            future = self.client.submit(
+                run_bundle,
+                bundle,
+                self.store_root,
+                [outcome for outcome in self.broken if outcome.key in wanted],
+                *{future.key: future for future in after.values()}.values(),
+                key=f"{bundle[0].name}-{launch}",
+                priority=max(self.priorities[task.name] for task in bundle),
+                retries=LOST_WORKER_RETRIES,
+                pure=False,
+            )
+            made_by.update((task.name, future) for task in bundle)
+            futures.append((bundle, future))
+        return futures
+
+    def _lost(self, task: Task) -> list[Outcome]:
+        reason = f"{task.kind}: the worker was lost {LOST_WORKER_RETRIES + 1} times (out of memory?)"
+        return [Outcome(node.key, "failed", reason) for node in task.nodes]
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """What became of a bundle that was lost, or that stands on one: the tasks that workers were lost with."""
+
+    culprits: Sequence[Task]
+
+
+def _lost(future: Any, by_key: Mapping[str, Sequence[Task]]) -> _Lost:
     from distributed import KilledWorker
 
     error = future.exception()
-    if error is None:
-        return future.result()
     if isinstance(error, KilledWorker):
-        reason = f"{task.kind}: the worker was lost {LOST_WORKER_RETRIES + 1} times (out of memory?)"
-        return [Outcome(node.key, "failed", reason) for node in task.nodes]
+        return _Lost(by_key[error.task])
     raise error
 
 
@@ -183,9 +380,9 @@ def _client(settings: EngineSettings) -> Iterator[Any]:
         with _connect(settings.address) as client:
             yield client
         return
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
     options = {
-        "distributed.nanny.pre-spawn-environ": threads,
+        **_QUIET,
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, "1"),
         "distributed.scheduler.allowed-failures": LOST_WORKER_RETRIES,
     }
     with dask.config.set(options), _local_cluster(settings) as cluster, Client(cluster) as client:

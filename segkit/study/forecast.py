@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from segkit.study.cost import duration
-from segkit.study.graph import counts, make_tasks
+from segkit.study.graph import KINDS, counts, make_tasks
 
 if TYPE_CHECKING:
     from segkit.study.prepare import Prepared
@@ -35,12 +35,19 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "to_compute": counts(wanted),
         "tasks": len(tasks),
         "customers": dict(plan.customers),
+        "drawn": _drawn(prepared),
         "engine": prepared.engine.description,
         "seconds": round(seconds, 1),
         "wall_seconds": round(seconds / prepared.engine.n_workers, 1),
         "confirm": _confirmation(prepared),
         "warnings": list(prepared.warnings),
     }
+
+
+def _drawn(prepared: Prepared) -> dict[str, int]:
+    """Return on how many drawn customers each kind of stage is done, where it is not done on all."""
+    sizes = {node.kind: node.sample for node in prepared.plan.nodes.values() if node.sample}
+    return {kind: sizes[kind] for kind in KINDS if kind in sizes}
 
 
 def _confirmation(prepared: Prepared) -> dict[str, Any] | None:
@@ -70,10 +77,18 @@ def forecast_text(found: dict[str, Any]) -> str:
         *stages,
         *skipped,
         *(f"warning: {text}" for text in found["warnings"]),
+        *_drawn_lines(found),
         left,
         *_confirmation_lines(found["confirm"]),
     ]
     return "\n".join(lines)
+
+
+def _drawn_lines(found: dict[str, Any]) -> list[str]:
+    if not found["drawn"]:
+        return []
+    sizes = ", ".join(f"{kind} {size:,}" for kind, size in found["drawn"].items())
+    return [f"drawn customers stand for all {max(found['customers'].values()):,} in: {sizes} (sampling=none: never)"]
 
 
 def _confirmation_lines(confirm: dict[str, Any] | None) -> list[str]:

@@ -16,18 +16,25 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "null": 1,
     "features": 1,
     "scaling": 1,
+    "landmarks": 1,
     "neighbours": 1,
     "projection": 1,
     "clustering": 1,
     "scoring": 1,
-    "stability": 1,
-    "refit": 1,
-    "reseed": 1,
+    "stability": 2,
+    "refit": 2,
+    "reseed": 2,
     "prediction": 1,
     "density": 1,
     "quality": 1,
 }
 KINDS: tuple[str, ...] = tuple(STAGE_VERSIONS)
+
+# Kinds in the order of the data flow; who is nearest to whom in a projection is asked after it is made.
+_IN_PROJECTION = "landmarks of a projection"
+_PHASES: tuple[str, ...] = tuple(
+    phase for kind in KINDS for phase in ((kind, _IN_PROJECTION) if kind == "projection" else (kind,))
+)
 
 # Members of one task: enough to share a family's work, few enough that a wide sweep still spreads over workers.
 BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64, "prediction": 16}
@@ -35,11 +42,15 @@ BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64, "prediction": 16}
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One stage: its key, its own resolved parameters and the keys of what it stands on, by role."""
+    """One stage: its key, its own resolved parameters and the keys of what it stands on, by role.
+
+    ``sample`` is how many drawn customers it is done on; None: on all.
+    """
 
     key: str
     config: Mapping[str, Any]
     inputs: Mapping[str, str]
+    sample: int | None = None
 
     @property
     def kind(self) -> str:
@@ -87,10 +98,10 @@ def make_tasks(nodes: Mapping[str, Node], leaves: Iterable[str], settled: Collec
     by_kind: dict[str, list[Node]] = defaultdict(list)
     for key, node in nodes.items():
         if key in wanted:
-            by_kind[node.kind].append(node)
+            by_kind[_phase(node)].append(node)
     groups: dict[tuple[str, ...], list[Node]] = defaultdict(list)
-    for kind in KINDS:
-        for node in by_kind[kind]:
+    for phase in _PHASES:
+        for node in by_kind[phase]:
             groups[_group(node)].append(node)
     made_by: dict[str, str] = {}
     tasks: list[Task] = []
@@ -123,13 +134,18 @@ def counts(keys: Iterable[str]) -> dict[str, int]:
     return {kind: found[kind] for kind in KINDS if found[kind]}
 
 
+def _phase(node: Node) -> str:
+    projected = node.kind == "landmarks" and kind_of(node.inputs["space"]) == "projection"
+    return _IN_PROJECTION if projected else node.kind
+
+
 def _group(node: Node) -> tuple[str, ...]:
     match node.kind:
         case "clustering":
             return (node.kind, node.inputs["space"], class_name(node.config))
         case "stability":
             config = node.config
-            series = f"{config['draws']} {config['identity']}"
+            series = f"{config.get('done', 0)} {config['draws']} {config['identity']}"
             return (node.kind, node.inputs["space"], class_name(config["clusterer"]), series)
         case "prediction":
             return (node.kind, node.inputs["space"], class_name(node.config["clusterer"]))

@@ -12,7 +12,7 @@ from typing import Any
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}
 # Libraries that do part of a class's work here.
 _BEHIND = {
-    "sklearn.cluster.AgglomerativeClustering": ("fastcluster", "scipy"),
+    "sklearn.cluster.AgglomerativeClustering": ("numba", "scipy"),
     "umap.UMAP": ("numba", "scikit-learn"),
 }
 
@@ -25,11 +25,18 @@ _NEUTRAL_FEATURES: Mapping[str, Any] = {"missing": "median", "clip": None, "expr
 
 def canonical(value: Any) -> str:
     """Return the JSON text of a plain value with sorted keys and numbers by value (``2.0`` is ``2``)."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return str(value) if type(value) is int else _encoded(_plain(value))
+
+
+_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+# Said first, since nearly all values are of these types and asking for an abstract one is slow.
+_SCALARS = frozenset({str, int, bool, type(None)})
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, dict | Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
@@ -40,7 +47,7 @@ def _plain(value: Any) -> Any:
 
 def digest(*parts: Any, digits: int = 64) -> str:
     """Return the first hex digits of the sha256 of the parts' canonical text."""
-    text = "\n".join(part if isinstance(part, str) else canonical(part) for part in parts)
+    text = "\n".join([part if isinstance(part, str) else canonical(part) for part in parts])
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
@@ -51,6 +58,7 @@ def run_id(
     projection: str,
     clusterer: str,
     seed: int,
+    drawn: Mapping[str, int] | None = None,
 ) -> str:
     """Return a run's id: 12 hex digits of the hash of what decides its labels.
 
@@ -64,10 +72,13 @@ def run_id(
         The canonical text of each resolved option.
     seed
         The study's seed.
+    drawn
+        How many drawn customers stand for all in the projection or the clusterer, where some do.
     """
     told = {key: value for key, value in features.items() if value != _NEUTRAL_FEATURES.get(key, ...)}
     told = {key: value for key, value in told.items() if not (key == "expressions" and not value)}
-    return digest("run", data_identity, told, scaler, projection, clusterer, seed, digits=RUN_ID_DIGITS)
+    parts = (data_identity, told, scaler, projection, clusterer, seed, *([drawn] if drawn else []))
+    return digest("run", *parts, digits=RUN_ID_DIGITS)
 
 
 def stage_key(kind: str, *parts: Any) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_EMBEDDINGS = 24
+MOST_POINTS = 50_000
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ def embeddings_frame(
     Returns
     -------
     frame
-        ``id``, then ``<name>:x`` and ``<name>:y`` for each space, missing where a customer was dropped.
+        ``id``, then ``<name>:x`` and ``<name>:y`` for each space, missing where a customer was dropped, and for all but
+        50,000 drawn ones of a larger table.
     index
         By name: ``label`` (features, scaler and projection with the parameters that differ) and ``runs`` (ids).
     """
@@ -114,6 +116,7 @@ def embeddings_frame(
 
     labels = _labels(spaces)
     columns: dict[str, Any] = {"id": customers.ids()}
+    hidden = _hidden(len(customers))
     index: dict[str, dict[str, Any]] = {}
     for space, runs in spaces.items():
         first = runs[0]
@@ -129,9 +132,19 @@ def embeddings_frame(
         for axis, values in zip("xy", matrix[:, :2].T, strict=True):
             placed = np.full(len(customers), np.nan)
             placed[rows] = values
+            placed[hidden] = np.nan
             columns[f"{name}:{axis}"] = placed
         index[name] = {"label": labels[space], "runs": [run.id for run in runs]}
     return pd.DataFrame(columns), index
+
+
+def _hidden(customers: int) -> np.ndarray:
+    """Return the customers whose coordinates are not kept: no picture shows so many."""
+    import numpy as np
+
+    if customers <= MOST_POINTS:
+        return np.empty(0, dtype=np.int64)
+    return np.random.default_rng(0).permutation(customers)[MOST_POINTS:]
 
 
 def _labels(spaces: Mapping[str, Sequence[RunPlan]]) -> dict[str, str]:

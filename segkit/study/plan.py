@@ -12,6 +12,7 @@ from segkit.data import TableInfo
 from segkit.projection.neighbours import ladder
 from segkit.study.graph import STAGE_VERSIONS, Node
 from segkit.study.keys import canonical, kind_of, library_version, run_id, stage_key
+from segkit.study.sampling import EXACT, LANDMARKS, SCORED, Sampling
 from segkit.targets import class_name
 
 NATIVE = "native"
@@ -48,7 +49,7 @@ class Plan:
     def leaves(self) -> list[str]:
         """Keys of the stages that some run needs; a neighbour graph is only needed to make a projection."""
         keys = dict.fromkeys(key for run in self.runs for key in run.stages.values())
-        return [key for key in keys if kind_of(key) != "neighbours"]
+        return [key for key in keys if kind_of(key) not in ("neighbours", "landmarks")]
 
 
 # The reference spaces by name, the primary one first: the ``features`` and the ``scaler`` that make each.
@@ -59,24 +60,34 @@ References = Mapping[str, Mapping[str, Mapping[str, Any]]]
 class World:
     """A table that the whole pipeline can run on: the study's own, or one made from it.
 
-    ``root`` is its identity; ``config`` and ``inputs`` are what the features stage loads it from.
+    ``root`` is its identity; ``config`` and ``inputs`` are what the features stage loads it from; ``share`` is how
+    much of the study's table it stands for, where that is too large to be gone through again and again.
     """
 
     root: str
     customers: int
     config: Mapping[str, Any]
     inputs: Mapping[str, str]
+    share: float = 1.0
 
 
 class Planner:
     """Adds stages to a graph, each once; what is asked for again is remembered."""
 
-    def __init__(self, infos: Callable[[Mapping[str, Any]], TableInfo], references: References, draws: int):
+    def __init__(
+        self,
+        infos: Callable[[Mapping[str, Any]], TableInfo],
+        references: References,
+        draws: int,
+        sampling: Sampling = EXACT,
+    ):
+        self.sampling = sampling
+        self.memory: int | None = None
         self.infos = infos
         self.references = references
         self.draws = draws
         # A score that is added later is missing from what is stored until then.
-        self.scores = [item.name for item in scoring.definitions()]
+        self.scores = canonical([item.name for item in scoring.definitions()])
         self.nodes: dict[str, Node] = {}
         self.customers: dict[str, int] = {}
         self._memo: dict[tuple[Any, ...], Any] = {}
@@ -95,10 +106,18 @@ class Planner:
             self._texts[id(config)] = (config, canonical(config))
         return self._texts[id(config)][1]
 
-    def add(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str], *decides: Any) -> str:
+    def add(
+        self,
+        kind: str,
+        config: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        *decides: Any,
+        sample: int | None = None,
+    ) -> str:
         """Add a stage, if it is not there, and return its key: a hash of its kind, its version and what decides it."""
-        key = stage_key(kind, STAGE_VERSIONS[kind], *decides)
-        self.nodes.setdefault(key, Node(key, config, dict(inputs)))
+        drawn = () if sample is None else ({"sample": sample},)
+        key = stage_key(kind, STAGE_VERSIONS[kind], *decides, *drawn)
+        self.nodes.setdefault(key, Node(key, config, dict(inputs), sample))
         return key
 
     def info(self, data: Mapping[str, Any]) -> TableInfo:
@@ -109,9 +128,13 @@ class Planner:
 
     def world(self, data: Mapping[str, Any]) -> World:
         """Return the study's own table as a world."""
-        info = self.info(data)
-        config = {"data": _located(data), "root": info.fingerprint}
-        return World(info.fingerprint, info.n_customers, config, {})
+
+        def make() -> World:
+            info = self.info(data)
+            config = {"data": _located(data), "root": info.fingerprint}
+            return World(info.fingerprint, info.n_customers, config, {})
+
+        return self.once(make, "world", self._text(data))
 
     def features(self, world: World, features: Mapping[str, Any]) -> str:
         """Add the stage that makes a feature set of a world's table."""
@@ -132,39 +155,88 @@ class Planner:
 
         return self.once(make, "scaling", upstream, self._text(scaler))
 
-    def space(self, scaled: str, config: Mapping[str, Any], n: int) -> tuple[str, str | None]:
+    def landmarks(self, world: World, features: str, space: str, count: int) -> str:
+        """Add the drawn customers of a space that costly work is done on, and who is nearest to whom."""
+        config = {"identity": world.root + LANDMARKS, "count": count}
+        inputs = {"space": space, "features": features}
+        return self.add("landmarks", config, inputs, library_version("sklearn"), count, space)
+
+    def space(self, world: World, features: str, scaled: str, config: Mapping[str, Any]) -> tuple[str, str | None]:
         """Return the keys of the run's space and of the neighbour graph that it needs, if any."""
         if projection.is_identity(config):
             return scaled, None
 
         def make() -> tuple[str, str | None]:
             inputs = {"scaling": scaled}
-            wanted = projection.neighbours_needed(config, n)
+            sample = None if projection.scales(config) else self.sampling.size("projection", world.customers)
+            if sample:
+                inputs["landmarks"] = self.landmarks(world, features, scaled, sample)
+            wanted = projection.neighbours_needed(config, sample or world.customers)
             graph = None
             if wanted is not None:
                 count = ladder(wanted)
                 library = library_version("sklearn")
-                graph = self.add("neighbours", {"count": count}, inputs, library, count, scaled)
+                graph = self.add("neighbours", {"count": count}, inputs, library, count, scaled, sample=sample)
                 inputs["neighbours"] = graph
             library = library_version(class_name(config))
-            decides = (library, self._text(config), scaled, graph or "")
-            return self.add("projection", config, inputs, *decides), graph
+            decides = [library, self._text(config), scaled, graph or ""]
+            decides += [inputs["landmarks"]] if sample else []
+            return self.add("projection", config, inputs, *decides, sample=sample), graph
 
         return self.once(make, "space", scaled, self._text(config))
 
     def pipeline(self, world: World, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Add the stages from a world's table to a partition and return their keys by role."""
-        features = self.features(world, groups["features"])
-        scaled = self.scaling(features, groups["scaler"])
-        space, graph = self.space(scaled, groups["projection"], world.customers)
-        clusterer = groups["clusterer"]
-        library = library_version(class_name(clusterer))
+
+        def make() -> dict[str, str]:
+            features = self.features(world, groups["features"])
+            scaled = self.scaling(features, groups["scaler"])
+            space, graph = self.space(world, features, scaled, groups["projection"])
+            found = {"features": features, "scaling": scaled}
+            found |= {"neighbours": graph} if graph else {}
+            return found | ({"projection": space} if space != scaled else {})
+
+        texts = [self._text(groups[name]) for name in ("features", "scaler", "projection")]
+        found = self.once(make, "pipeline", world.root, *texts)
+        partition = self.partition(world, found["features"], space_of(found), groups["clusterer"])
+        return {**found, "clustering": partition}
+
+    def partition(self, world: World, features: str, space: str, clusterer: Mapping[str, Any]) -> str:
+        """Add a partition of a space."""
+        text = self._text(clusterer)
+        library = self.once(lambda: library_version(class_name(clusterer)), "library", text)
         inputs = {"space": space, "features": features}
-        partition = self.add("clustering", clusterer, inputs, library, self._text(clusterer), space)
-        found = {"features": features, "scaling": scaled}
-        found |= {"neighbours": graph} if graph else {}
-        found |= {"projection": space} if space != scaled else {}
-        return found | {"clustering": partition}
+        kind = self.once(lambda: clustering.sampled_as(clusterer), "sampled as", text)
+        sample = self.sampling.size(kind, world.customers)
+        decides = [library, text, space]
+        if sample and kind == "clustering":
+            inputs["landmarks"] = self.landmarks(world, features, space, sample)
+            decides.append(inputs["landmarks"])
+        return self.add("clustering", clusterer, inputs, *decides, sample=sample)
+
+    def drawn(self, groups: Mapping[str, Mapping[str, Any]], customers: int) -> dict[str, int]:
+        """Return on how many drawn customers a run's labels rest, by group; empty where on all."""
+        projects = not (projection.is_identity(groups["projection"]) or projection.scales(groups["projection"]))
+        sizes = {
+            "projection": self.sampling.size("projection", customers) if projects else None,
+            "clusterer": self.sampling.size(clustering.sampled_as(groups["clusterer"]), customers),
+        }
+        return {group: size for group, size in sizes.items() if size}
+
+    def too_large(self, groups: Mapping[str, Mapping[str, Any]], info: TableInfo) -> str | None:
+        """Say what memory a run's clusterer needs where there is less; None where there is enough, or it is unknown."""
+        if self.memory is None:
+            return None
+        clusterer, customers = groups["clusterer"], self.drawn(groups, info.n_customers).get("clusterer")
+        customers = customers or info.n_customers
+        axes = groups["projection"].get("n_components")
+        needed = clustering.memory(clusterer, customers, max(len(info.columns), axes if isinstance(axes, int) else 0))
+        if needed <= self.memory:
+            return None
+        return (
+            f"{class_name(clusterer)} needs about {needed / 1e9:.1f} GB of memory for {customers:,} customers, "
+            f"{self.memory / 1e9:.1f} GB are there; fit it on fewer (sampling.{clustering.sampled_as(clusterer)})"
+        )
 
     def reference(self, world: World, name: str) -> str:
         """Add a reference space, fitted on a world's table."""
@@ -175,23 +247,43 @@ class Planner:
         """Add all stages of a run on the study's own table and return their keys by role."""
         world = self.world(groups["data"])
         found = self.pipeline(world, groups)
-        spaces = {NATIVE: space_of(found)} | {name: self.reference(world, name) for name in self.references}
-        scores = {f"scoring:{name}": self.score(found, space) for name, space in spaces.items()}
-        return found | scores | {"stability": self.stability(found, groups, world.root, self.draws)}
+        references = self.once(
+            lambda: {name: self.reference(world, name) for name in self.references}, "references", world.root
+        )
+        spaces = {NATIVE: space_of(found), **references}
+        scores = {f"scoring:{name}": self.score(world, found, space) for name, space in spaces.items()}
+        found |= scores
+        return found | ({"stability": self.stability(world, found, groups, self.draws)} if self.draws else {})
 
-    def stability(self, found: Mapping[str, str], groups: Mapping[str, Any], root: str, *draws: int | str) -> str:
-        """Add the reclustering of draws in the space of a run: their number and, for other draws, a series' name."""
+    def stability(
+        self,
+        world: World,
+        found: Mapping[str, str],
+        groups: Mapping[str, Any],
+        *draws: int | str,
+        before: tuple[int, str] | None = None,
+    ) -> str:
+        """Add the reclustering of draws in the space of a run: their number and, for other draws, a series' name.
+
+        ``before`` is how many of the draws are done already and by which stage; it changes no result.
+        """
         count, *series = draws
-        config = {"draws": count, "clusterer": groups["clusterer"], "identity": "".join([root, *map(str, series)])}
+        identity = "".join([world.root, *map(str, series)])
+        config = {"draws": count, "clusterer": groups["clusterer"], "identity": identity}
         inputs = {"partition": found["clustering"], "space": space_of(found), "features": found["features"]}
-        return self.add("stability", config, inputs, *draws, found["clustering"])
+        if before:
+            config["done"], inputs["before"] = before
+        sample = self.sampling.size("draws", world.customers)
+        return self.add("stability", config, inputs, *draws, found["clustering"], sample=sample)
 
-    def score(self, found: Mapping[str, str], scored_in: str) -> str:
+    def score(self, world: World, found: Mapping[str, str], scored_in: str) -> str:
         """Add the scores of a run's partition in a space."""
         # The native space is an input only so that partitions of one space are scored in one pass.
         inputs = {"partition": found["clustering"], "space": scored_in}
         inputs |= {"features": found["features"], "native": space_of(found)}
-        return self.add("scoring", {}, inputs, self.scores, found["clustering"], scored_in)
+        sample = self.sampling.size("scores", world.customers)
+        config = {"identity": world.root + SCORED} if sample else {}
+        return self.add("scoring", config, inputs, self.scores, found["clustering"], scored_in, sample=sample)
 
 
 def space_of(found: Mapping[str, str]) -> str:
@@ -213,6 +305,8 @@ def make_plan(
     references: References,
     draws: int,
     infos: Callable[[Mapping[str, Any]], TableInfo],
+    sampling: Sampling = EXACT,
+    memory: int | None = None,
 ) -> Plan:
     """Return the graph of unique stages of these configurations.
 
@@ -223,11 +317,16 @@ def make_plan(
     references
         The reference spaces in which every run is also scored.
     draws
-        Number of bootstrap draws of the stability screen, at least 1.
+        Number of bootstrap draws of the stability screen; 0 where a race will add them.
     infos
         From a resolved ``data`` group to the table's fingerprint, number of customers and columns.
+    sampling
+        Up to how many customers each kind of work is done on all of them.
+    memory
+        Bytes that one stage may take; a run that needs more is skipped. None: unknown.
     """
-    planner = Planner(infos, references, draws)
+    planner = Planner(infos, references, draws, sampling)
+    planner.memory = memory
     runs: dict[str, RunPlan] = {}
     for configuration in configurations:
         run = _plan_run(planner, configuration)
@@ -235,17 +334,21 @@ def make_plan(
     return Plan(tuple(runs.values()), dict(planner.nodes), tuple(references), dict(planner.customers), planner)
 
 
+def _impossible(planner: Planner, groups: Mapping[str, Mapping[str, Any]], info: TableInfo) -> str | None:
+    return (
+        projection.infeasible(groups["projection"], info.n_customers)
+        or clustering.infeasible(groups["clusterer"], info.n_customers)
+        or planner.too_large(groups, info)
+    )
+
+
 def _plan_run(planner: Planner, configuration: Any) -> RunPlan:
     groups = configuration.groups
     info = planner.info(groups["data"])
-    identity = run_id(
-        info.fingerprint,
-        groups["features"],
-        *(planner._text(groups[name]) for name in ("scaler", "projection", "clusterer")),
-        configuration.seed,
-    )
-    reason = projection.infeasible(groups["projection"], info.n_customers) or clustering.infeasible(
-        groups["clusterer"], info.n_customers
-    )
+    n = info.n_customers
+    texts = [planner._text(groups[name]) for name in ("scaler", "projection", "clusterer")]
+    drawn = planner.once(lambda: planner.drawn(groups, n), "drawn", n, *texts[1:])
+    identity = run_id(info.fingerprint, groups["features"], *texts, configuration.seed, drawn)
+    reason = planner.once(lambda: _impossible(planner, groups, info), "impossible", info.fingerprint, *texts[1:])
     stages = {} if reason else planner.stages(groups)
     return RunPlan(identity, configuration.choices, groups, configuration.seed, info.fingerprint, stages, reason)

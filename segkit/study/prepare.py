@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from segkit import features, targets
+from segkit import features
 from segkit.data import source
 from segkit.errors import UsageError
 from segkit.study import cost
+from segkit.study.checked import check_estimators
 from segkit.study.engine import EngineSettings
 from segkit.study.graph import KINDS, Task
 from segkit.study.plan import Plan, RunPlan, make_plan
+from segkit.study.sampling import Sampling
 from segkit.study.store import Store
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class Prepared:
 
 
 def prepare(composition: Composition) -> Prepared:
-    """Check the configurations and plan the study; nothing is computed or written but the fingerprint memo.
+    """Check the configurations and plan the study; nothing is computed, and only memos are written.
 
     Raises
     ------
@@ -54,11 +56,14 @@ def prepare(composition: Composition) -> Prepared:
     """
     study = composition.study
     store = Store(Path(study["store"]).resolve())
-    _check_estimators(composition)
+    check_estimators(_estimators(composition), store.checked)
     infos = _Infos(store.memo)
     _check_features(composition, infos)
-    plan = make_plan(composition.configurations, composition.references, study["scoring"]["draws"], infos)
+    sampling = Sampling.of(study)
+    draws = 0 if study["scoring"]["racing"] else study["scoring"]["draws"]
     engine = EngineSettings(**study["engine"])
+    memory = engine.most_memory
+    plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, memory)
     return Prepared(
         composition, plan, store, engine, frozenset(store.keys(KINDS)), Path(composition.study_dir), infos.warnings
     )
@@ -82,12 +87,13 @@ class _Infos:
         return tuple(dict.fromkeys(text for info in self.found.values() for text in info.warnings))
 
 
-def _check_estimators(composition: Composition) -> None:
-    for group in ("scaler", "projection", "clusterer"):
-        distinct = {id(item.groups[group]): item.groups[group] for item in composition.configurations}
-        for config in distinct.values():
-            targets.check(config, group)
-            targets.check_seeded(config, group)
+def _estimators(composition: Composition) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return each distinct configuration of an estimator, with its group."""
+    groups = ("scaler", "projection", "clusterer")
+    distinct = {
+        id(item.groups[group]): (group, item.groups[group]) for group in groups for item in composition.configurations
+    }
+    return list(distinct.values())
 
 
 def _check_features(composition: Composition, infos: _Infos) -> None:

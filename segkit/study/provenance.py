@@ -20,7 +20,6 @@ PACKAGES = (
     "umap-learn",
     "hdbscan",
     "openTSNE",
-    "fastcluster",
     "numba",
     "hydra-core",
     "dask",

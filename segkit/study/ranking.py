@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 CHOOSING_SCORES = ("silhouette", "davies_bouldin")
 STABILITY = "stability_ari"
 SIMPLEX_STEPS = 100
+WEIGHTINGS_AT_ONCE = 256
 
 
 def criteria() -> dict[str, bool]:
@@ -67,10 +68,14 @@ def pareto_front(values: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    front = np.ones(len(values), dtype=bool)
-    for index, row in enumerate(values):
-        at_least = (values >= row).all(axis=1)
-        front[index] = not (at_least & (values > row).any(axis=1)).any()
+    front = np.zeros(len(values), dtype=bool)
+    # Best first by the columns in turn: no row is dominated by a later one.
+    left = np.lexsort(values.T[::-1])[::-1]
+    while len(left):
+        best, left = left[0], left[1:]
+        front[best] = True
+        others = values[left]
+        left = left[~((others <= values[best]).all(axis=1) & (others < values[best]).any(axis=1))]
     return front
 
 
@@ -100,9 +105,13 @@ def weight_shares(ranks: np.ndarray) -> np.ndarray:
     """
     import numpy as np
 
-    totals = simplex(ranks.shape[1]) @ ranks.T
-    wins = np.isclose(totals, totals.min(axis=1, keepdims=True), rtol=0, atol=1e-9)
-    return wins.mean(axis=0)
+    weightings = simplex(ranks.shape[1])
+    wins = np.zeros(len(ranks), dtype=np.int64)
+    # In blocks: all at once, thousands of runs would take gigabytes.
+    for start in range(0, len(weightings), WEIGHTINGS_AT_ONCE):
+        totals = weightings[start : start + WEIGHTINGS_AT_ONCE] @ ranks.T
+        wins += (totals <= totals.min(axis=1, keepdims=True) + 1e-9).sum(axis=0)
+    return wins / len(weightings)
 
 
 def rank_runs(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ from segkit.data import Table
 from segkit.scoring.agreement import partition_agreement
 from segkit.study.confirm import Confirmation, ConfirmSettings, plan_confirmation, siblings
 from segkit.study.confirmed import conclude
+from segkit.study.engine import Work
 from segkit.study.graph import counts
 from segkit.study.keys import kind_of
 from segkit.study.outputs import Customers, embedding_runs, embeddings_frame, partitions_frame
 from segkit.study.plan import Plan, RunPlan
 from segkit.study.provenance import data_facts, surroundings
-from segkit.study.ranking import places_by_space, rank_runs, recommend, shortlist
+from segkit.study.racing import contenders, racing_view
+from segkit.study.ranking import gate_values, places_by_space, rank_runs, recommend, shortlist
 from segkit.study.results import Collector, space_suffix, write_table, write_text
 from segkit.study.stages import Outcome, load_unchanged
 from segkit.study.store import Damaged, Store, content_digest
@@ -46,6 +48,7 @@ class Finished:
     state: str
     counts: Mapping[str, int] = field(default_factory=dict)
     lost_stages: int = 0
+    work: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def some_failed(self) -> bool:
@@ -65,12 +68,14 @@ class Record:
         self.clock = time.monotonic()
         self.flushed = time.monotonic()
         self.flush_cost = 0.0
+        self.work = Work()
         self.surroundings = surroundings()
         # Kept from here on: the data may be gone when the study ends.
         self.customers = Customers(self._load_tables())
         self.confirmation: Confirmation | None = None
         self.confirm_outcomes: dict[str, Outcome] = {}
         self._plans = {run.id: run for run in self.prepared.plan.runs}
+        self._identities: dict[str, str] = {}
 
     def begin(self) -> None:
         """Write what was asked, before anything is computed."""
@@ -90,7 +95,30 @@ class Record:
             (self.folder / stale).unlink(missing_ok=True)
         self._configurations()
         self._provenance("running", {})
-        self._tables(self.collector.frame())
+        # Where every run is settled, the table is written at once with its ranks.
+        if self.collector.counts()["waiting"]:
+            self._tables(self.collector.frame())
+
+    def adopt(self, plan: Plan) -> None:
+        """Go on with another plan of the same runs; what is known of their stages stays known."""
+        known = self.collector.outcomes
+        self.prepared = replace(self.prepared, plan=plan)
+        self._plans = {run.id: run for run in plan.runs}
+        self.collector = Collector(plan)
+        self.collector.add(known.values())
+
+    def contenders(self, drawn: Collection[str]) -> list[RunPlan]:
+        """Return the runs that can still reach the shortlist, of those drawn last (at first, of all)."""
+        study = self.prepared.composition.study["scoring"]
+        runs = self.collector.frame()
+        # Stability is what is yet to come.
+        settled = runs.assign(stability_ari=runs["stability_ari"].fillna(0.0))
+        runs = runs[gate_values(settled, study["gates"]).all(axis=1)]
+        for run in set(runs["run"]) - set(self._identities):
+            self._identities[run] = _partition_identity(self.prepared.store, self._plans[run])
+        view = racing_view(runs, self._identities, study["racing_confidence"])
+        able = runs.loc[contenders(view, study["shortlist"]), "run"]
+        return [self._plans[run] for run in able if not drawn or run in drawn]
 
     def shortlist(self) -> Confirmation | None:
         """Choose the runs to confirm and plan how; None if no run passed the gates."""
@@ -99,7 +127,9 @@ class Record:
         plans = self._plans
         self._screened(runs)
         ranked = runs.loc[runs["rank"].notna(), "run"]
-        partitions = {run: _partition_identity(self.prepared.store, plans[run]) for run in ranked}
+        partitions = {
+            run: self._identities.get(run) or _partition_identity(self.prepared.store, plans[run]) for run in ranked
+        }
         chosen = [plans[run] for run in shortlist(runs, partitions, study["shortlist"])]
         if not chosen:
             return None
@@ -145,7 +175,7 @@ class Record:
         """Write everything that is known."""
         # First of all, so that the state is right even if the rest cannot be written.
         self._provenance("concluding" if state == "finished" else state, {})
-        runs = self._ranked()
+        runs = screened = self._ranked()
         self._tables(runs)
         self._configurations()
         ok = [self._plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
@@ -154,12 +184,13 @@ class Record:
         runs = _without(runs, damaged)
         write_table(partitions, self.folder / "partitions.parquet")
         runs = self._conclusion(runs, partitions)
-        self._tables(runs)
+        if runs is not screened:
+            self._tables(runs)
         self._embeddings([self._plans[run] for run in best_first(runs)], customers)
         self._provenance(state, customers.tables)
         lost = sum(outcome.status == "failed" for outcome in self.confirm_outcomes.values())
         counts = self.collector.counts()
-        return Finished(self.folder, runs, customers, self.prepared.plan, state, counts, lost)
+        return Finished(self.folder, runs, customers, self.prepared.plan, state, counts, lost, self.work.figures())
 
     def _tables(self, runs: pd.DataFrame) -> None:
         write_table(runs, self.folder / "runs.parquet")
@@ -222,6 +253,7 @@ class Record:
             "finished": None if state == "running" else datetime.now(UTC).isoformat(timespec="seconds"),
             "wall_seconds": round(wall, 2),
             "seconds": self.collector.seconds(),
+            **self.work.figures(),
             "workers": self.prepared.engine.n_workers,
             "engine": self.prepared.engine.description,
             "counts": self.collector.counts() | {"runs": len(self.prepared.plan.runs)},

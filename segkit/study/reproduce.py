@@ -18,6 +18,7 @@ from segkit.study.graph import make_tasks
 from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.provenance import commit, versions
 from segkit.study.results import Collector, space_suffix
+from segkit.study.sampling import Sampling
 from segkit.study.stages import Outcome
 from segkit.study.store import Store
 from segkit.version import __version__
@@ -83,7 +84,7 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
         store = Store(folder)
         try:
-            plan = _plan(study, entry, data_path, store)
+            plan = _plan(study, entry, row, data_path, store)
         except UsageError as error:
             changed = _data_change(entry, data_path)
             if changed is None:
@@ -98,12 +99,14 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))
 
 
-def _plan(study: Study, entry: Mapping[str, Any], data_path: str | None, store: Store) -> Plan:
+def _plan(study: Study, entry: Mapping[str, Any], row: Any, data_path: str | None, store: Store) -> Plan:
     groups = {**entry["groups"], "data": _located(entry, data_path)}
     configuration = Configuration(entry["choices"], groups, entry["seed"])
     settings = study.settings
     infos = partial(_info, store.memo)
-    return make_plan([configuration], settings["references"], settings["scoring"]["draws"], infos)
+    # A race may have stopped before all of them.
+    draws = int(row["stability_draws"]) if settings["scoring"].get("racing") else settings["scoring"]["draws"]
+    return make_plan([configuration], settings["references"], draws, infos, Sampling.of(settings))
 
 
 def _info(memo: Path, data: Mapping[str, Any]) -> TableInfo:

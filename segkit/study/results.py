@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 GROUPS = ("data", "features", "scaler", "projection", "clusterer")
-_FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari")
+_FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari", "fitted_customers", "fidelity")
+_PROJECTION = ("projection.explained_variance", "projection.fitted_customers", "projection.placement_r2")
+_INTERVALS = ("native", "reference")
 _STABILITY = (
     "stability_ari",
     "stability_ari_sd",
@@ -33,7 +35,10 @@ _STABILITY = (
     "recovered",
 )
 _LISTS = ("stability_jaccard", "dissolved", "recovered")
-_INTEGERS = ("seed", "n_clusters", "stability_draws", "stability_draws_valid", "rank")
+_INTEGERS = (
+    *("seed", "n_clusters", "stability_draws", "stability_draws_valid", "rank"),
+    *("projection.fitted_customers", "fitted_customers", "silhouette_customers"),
+)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -44,6 +49,7 @@ class Collector:
         self.plan = plan
         self.outcomes: dict[str, Outcome] = {}
         self.rows: dict[str, dict[str, Any]] = {}
+        self._finished: Counter[str] = Counter()
         self._users: Counter[str] = Counter(key for run in plan.runs for key in set(run.stages.values()))
         self._waiting: dict[str, set[str]] = {}
         self._by_key: dict[str, list[RunPlan]] = {}
@@ -66,12 +72,13 @@ class Collector:
                     self._finish(run)
 
     def _finish(self, run: RunPlan) -> None:
-        self.rows[run.id] = run_row(run, self.plan.references, self.outcomes, self._users)
+        row = run_row(run, self.plan.references, self.outcomes, self._users)
+        self.rows[run.id] = row
+        self._finished[row["status"]] += 1
 
     def counts(self) -> dict[str, int]:
         """Return the number of finished runs by status, and of those still open as ``waiting``."""
-        found = Counter(row["status"] for row in self.rows.values())
-        return {status: found[status] for status in ("ok", "failed", "skipped")} | {
+        return {status: self._finished[status] for status in ("ok", "failed", "skipped")} | {
             "waiting": len(self.plan.runs) - len(self.rows)
         }
 
@@ -105,11 +112,15 @@ def run_row(
     for space in (NATIVE, *references):
         row |= _score_cells(facts.get(f"scoring:{space}", {}), space_suffix(space, references))
     row |= _penalised_cells(facts.get(f"scoring:{references[0]}", {}))
+    spaces = zip(_INTERVALS, (NATIVE, references[0]), strict=True)
+    row |= _interval_cells({name: facts.get(f"scoring:{space}", {}) for name, space in spaces})
     native, reference = row["silhouette_native"], row["silhouette_reference"]
     row["inflation"] = None if native is None or reference is None else native - reference
     stability = facts.get("stability", {})
     row |= {name: stability.get(name) for name in _STABILITY}
     row["stability_draws"] = stability.get("draws")
+    if status == "ok" and "stability" not in run.stages:
+        row |= {"stability_draws": 0, "stability_status": "not_drawn"}
     row["confirmed"] = False
     row["seconds"] = sum(
         outcome.record.get("seconds", 0.0) / users[key]
@@ -151,6 +162,16 @@ def _penalised_cells(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return cells
 
 
+def _interval_cells(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return between what a silhouette lies that was computed on drawn customers, and on how many."""
+    told = {space: item.get("silhouette", {}) for space, item in scores.items()}
+    cells: dict[str, Any] = {"silhouette_customers": told["reference"].get("n_used")}
+    for space, silhouette in told.items():
+        low, high = silhouette.get("interval") or (None, None)
+        cells |= {f"silhouette_{space}_low": low, f"silhouette_{space}_high": high}
+    return cells
+
+
 def parameters(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return every resolved parameter as ``<group>.<name>``; lists and mappings as JSON text."""
     return {
@@ -168,18 +189,17 @@ def runs_frame(rows: Sequence[Mapping[str, Any]], references: Sequence[str]) -> 
     # As objects: a column of integers with gaps would otherwise come as floats.
     frame = pd.DataFrame(list(rows), dtype=object)
     parameter_columns = [
-        name
-        for group in GROUPS
-        for name in frame.columns
-        if name.startswith(f"{group}.") and name != "projection.explained_variance"
+        name for group in GROUPS for name in frame.columns if name.startswith(f"{group}.") and name not in _PROJECTION
     ]
     suffixes = [space_suffix(space, references) for space in (NATIVE, *references)]
     scores = [
         f"{item.name}_{suffix}{end}" for item in scoring.definitions() for suffix in suffixes for end in ("", "_status")
     ]
     scores += [*(f"{item.name}_reference_penalised" for item in scoring.definitions()), "inflation"]
+    scores += [f"silhouette_{space}_{end}" for space in _INTERVALS for end in ("low", "high")]
+    scores += ["silhouette_customers"]
     first = ["run", "status", "reason", "seed", *GROUPS]
-    found = [*_FOUND[:4], "projection.explained_variance", *_FOUND[4:]]
+    found = [*_FOUND[:4], *_PROJECTION, *_FOUND[4:]]
     last = [*_STABILITY, "stability_draws", "confirmed", "seconds"]
     frame = frame.reindex(columns=[*first, *parameter_columns, *found, *scores, *last])
     texts = {"run", "status", "reason", *GROUPS, *_LISTS}

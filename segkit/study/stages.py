@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from segkit import clustering, projection, scoring
 from segkit.errors import Infeasible, UsageError
 from segkit.study.keys import canonical
+from segkit.study.process import memory, one_thread
 from segkit.study.store import Damaged, Store, StoreFull
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from segkit.data import Table
+    from segkit.projection.landmarks import Landmarks
+    from segkit.scoring.stability import Stability
     from segkit.study.graph import Node, Task
 
 CACHED_BYTES = 256 * 1024**2
@@ -130,10 +133,10 @@ def _loaded(config_text: str, root: str) -> Table:
     return load_unchanged(json.loads(config_text), root)
 
 
-def _drawn(table: Table, identity: str, index: int) -> Table:
+def _drawn(table: Table, identity: str, index: int, size: int | None = None) -> Table:
     from segkit.scoring.stability import draw
 
-    rows = draw(identity, index, table.n_customers)
+    rows = draw(identity, index, table.n_customers, size)
     truth = None if table.truth is None else table.truth[rows]
     frame = table.frame.iloc[rows].reset_index(drop=True)
     return replace(table, frame=frame, ids=table.ids[rows], truth=truth)
@@ -229,33 +232,88 @@ def _scaling(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
     return [Result({"matrix": matrix}, facts)]
 
 
+def _landmarks(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.projection.landmarks import nearest
+    from segkit.scoring.stability import draw
+
+    (node,) = nodes
+    features = node.inputs["features"]
+    customers = inputs.store.record(features)["facts"]["customers"]
+    picked = draw(node.config["identity"], 0, customers, node.config["count"])
+    found = nearest(inputs.matrix(node.inputs["space"]), _positions(picked, features, inputs))
+    arrays = {"rows": found.rows, "indices": found.indices, "distances": found.distances}
+    return [Result(arrays, {"customers": len(found.rows)})]
+
+
+def _drawn_rows(node: Node, inputs: _Inputs) -> np.ndarray:
+    """Return the positions of the customers that a sampled stage is done on."""
+    from segkit.scoring.stability import draw
+
+    features = node.inputs["features"]
+    customers = inputs.store.record(features)["facts"]["customers"]
+    return _positions(draw(node.config["identity"], 0, customers, node.sample), features, inputs)
+
+
+def _landmarks_of(node: Node, inputs: _Inputs) -> Landmarks:
+    from segkit.projection.landmarks import Landmarks
+
+    return Landmarks(**inputs.arrays(node.inputs["landmarks"]))
+
+
+def _positions(picked: np.ndarray, features: str, inputs: _Inputs) -> np.ndarray:
+    """Return the positions of drawn customers of the table in a run's space, which may lack some of the customers."""
+    import numpy as np
+
+    rows = inputs.arrays(features)["rows"]
+    customers = inputs.store.record(features)["facts"]["customers"]
+    return picked if len(rows) == customers else np.flatnonzero(np.isin(rows, picked, assume_unique=True))
+
+
 def _neighbours(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
     from segkit.projection.neighbours import search
 
     (node,) = nodes
-    found = search(inputs.matrix(node.inputs["scaling"]), node.config["count"])
+    matrix = inputs.matrix(node.inputs["scaling"])
+    if node.sample:
+        matrix = matrix[inputs.arrays(node.inputs["landmarks"])["rows"]]
+    found = search(matrix, node.config["count"])
     facts = {"sketch": sketch(found.distances.mean(axis=1, keepdims=True))}
     return [Result({"indices": found.indices, "distances": found.distances}, facts)]
 
 
 def _projection(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.projection.landmarks import placed
     from segkit.projection.neighbours import Neighbours
 
     (node,) = nodes
     matrix = inputs.matrix(node.inputs["scaling"])
+    if node.sample:
+        matrix = matrix[inputs.arrays(node.inputs["landmarks"])["rows"]]
     reason = projection.infeasible(node.config, *matrix.shape)
     if reason:
         raise Infeasible(reason)
     graph = Neighbours(**inputs.arrays(node.inputs["neighbours"])) if "neighbours" in node.inputs else None
     found = projection.project(node.config, matrix, graph)
-    facts = {"figures": dict(found.figures), "sketch": sketch(found.coordinates)}
-    return [Result({"matrix": found.coordinates}, facts)]
+    space, figures = found.coordinates, dict(found.figures)
+    if node.sample:
+        space, r2 = placed(space, _landmarks_of(node, inputs))
+        figures |= {"fitted_customers": len(matrix), "placement_r2": r2}
+    return [Result({"matrix": space}, {"figures": figures, "sketch": sketch(space)})]
 
 
 def _clustering(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.scoring.stability import draw
+
     space = inputs.matrix(nodes[0].inputs["space"])
     truth = inputs.arrays(nodes[0].inputs["features"]).get("truth")
-    found = clustering.fit_many(space, [node.config for node in nodes])
+    configs = [node.config for node in nodes]
+    if "landmarks" in nodes[0].inputs:
+        found = clustering.fit_drawn(space, configs, _landmarks_of(nodes[0], inputs))
+    elif nodes[0].sample:
+        # Another draw for each space would do as well; the space's name is at hand.
+        found = clustering.fit_from(space, configs, draw(nodes[0].inputs["space"], 0, len(space), nodes[0].sample))
+    else:
+        found = clustering.fit_many(space, configs)
     return [item if isinstance(item, Exception) else _partition(item, truth) for item in found]
 
 
@@ -281,7 +339,8 @@ def _partition(found: clustering.Partition, truth: np.ndarray | None) -> Result:
 def _scoring(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
     partitions = [inputs.arrays(node.inputs["partition"])["labels"] for node in nodes]
     space = _scored_space(nodes[0], inputs, len(partitions[0]))
-    scores = scoring.score_many(space, partitions)
+    rows = _drawn_rows(nodes[0], inputs) if nodes[0].sample else None
+    scores = scoring.score_many(space, partitions, rows)
     return [Result({}, {name: _told(score) for name, score in item.items()}) for item in scores]
 
 
@@ -292,38 +351,51 @@ def _scored_space(node: Node, inputs: _Inputs, customers: int) -> np.ndarray:
 
 
 def _told(score: scoring.Score) -> dict[str, Any]:
-    return {
+    told = {
         "value": score.value,
         "status": str(score.status),
         "n_scored": score.n_scored,
         "coverage": score.coverage,
     }
+    if score.n_used is not None:
+        interval = None if score.interval is None else list(score.interval)
+        told |= {"interval": interval, "n_used": score.n_used, "n_unrepresented": score.n_unrepresented}
+    return told
 
 
 def _stability(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
-    from segkit.scoring.stability import stability_many
+    from segkit.scoring.stability import join, stability_many
 
     first = nodes[0]
     space = inputs.matrix(first.inputs["space"])
-    draws = _draws(first, inputs)
+    draws = _draws(first, inputs)[first.config.get("done", 0) :]
     partitions = [inputs.arrays(node.inputs["partition"])["labels"] for node in nodes]
     configs = [node.config["clusterer"] for node in nodes]
-    found = stability_many(space, configs, partitions, draws)
+    share = first.sample / len(space) if first.sample else None
+    found = stability_many(space, configs, partitions, draws, share)
+    if "before" in first.inputs:
+        found = [
+            item if isinstance(item, Exception) else join([_kept_draws(node, inputs), item])
+            for node, item in zip(nodes, found, strict=True)
+        ]
     return [item if isinstance(item, Exception) else _stable(item) for item in found]
+
+
+def _kept_draws(node: Node, inputs: _Inputs) -> Stability:
+    from segkit.scoring.stability import Stability
+
+    kept = dict(inputs.arrays(node.inputs["before"]))
+    return Stability(**kept | {"ari_status": tuple(kept["ari_status"].tolist())})
 
 
 def _draws(node: Node, inputs: _Inputs) -> list[np.ndarray]:
     """Return the study's draws of customers of the table, as positions in this run's space."""
-    import numpy as np
-
     from segkit.scoring.stability import draw
 
-    rows = inputs.arrays(node.inputs["features"])["rows"]
-    customers = inputs.store.record(node.inputs["features"])["facts"]["customers"]
-    drawn = (draw(node.config["identity"], index, customers) for index in range(node.config["draws"]))
-    if len(rows) == customers:
-        return list(drawn)
-    return [np.flatnonzero(np.isin(rows, picked, assume_unique=True)) for picked in drawn]
+    features = node.inputs["features"]
+    customers = inputs.store.record(features)["facts"]["customers"]
+    drawn = (draw(node.config["identity"], index, customers, node.sample) for index in range(node.config["draws"]))
+    return [_positions(picked, features, inputs) for picked in drawn]
 
 
 def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
@@ -344,7 +416,8 @@ def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
             outcomes.append(Infeasible("the draw cannot be clustered"))
             continue
         found = inputs.arrays(node.inputs[f"partition:{index}"])["labels"]
-        drawn = draw(node.config["identity"], index, customers)[inputs.arrays(node.inputs[f"features:{index}"])["rows"]]
+        picked = draw(node.config["identity"], index, customers, node.sample)
+        drawn = picked[inputs.arrays(node.inputs[f"features:{index}"])["rows"]]
         both = place[drawn] >= 0
         outcomes.append(compare_draw(labels, place[drawn][both], found[both]))
     return [_stable(collect(outcomes, labels))]
@@ -369,11 +442,18 @@ def _reseed(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
 
 
 def _prediction(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    from segkit.clustering.drawn import thin_many
     from segkit.scoring.prediction_strength import prediction_strength_many
 
-    space = inputs.matrix(nodes[0].inputs["space"])
-    configs = [node.config["clusterer"] for node in nodes]
-    found = prediction_strength_many(space, configs, nodes[0].config["identity"])
+    first = nodes[0]
+    space, share = inputs.matrix(first.inputs["space"]), 1.0
+    if first.sample:
+        rows = _drawn_rows(first, inputs)
+        space, share = space[rows], len(rows) / len(space)
+    configs = thin_many([node.config["clusterer"] for node in nodes], share)
+    possible = [config for config in configs if not isinstance(config, Infeasible)]
+    strengths = iter(prediction_strength_many(space, possible, first.config["identity"]))
+    found = [config if isinstance(config, Infeasible) else next(strengths) for config in configs]
     return [item if isinstance(item, Exception) else Result({}, item.summary()) for item in found]
 
 
@@ -382,7 +462,11 @@ def _density(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
 
     (node,) = nodes
     labels = inputs.arrays(node.inputs["partition"])["labels"]
-    return [Result({}, _told(dbcv(_scored_space(node, inputs, len(labels)), labels)))]
+    space = _scored_space(node, inputs, len(labels))
+    if node.sample:
+        rows = _drawn_rows(node, inputs)
+        space, labels = space[rows], labels[rows]
+    return [Result({}, _told(dbcv(space, labels)))]
 
 
 def _quality(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
@@ -402,8 +486,8 @@ def _quality(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
 def _stable(found: Any) -> Result:
     import numpy as np
 
-    arrays = {"ari": found.ari, "jaccard": found.jaccard, "noise_jaccard": found.noise_jaccard}
-    return Result({name: np.asarray(array) for name, array in arrays.items()}, found.summary())
+    arrays = {name: np.asarray(array) for name, array in vars(found).items()}
+    return Result(arrays, found.summary())
 
 
 COMPUTE: Mapping[str, Callable[[Sequence[Any], _Inputs], list[Result | Exception]]] = {
@@ -411,6 +495,7 @@ COMPUTE: Mapping[str, Callable[[Sequence[Any], _Inputs], list[Result | Exception
     "null": _null,
     "features": _features,
     "scaling": _scaling,
+    "landmarks": _landmarks,
     "neighbours": _neighbours,
     "projection": _projection,
     "clustering": _clustering,
@@ -467,27 +552,25 @@ def run_task(task: Task, store_root: str, *before: Sequence[Outcome]) -> list[Ou
 
 
 def _compute(nodes: Sequence[Node], store: Store) -> dict[str, Outcome]:
-    from threadpoolctl import threadpool_limits
-
     start = time.thread_time()
-    try:
-        # One thread, whoever runs this: sums over several threads differ in their last digits.
-        with threadpool_limits(limits=1):
-            results = COMPUTE[nodes[0].kind](nodes, _Inputs(store))
-    except StoreFull:
-        raise
-    except Exception as error:
-        results = [error] * len(nodes)
+    with memory() as used:
+        try:
+            with one_thread():
+                results = COMPUTE[nodes[0].kind](nodes, _Inputs(store))
+        except StoreFull:
+            raise
+        except Exception as error:
+            results = [error] * len(nodes)
     share = (time.thread_time() - start) / len(nodes)
-    return {node.key: _keep(node, result, store, share) for node, result in zip(nodes, results, strict=True)}
+    return {node.key: _keep(node, result, store, share, used) for node, result in zip(nodes, results, strict=True)}
 
 
-def _keep(node: Node, result: Result | Exception, store: Store, seconds: float) -> Outcome:
+def _keep(node: Node, result: Result | Exception, store: Store, seconds: float, used: Mapping[str, float]) -> Outcome:
     if isinstance(result, Result):
-        return Outcome(node.key, "ok", record=store.save(node.key, result.arrays, result.facts, seconds))
+        return Outcome(node.key, "ok", record=store.save(node.key, result.arrays, result.facts, seconds, used))
     if isinstance(result, Infeasible):
         facts = {"skipped": f"{node.kind}: {result}"}
-        return outcome_of(node.key, store.save(node.key, {}, facts, seconds))
+        return outcome_of(node.key, store.save(node.key, {}, facts, seconds, used))
     return _failed(node, result)
 
 

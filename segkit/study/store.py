@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from segkit.errors import SegkitError, UsageError
 from segkit.study.keys import canonical, kind_of
+from segkit.study.process import unique_suffix
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,13 +58,11 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     StoreFull
         If the disk is full.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}-")
+    name = os.path.join(path.parent, f".{path.name[:40]}-{unique_suffix()}")
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
-        with os.fdopen(
-            handle, mode, encoding=None if "b" in mode else "utf-8", newline=None if "b" in mode else "\n"
-        ) as file:
+        with open(name, mode.replace("w", "x"), **text) as file:
             yield file
-        os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -71,13 +70,6 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         if isinstance(error, OSError) and error.errno in _FULL:
             raise StoreFull(f"{path.parent}: {error.strerror}; what was finished is kept") from error
         raise
-
-
-def _umask() -> int:
-    # The only portable way to read it is to set it.
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 class Store:
@@ -101,6 +93,11 @@ class Store:
         """The file that remembers data files' fingerprints."""
         return self.root / "fingerprints.json"
 
+    @property
+    def checked(self) -> Path:
+        """The file that remembers which estimators' parameters were found to be right."""
+        return self.root / "checked.json"
+
     def _path(self, key: str, suffix: str) -> Path:
         kind, _, digits = key.partition("-")
         return self.root / kind / digits[:2] / f"{key}{suffix}"
@@ -119,9 +116,14 @@ class Store:
         return self._path(key, ".json").exists()
 
     def save(
-        self, key: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], seconds: float
+        self,
+        key: str,
+        arrays: Mapping[str, np.ndarray],
+        facts: Mapping[str, Any],
+        seconds: float,
+        memory: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
-        """Write a result and return its record: facts, seconds (CPU) and digest."""
+        """Write a result and return its record: facts, seconds (CPU), memory (``peak`` and ``growth``) and digest."""
         import numpy as np
 
         record = {
@@ -130,6 +132,8 @@ class Store:
             "digest": content_digest(arrays, facts),
             "arrays": sorted(arrays),
         }
+        if memory:
+            record["memory"] = dict(memory)
         path = self._path(key, ".json")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +145,8 @@ class Store:
             with replacing(self._path(key, ".npz")) as file:
                 np.savez(file, **arrays)
         with replacing(path, "w") as file:
-            json.dump(record, file)
+            # In one piece: json.dump writes piece by piece, in Python.
+            file.write(json.dumps(record))
         return record
 
     def record(self, key: str) -> dict[str, Any] | None:

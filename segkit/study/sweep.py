@@ -14,7 +14,9 @@ from segkit.study import cost
 from segkit.study.engine import Engine, check_address
 from segkit.study.folder import Study
 from segkit.study.graph import KINDS, Node, Task, make_tasks
+from segkit.study.plan import Plan
 from segkit.study.prepare import Prepared
+from segkit.study.racing import drawn_further, schedule
 from segkit.study.record import Finished, Record
 from segkit.study.results import Collector
 from segkit.study.stages import Outcome, outcome_of
@@ -43,13 +45,16 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     check_address(prepared.engine)
     prepared = replace(prepared, folder=_claimed_folder(prepared))
     prepared.store.prepare()
-    collector = Collector(prepared.plan)
-    record = Record(prepared, command, collector)
+    record = Record(prepared, command, Collector(prepared.plan))
+    scoring = prepared.composition.study["scoring"]
     state = "finished"
     try:
         with Engine(prepared.engine, str(prepared.store.root)) as engine:
-            _screen(prepared, engine, collector, record, watch)
-            if prepared.composition.study["scoring"]["confirm"]:
+            record.work = engine.work
+            _screen(prepared, engine, record, watch)
+            if scoring["racing"]:
+                _race(prepared, engine, record, watch)
+            if scoring["confirm"]:
                 _confirm(prepared, engine, record, watch)
     except KeyboardInterrupt:
         state = "interrupted"
@@ -91,15 +96,32 @@ def _made(folder: Path) -> bool:
     return True
 
 
-def _screen(prepared: Prepared, engine: Engine, collector: Collector, record: Record, watch: Watch) -> None:
+def _screen(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
     """Compute what every run needs; rows are made as runs finish."""
-    plan = prepared.plan
-    settled = settled_outcomes(plan.nodes, prepared.store, prepared.stored)
-    collector.add(settled.values())
+    settled = settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored)
+    record.collector.add(settled.values())
     record.begin()
-    tasks = make_tasks(plan.nodes, plan.leaves, settled)
+    _compute(prepared, prepared.plan, settled, engine, record, watch)
+
+
+def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
+    """Recluster draws, more and more of them, for the runs that can still reach the shortlist."""
+    done: dict[str, tuple[int, str]] = {}
+    for draws in schedule(prepared.composition.study["scoring"]["draws"]):
+        plan, done = drawn_further(record.collector.plan, record.contenders(done), draws, done)
+        record.adopt(plan)
+        new = {key: plan.nodes[key] for _, key in done.values()}
+        stored = frozenset(prepared.store.keys(("stability",)))
+        record.collector.add(settled_outcomes(new, prepared.store, stored).values())
+        _compute(prepared, plan, record.collector.outcomes, engine, record, watch)
+
+
+def _compute(
+    prepared: Prepared, plan: Plan, settled: Mapping[str, Outcome], engine: Engine, record: Record, watch: Watch
+) -> None:
+    tasks, collector = make_tasks(plan.nodes, plan.leaves, settled), record.collector
     watch.start(prepared, tasks, collector.counts())
-    with closing(engine.run(tasks, cost.priorities(tasks, cost.largest_table(plan)))) as results:
+    with closing(engine.run(tasks, *_expected(tasks, plan))) as results:
         for task, outcomes in results:
             collector.add(outcomes)
             watch.advance(task, collector.counts())
@@ -115,10 +137,16 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
     outcomes = record.confirming(settled_outcomes(nodes, prepared.store, frozenset(prepared.store.keys(KINDS))))
     tasks = make_tasks(nodes, confirmation.leaves, outcomes)
     watch.start(prepared, tasks, record.collector.counts())
-    with closing(engine.run(tasks, cost.priorities(tasks, cost.largest_table(prepared.plan)))) as results:
+    with closing(engine.run(tasks, *_expected(tasks, prepared.plan))) as results:
         for task, done in results:
             outcomes.update({outcome.key: outcome for outcome in done})
             watch.advance(task, record.collector.counts())
+
+
+def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the order of work and the estimated seconds by task's name."""
+    customers = cost.largest_table(plan)
+    return cost.priorities(tasks, customers), {task.name: cost.task_seconds(task, customers) for task in tasks}
 
 
 def settled_outcomes(nodes: Mapping[str, Node], store: Store, stored: frozenset[str]) -> dict[str, Outcome]:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
+from scipy.cluster import hierarchy
 from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score
 
@@ -52,6 +55,57 @@ def test_wards_tree_is_grown_from_the_matrix_where_there_are_no_ties(card_sample
     monkeypatch.setattr(agglomerative, "_plain_tree", None)
     found = fit_many(X, [config(n_clusters=k) for k in (2, 3, 8)])
     assert all((a.labels == b).all() for a, b in zip(found, expected, strict=True))
+
+
+def geometric_line(n):
+    """One long chain of nearest neighbours, from the widest gap to the narrowest."""
+    return np.cumsum(1.02 ** -np.arange(n))[:, None]
+
+
+def test_wards_heights_are_those_of_all_distances(X, card_sample):
+    for space in (X, card_sample, geometric_line(300), X[:2], X * 1e-6 + 1e3):
+        tree, contested = agglomerative._ward_tree(np.ascontiguousarray(space))
+        merges = np.arange(len(space) - 1)
+        assert (np.sort(tree.children.ravel()) == np.arange(2 * len(merges))).all()  # everything merges once
+        assert (tree.children.max(axis=1) < len(space) + merges).all()  # after it was made
+        if not contested:
+            expected = hierarchy.ward(space)[:, 2]
+            assert np.allclose(tree.heights, expected, rtol=1e-7, atol=1e-7 * expected[-1])
+
+
+def test_a_long_chain_is_the_plain_estimators():
+    assert_like_plain(geometric_line(700), [{"n_clusters": k} for k in (2, 5, 60, 500)])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_cannot_be_measured_fails_as_the_plain_estimator_does(value):
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    X[3, 1] = value
+    (found,) = fit_many(X, [config(n_clusters=3)])
+    with pytest.raises(ValueError, match="contains") as plainly:
+        plain(X, n_clusters=3)
+    assert str(found) == str(plainly.value)
+
+
+def test_what_overflows_is_left_to_the_plain_estimator():
+    X = np.random.default_rng(0).normal(size=(20, 2)) * 1e152
+    assert_like_plain(X, [{"n_clusters": k} for k in (2, 5)])
+
+
+@pytest.mark.parametrize("given", [{}, {"linkage": "single"}, {"linkage": "average"}])
+def test_memory_is_bounded(given):
+    for X in (np.random.default_rng(0).normal(size=(1500, 6)), np.zeros((700, 3))):
+        fit_many(X[:9], [config(n_clusters=2, **given)])  # compiled
+        tracemalloc.start()
+        fit_many(X, [config(n_clusters=4, **given)])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak <= agglomerative.memory(config(n_clusters=4, **given), *X.shape)
+
+
+def test_wards_memory_is_not_quadratic_where_there_are_many_customers():
+    assert agglomerative.memory(config(n_clusters=4), 10**6, 10) < 1e9
+    assert agglomerative.memory(config(n_clusters=4, linkage="complete"), 10**6, 10) > 1e12
 
 
 def test_ties_are_noticed():

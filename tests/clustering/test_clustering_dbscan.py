@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from sklearn.cluster import DBSCAN
 
 import segkit.clustering
-from segkit.clustering import canonical, fit_many
+from segkit.clustering import canonical, dbscan, fit_many
 from segkit.clustering.dbscan_kernel import label_many
 
 
@@ -100,6 +101,23 @@ def test_the_company_does_not_matter(X):
     assert together == [labels(X, pair)[0] for pair in pairs]
 
 
+def test_many_radii_at_once(X):
+    radii = np.linspace(0.05, 1.2, 24) * np.linalg.norm(X.std(axis=0))
+    given = {"algorithm": "kd_tree"} if X.shape[1] > 15 else {}
+    assert_like_plain(X, [(float(eps), least) for eps in radii for least in (5, 40)], **given)
+
+
+def test_memory_is_bounded():
+    X = np.random.default_rng(0).normal(size=(2000, 5))
+    for given in ({}, {"metric": "manhattan"}):
+        fit_many(X[:50], [config(9.0, 5, **given)])  # compiled
+        tracemalloc.start()
+        fit_many(X, [config(9.0, 5, **given)])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak <= dbscan.memory(config(9.0, 5, **given), *X.shape)
+
+
 @pytest.mark.parametrize("given", [{"metric": "manhattan"}, {"metric": "minkowski", "p": 1.5}, {"metric": "cosine"}])
 def test_other_metrics_are_the_plain_estimators(X, given):
     found = fit_many(X, [config(0.4, 5, **given), config(0.4, 5)])
@@ -134,3 +152,8 @@ def test_kernels_work_where_nothing_can_be_written(tmp_path):
     command = [sys.executable, "-c", script]
     found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
     assert found.stdout.strip() == f"{tmp_path / 'segkit' / '__init__.py'} [[0, 0, 0]]"
+
+
+def test_what_is_usual_is_what_the_class_has():
+    assert dbscan._USUAL.items() <= DBSCAN().get_params().items()
+    assert set(DBSCAN().get_params()) == {*dbscan._USUAL, *dbscan._FREE}

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import hdbscan
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from sklearn.utils._param_validation import make_constraint
 
 import segkit.clustering.hdbscan as family
 from segkit.clustering import Partition, canonical, fit_many
+from segkit.clustering.condense_kernel import labels_at
 from segkit.errors import Infeasible
 
 
@@ -47,6 +50,60 @@ def test_probabilities_do_not_depend_on_whose_tree_it_is(X):
 @pytest.mark.parametrize("min_samples", [1, 5, 10, None])
 def test_every_size_is_the_plain_estimators(X, min_samples):
     assert_like_plain(X, [{"min_cluster_size": size, "min_samples": min_samples} for size in (2, 5, 10, 25, 60)])
+
+
+@pytest.mark.parametrize("method", ["eom", "leaf"])
+def test_every_size_by_either_method(X, method):
+    sizes = (2, 3, 4, 7, 11, 18, 33, 90)
+    given = {"min_samples": 3, "cluster_selection_method": method}
+    assert_like_plain(X, [{"min_cluster_size": size, **given} for size in sizes])
+
+
+def test_the_library_finds_clusters_only_where_it_must(card_sample, monkeypatch):
+    members = [{"min_cluster_size": m, "min_samples": 10} for m in (15, 50)]
+    members += [{**members[0], "cluster_selection_method": "leaf"}, {**members[0], "allow_single_cluster": True}]
+    expected = [plain(card_sample, **given) for given in members]
+    asked = []
+    library = hdbscan.hdbscan_._tree_to_labels
+
+    def counted(*arguments, **options):
+        asked.append(arguments)
+        return library(*arguments, **options)
+
+    monkeypatch.setattr(hdbscan.hdbscan_, "_tree_to_labels", counted)
+    found = fit_many(card_sample, [config(**given) for given in members])
+    assert len(asked) == 1
+    assert all((a.labels == b).all() for a, b in zip(found, expected, strict=True))
+
+
+def test_close_stabilities_are_left_to_the_library():
+    """Two pairs merge half way, by density, to where they appear: what they have above, the four have below."""
+    pair, four, all_six = 4 / 3, 2.0, 4.0
+    tree = np.array([[0, 1, pair, 2], [2, 3, pair, 2], [4, 5, pair, 2], [6, 7, four, 4], [8, 9, all_six, 6]])
+    labels, close = labels_at(tree, 2, False)
+    assert close
+    labels, close = labels_at(tree, 2, True)
+    assert not close
+    assert canonical(labels).tolist() == [0, 0, 1, 1, 2, 2]
+    tree[3, 2] = 2.5
+    assert not labels_at(tree, 2, False)[1]
+
+
+def test_customers_that_are_not_finite_are_noise(X):
+    X = X.copy()
+    X[5, 0] = np.nan
+    assert_like_plain(X, [{"min_cluster_size": 10, "min_samples": 4}])
+
+
+def test_memory_is_bounded():
+    X = np.random.default_rng(0).normal(size=(1500, 4))
+    for given in ({"min_samples": 10}, {}, {"allow_single_cluster": True}, {"algorithm": "generic"}):
+        fit_many(X[:80], [config(min_cluster_size=30, **given)])  # compiled
+        tracemalloc.start()
+        fit_many(X, [config(min_cluster_size=30, **given)])
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak <= family.memory(config(min_cluster_size=30, **given), *X.shape)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered")

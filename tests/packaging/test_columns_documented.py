@@ -38,7 +38,7 @@ PLACES = {
 }
 PATTERNS = {
     "<group>": f"({'|'.join(GROUPS)})",
-    "<name>": r"(?!explained_variance)\w+",
+    "<name>": r"(?!explained_variance|fitted_customers|placement_r2)\w+",
     "<run>": "[0-9a-f]{12}",
     "<space>": "[a-z]+-[0-9a-f]{8}",
 }

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from segkit.scoring.agreement import adjusted_rand, adjusted_rand_of, contingency, truth_ari
+from segkit.scoring.agreement import adjusted_rand, adjusted_rand_of, contingency, contingency_many, truth_ari
 from segkit.scoring.contract import Status
 
 
@@ -96,3 +96,16 @@ def test_truth_is_compared_on_the_clustered():
     labels[::10] = -1
     score = truth_ari(labels, truth)
     assert (score.value, score.coverage) == (1.0, 0.9)
+
+
+def test_tables_made_together_are_those_made_apart():
+    rng = np.random.default_rng(0)
+    a = [rng.integers(-1, k, 80).astype(np.int16) for k in (1, 4, 9, 2)]
+    b = [rng.integers(-1, k, 80) for k in (3, 1, 7, 30)]
+    b[1][:] = -1
+    k = [1, 6, 9, 2]
+    for table, *pair in zip(contingency_many(a, b, k), a, b, k, strict=True):
+        assert np.array_equal(table, contingency(*pair))
+    assert contingency_many([], [], []) == []
+    with pytest.raises(ValueError, match="same customers"):
+        contingency_many([np.zeros(3, int)], [np.zeros(4, int)], [1])

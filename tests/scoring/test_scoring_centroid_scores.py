@@ -5,8 +5,10 @@ import pytest
 from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 
-from segkit.scoring import calinski_harabasz, davies_bouldin
-from segkit.scoring.contract import Status
+from segkit.scoring import calinski_harabasz, centroids, davies_bouldin
+from segkit.scoring.centroids import spread
+from segkit.scoring.contract import Status, group
+from segkit.scoring.distances import centred
 
 SCORES = [
     (davies_bouldin.compute_many, davies_bouldin_score),
@@ -77,6 +79,30 @@ def test_a_score_does_not_depend_on_the_batch(ours, sklearn):
 def test_the_unit_does_not_matter(ours, sklearn, scale):
     X, labels = blobs()
     assert ours(X * scale, [labels])[0].value == pytest.approx(sklearn(X, labels), rel=1e-9)
+
+
+@pytest.mark.parametrize("n", [50, 16_384, 40_000])
+def test_centroids_and_distances_are_those_of_each_cluster_in_blocks_too(n):
+    rng = np.random.default_rng(n)
+    X, labels = rng.normal(size=(n, 3)), rng.integers(-1, 300 if n > 50 else 3, n)
+    points, groups = centred(X), group(labels)
+    found = spread(points, groups)
+    for c in range(groups.n_clusters):
+        members = points.coordinates[groups.codes == c]
+        assert np.allclose(found.centroids[c], members.mean(axis=0), rtol=0, atol=1e-14)
+        assert np.allclose(found.squared[found.codes == c], np.square(members - members.mean(axis=0)).sum(axis=1))
+
+
+def test_the_spread_is_computed_once_for_both_scores(monkeypatch):
+    X, labels = random_case(2)
+    partitions = [labels, labels % 2, np.zeros(len(X), int)]
+    calls = []
+    monkeypatch.setattr(centroids, "spread", lambda *args: calls.append(1) or spread(*args))
+    both = list(centroids.compute_each(X, partitions, [davies_bouldin.of_spread, calinski_harabasz.of_spread]))
+    assert len(calls) == 2
+    monkeypatch.undo()
+    assert [each[0] for each in both] == davies_bouldin.compute_many(X, partitions)
+    assert [each[1] for each in both] == calinski_harabasz.compute_many(X, partitions)
 
 
 def test_scikit_learn_calls_tiny_units_perfect():

@@ -20,6 +20,13 @@ def test_a_score_has_a_value_exactly_when_it_is_ok():
         Score(float("nan"), Status.OK, 10, 1.0)
 
 
+def test_an_interval_is_around_a_value():
+    assert Score(0.5, Status.OK, 10, 1.0, interval=(0.5, 0.6)).interval == (0.5, 0.6)
+    for value, status in ((0.4, Status.OK), (None, Status.NOT_FEASIBLE)):
+        with pytest.raises(ValueError, match="around a value"):
+            Score(value, status, 10, 1.0, interval=(0.5, 0.6))
+
+
 def test_definitions_are_the_modules_that_have_a_score_in_order():
     found = [(score.name, score.higher_is_better) for score in definitions()]
     assert found[:3] == [("silhouette", True), ("davies_bouldin", False), ("calinski_harabasz", True)]

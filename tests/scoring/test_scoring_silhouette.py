@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.metrics import silhouette_samples as sklearn_samples
 from sklearn.metrics import silhouette_score
 from threadpoolctl import threadpool_limits
 
-from segkit.scoring import distances
-from segkit.scoring.contract import Status
-from segkit.scoring.silhouette import compute_many, silhouette_samples
+from segkit.scoring import cluster_sums, distances, score_many
+from segkit.scoring.contract import Status, group
+from segkit.scoring.silhouette import compute_many, compute_sampled, silhouette_samples
 
 
 def random_case(seed, n=None):
@@ -79,6 +80,45 @@ def test_the_two_ways_of_summing_agree_to_the_bit(monkeypatch):
     by_product = silhouette_samples(X, labels)
     monkeypatch.setattr("segkit.scoring.silhouette._DENSE_CLUSTERS", 0)
     assert np.array_equal(by_product, silhouette_samples(X, labels), equal_nan=True)
+
+
+def nested_partitions(X, rng):
+    """Trees cut at several heights, with and without noise, related and unrelated ones, and repeated clusters."""
+    tree = np.argsort(np.argsort(X[:, 0])) * 12 // len(X)
+    cuts = [np.minimum(tree, k) for k in (1, 2, 3, 5, 8, 11)]
+    noisy = [np.where(X[:, 1] < bound, -1, cut) for bound in (-1, 0) for cut in cuts]
+    return [*cuts, *noisy, *(rng.integers(0, k, len(X)) for k in (2, 3, 7, 60)), rng.permutation(cuts[3])]
+
+
+@pytest.mark.parametrize("make", ["gaussian", "duplicates", "integers"])
+def test_clusters_that_partitions_share_leave_every_bit_as_it_is(make, monkeypatch):
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(1300, 3))
+    X = {"gaussian": X, "duplicates": X[rng.integers(0, 200, 1300)], "integers": np.round(X)}[make]
+    partitions = nested_partitions(X, rng)
+    batch = [score.value for score in compute_many(X, partitions)]
+    assert batch == [compute_many(X, [labels])[0].value for labels in partitions]
+    apart = cdist(X, X)
+    clustered = [(labels[labels >= 0], apart[labels >= 0][:, labels >= 0]) for labels in partitions]
+    exact = [silhouette_score(among, labels, metric="precomputed") for labels, among in clustered]
+    assert batch == pytest.approx(exact, rel=1e-9)
+    monkeypatch.setattr("segkit.scoring.cluster_sums._FOLDING", np.inf)
+    monkeypatch.setattr("segkit.scoring.cluster_sums._complements", lambda numbers, free: {})
+    assert batch == [score.value for score in compute_many(X, partitions)]
+    monkeypatch.setattr("segkit.scoring.cluster_sums._FOLDING", -1)
+    assert batch == [score.value for score in compute_many(X, partitions)]
+
+
+def test_only_distinct_clusters_are_summed():
+    cuts = [np.minimum(np.arange(40) // 4, k) for k in range(1, 10)]
+    together = cluster_sums.Together([group(labels) for labels in cuts])
+    assert together.height == 10 + 8
+    assert together._summed < together.height
+    tile = np.random.default_rng(0).integers(0, 2**20, (40, 3)) * 1.0
+    sums = np.zeros((together.height, 3))
+    together.prepare(slice(0, 40)).add(tile, sums)
+    for labels, places in zip(cuts, together.places, strict=True):
+        assert np.array_equal(sums[places], [tile[labels == c].sum(axis=0) for c in range(labels.max() + 1)])
 
 
 def test_threads_do_not_matter():
@@ -178,3 +218,90 @@ def test_distances_are_right_where_the_expanded_formula_cancels():
     assert np.allclose(tile, exact, rtol=1e-8, atol=0)
     assert (tile[exact == 0] == 0).all()
     assert (exact == 0).sum() >= 30
+
+
+def sampled_case(seed=0, n=6000, k=5):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, k, n)
+    return rng.normal(scale=2.5, size=(k, 4))[labels] + rng.normal(size=(n, 4)), labels
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_the_interval_of_drawn_customers_covers_the_exact_silhouette(noise):
+    X, labels = sampled_case()
+    labels = np.where(np.random.default_rng(1).random(len(X)) < noise, -1, labels)
+    exact = compute_many(X, [labels])[0].value
+    draws = (np.random.default_rng([2, i]).choice(6000, 800, replace=False) for i in range(200))
+    intervals = np.array([compute_sampled(X, [labels], rows)[0].interval for rows in draws])
+    assert 0.88 <= np.mean((intervals[:, 0] <= exact) & (exact <= intervals[:, 1])) <= 1.0
+    assert np.ptp(intervals, axis=1).mean() < 0.06
+
+
+def test_the_interval_is_that_of_leaving_out_each_customer():
+    X, labels = sampled_case(3, 240, 4)
+    labels[:30] = -1
+    rows = np.arange(0, 240, 2)
+    (score,) = compute_sampled(X, [labels], rows)
+    drawn = rows[labels[rows] >= 0]
+    without = [np.delete(drawn, i) for i in range(len(drawn))]
+    means = np.array([silhouette_score(X[rest], labels[rest]) for rest in without])
+    m, clustered = len(drawn), np.count_nonzero(labels >= 0)
+    error = np.sqrt((m - 1) * means.var() * (1 - m / clustered))
+    assert np.ptp(score.interval) / 2 == pytest.approx(1.96 * error, rel=0.05)
+
+
+def test_drawn_customers_are_scored_among_themselves():
+    X, labels = sampled_case(1, 900, 6)
+    labels[::7] = -1
+    rows = np.random.default_rng(0).choice(900, 400, replace=False)
+    (score,) = compute_sampled(X, [labels], rows)
+    drawn = rows[labels[rows] >= 0]
+    assert score.value == pytest.approx(silhouette_score(X[drawn], labels[drawn]), rel=1e-9)
+    assert (score.n_scored, score.n_used, score.n_unrepresented) == (np.count_nonzero(labels >= 0), len(drawn), 0)
+    assert score.coverage == np.mean(labels >= 0)
+    assert compute_sampled(X, [labels % 2, labels], rows[::-1])[1] == score
+
+
+def test_drawing_everybody_gives_the_exact_silhouette_with_no_doubt():
+    X, labels = sampled_case(2, 700)
+    (score,) = compute_sampled(X, [labels], np.arange(700))
+    assert score.value == pytest.approx(compute_many(X, [labels])[0].value, rel=1e-12)
+    assert score.interval == (score.value, score.value)
+
+
+def test_clusters_that_too_few_were_drawn_of_are_counted():
+    X, labels = sampled_case(4, 300, 3)
+    labels[:9] = [3, 3, 3, 4, 4, 4, 5, 6, 6]
+    rows = np.r_[0, 6, np.arange(9, 200)]
+    (score,) = compute_sampled(X, [labels], rows)
+    assert score.n_unrepresented == 3
+    assert score.value == pytest.approx(silhouette_score(X[rows], labels[rows]), rel=1e-9)
+
+
+def test_statuses_of_drawn_customers():
+    X = np.random.default_rng(0).normal(size=(12, 2))
+    rows = np.arange(4)
+    one, noise, unlucky, apart = compute_sampled(
+        X, [np.zeros(12, int), np.full(12, -1), np.arange(12) // 6, np.arange(12) % 6], rows
+    )
+    assert (one.status, noise.status) == (Status.SINGLE_CLUSTER, Status.ALL_NOISE)
+    assert unlucky.status is apart.status is Status.NOT_FEASIBLE
+    assert unlucky.value is unlucky.interval is None
+    assert unlucky.n_unrepresented == 1
+
+
+@pytest.mark.parametrize("rows", [[], [0.5], [0, 0], [-1], [12], [[0, 1]]])
+def test_rows_that_are_no_draw_are_refused(rows):
+    with pytest.raises(ValueError, match="drawn customers must be"):
+        compute_sampled(np.ones((12, 2)), [np.arange(12) % 2], np.array(rows))
+
+
+def test_only_the_scores_that_need_all_pairs_are_sampled():
+    X, labels = sampled_case(5, 500)
+    rows = np.arange(0, 500, 3)
+    (exact,), (sampled,) = score_many(X, [labels]), score_many(X, [labels], rows)
+    assert sampled["silhouette"] == compute_sampled(X, [labels], rows)[0]
+    assert exact["silhouette"].interval is exact["silhouette"].n_used is None
+    assert list(sampled) == list(exact)
+    for name in ("davies_bouldin", "calinski_harabasz"):
+        assert sampled[name] == exact[name]

@@ -15,8 +15,9 @@ import pytest
 
 from segkit.errors import UsageError
 from segkit.progress import Silent
-from segkit.study import stages, store
+from segkit.study import cost, engine, stages, store
 from segkit.study.compose import compose_study
+from segkit.study.graph import Node, Task, make_tasks
 from segkit.study.prepare import prepare
 from segkit.study.sweep import launch
 
@@ -142,10 +143,10 @@ def test_a_run_found_impossible_while_running_is_skipped_and_not_tried_again(tmp
 
 def test_a_full_disk_stops_the_study_keeps_what_is_done_and_the_next_launch_goes_on(tmp_path, monkeypatch, counted):
     class Filling(store.Store):
-        def save(self, key, arrays, facts, seconds):
+        def save(self, key, *rest):
             if key.startswith("stability"):
                 raise store.StoreFull("store: No space left on device; what was finished is kept")
-            return super().save(key, arrays, facts, seconds)
+            return super().save(key, *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(stages, "Store", Filling)
@@ -255,3 +256,78 @@ def test_data_that_change_while_a_study_runs_are_not_stored_under_the_old_name(t
     assert finished.runs["status"].tolist() == ["failed"]
     assert "the data changed after the study was planned" in finished.runs["reason"].item()
     assert not list((tmp_path / "store" / "features").glob("*/*.json"))
+
+
+def test_what_this_launch_computed_is_kept_and_what_was_stored_does_not_count(tmp_path):
+    first = launch(study(tmp_path), ["segkit"], Silent())
+    told = json.loads((first.folder / "provenance.json").read_text())
+    assert 0 < told["efficiency"] <= 1
+    available = told["execution_seconds"] * told["workers"]
+    assert sum(told["computed_seconds"].values()) / available == pytest.approx(told["efficiency"], rel=0.05)
+    assert told["computed_seconds"] == pytest.approx(told["seconds"], abs=0.002)
+    assert set(told["peak_memory"]) == set(told["memory_growth"]) == set(told["seconds"])
+    assert all(told["peak_memory"][kind] > growth for kind, growth in told["memory_growth"].items())
+    again = json.loads((launch(study(tmp_path), ["segkit"], Silent()).folder / "provenance.json").read_text())
+    assert again["efficiency"] is None
+    assert again["computed_seconds"] == {}
+    assert again["seconds"] == told["seconds"]
+
+
+def random_tasks(rng, count):
+    names = [f"features-{index:03}" for index in range(count)]
+    for index, name in enumerate(names):
+        after = rng.choice(names[:index], size=min(index, rng.integers(0, 4)), replace=False) if index else ()
+        yield Task(name, (Node(name, {}, {}),), tuple(map(str, after)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bundles_hold_every_task_once_after_what_it_needs_and_are_small(seed):
+    rng = np.random.default_rng(seed)
+    tasks = list(random_tasks(rng, 120))
+    seconds = {task.name: float(rng.choice([0.01, 0.1, 2.0])) for task in tasks}
+    found = cost.bundles(tasks, seconds, 2)
+    done = set()
+    for bundle in found:
+        for task in bundle:
+            assert set(task.after) <= done
+            done.add(task.name)
+        assert len(bundle) == 1 or sum(seconds[task.name] for task in bundle) <= 0.5
+    assert len(done) == len(tasks) == sum(map(len, found))
+    assert len(found) < len(tasks)
+
+
+def test_large_tasks_are_not_bundled_and_little_work_is_still_spread():
+    tasks = [Task(f"features-{index}", (Node(f"features-{index}", {}, {}),), ()) for index in range(100)]
+    large = cost.bundles(tasks, {task.name: 1.0 for task in tasks}, 2)
+    assert len(large) == 100
+    little = cost.bundles(tasks, {task.name: 0.002 for task in tasks}, 2)
+    assert 40 <= len(little) <= 60
+
+
+def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_path, monkeypatch):
+    prepared = study(tmp_path, "projection=none", "clusterer=kmeans", "scoring.references=[standard]")
+    tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
+    run_bundle = engine.run_bundle
+
+    def dying(bundle, *rest):
+        if any(task.kind == "clustering" for task in bundle):
+            os._exit(1)
+        return run_bundle(bundle, *rest)
+
+    monkeypatch.setattr(engine, "run_bundle", dying)
+    monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
+    # All in one bundle.
+    monkeypatch.setattr(cost, "_BUNDLES_EACH", 0.1)
+    small = dict.fromkeys((task.name for task in tasks), 0.01)
+    assert len(cost.bundles(tasks, small, 1)) == 1
+    prepared.store.prepare()
+    with engine.Engine(engine.EngineSettings(workers=1), str(prepared.store.root)) as running:
+        found = {task.kind: outcomes for task, outcomes in running.run(tasks, small, small)}
+    assert {kind: {outcome.status for outcome in outcomes} for kind, outcomes in found.items()} == {
+        "features": {"ok"},
+        "scaling": {"ok"},
+        "clustering": {"failed"},
+        "scoring": {"failed"},
+        "stability": {"failed"},
+    }
+    assert "the worker was lost" in found["clustering"][0].reason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from segkit.study.keys import canonical, kind_of, run_id, stage_key
 
 FEATURES = {"columns": "all", "expressions": {}, "missing": "median", "clip": None}
@@ -36,3 +38,11 @@ def test_numbers_count_by_value_and_the_order_of_keys_does_not_matter():
 def test_a_key_tells_its_kind_and_its_parts_are_kept_apart():
     assert kind_of(stage_key("scaling", "a", "b")) == "scaling"
     assert stage_key("scaling", "ab", "c") != stage_key("scaling", "a", "bc")
+
+
+def test_canonical_text_is_json_with_sorted_keys_and_numbers_by_value():
+    value = {"b": [1, 2.0, 0.1, (True, None)], "a": {"é": "ü", 3: 1e300, "n": -7}, "c": float("inf")}
+    plain = {"b": [1, 2, 0.1, [True, None]], "a": {"é": "ü", "3": int(1e300), "n": -7}, "c": float("inf")}
+    assert canonical(value) == json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    for scalar in (0, -12, 10**30, True, False, None, "x", 2.5, 3.0):
+        assert canonical(scalar) == json.dumps(3 if scalar == 3.0 else scalar)

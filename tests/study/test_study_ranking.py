@@ -46,11 +46,28 @@ def test_pareto_front_against_the_definition():
     assert pareto_front(values).tolist() == expected
 
 
+@pytest.mark.parametrize("steps", [2, 4, 1000])
+def test_pareto_front_with_equal_rows_and_missing_values(steps):
+    rng = np.random.default_rng(steps)
+    values = np.round(rng.random((120, 2)) * steps) / steps
+    values[rng.random(values.shape) < 0.05] = np.nan
+    values = np.vstack([values, values[:20]])
+    expected = [not any((other >= row).all() and (other > row).any() for other in values) for row in values]
+    assert pareto_front(values).tolist() == expected
+    assert len(pareto_front(values[:0])) == 0
+
+
 def test_the_simplex_is_even_and_complete():
     lattice = simplex(3, steps=10)
     assert len(lattice) == 66
     np.testing.assert_allclose(lattice.sum(axis=1), 1)
     np.testing.assert_allclose(lattice.mean(axis=0), 1 / 3)
+
+
+def test_weight_shares_against_one_weighting_at_a_time():
+    ranks = pd.DataFrame(np.random.default_rng(5).integers(0, 9, size=(40, 3))).rank().to_numpy()
+    wins = [np.isclose(totals, totals.min(), rtol=0, atol=1e-9) for totals in (ranks @ w for w in simplex(3))]
+    np.testing.assert_array_equal(weight_shares(ranks), np.mean(wins, axis=0))
 
 
 def test_weight_shares_of_two_criteria_have_a_closed_form():

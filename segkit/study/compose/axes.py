@@ -145,7 +145,7 @@ def _check_axis_name(name: object, where: str) -> None:
         return
     known = [*RUN_GROUPS, "seed"]
     head, _, rest = str(name).partition(".")
-    settled = head in ("scoring", "engine", "report", "store")
+    settled = head in ("scoring", "sampling", "engine", "report", "store")
     near = [f"{group}.{rest}" for group in known] if rest else known
     raise UsageError(
         f"{where}.{name}: {'is the same for all runs' if settled else 'is not an axis'}; an axis is one of "
@@ -277,7 +277,7 @@ def _passed(override: Override, options: Callable, groups: Sequence[str]) -> str
     if key.startswith("hydra.searchpath"):
         raise UsageError(f"{line}: a folder of options is given with --config-dir")
     if (key in groups or key == "experiment") and not isinstance(override.value(), dict):
-        if not override.is_delete() and key in ("experiment", "scoring", "engine", "report"):
+        if not override.is_delete() and key in ("experiment", "scoring", "sampling", "engine", "report"):
             _refuse_prefix(override)
         if not override.is_delete():
             check_option(override.value(), key, options(key), line)

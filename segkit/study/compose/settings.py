@@ -11,18 +11,20 @@ from segkit.errors import UsageError, did_you_mean
 
 _SECTIONS = {
     "scoring": (
-        *("draws", "references", "gates", "confirm"),
+        *("draws", "racing", "racing_confidence", "references", "gates", "confirm"),
         *("shortlist", "confirm_draws", "refits", "seeds", "nulls", "level"),
     ),
     "scoring.gates": ("coverage", "smallest_cluster", "clusters"),
     "scoring.nulls": ("copula", "permuted"),
     "engine": ("mode", "workers", "address", "memory_limit"),
     "report": ("formats",),
+    "sampling": ("projection", "clustering", "kmeans", "scores", "draws"),
 }
 #: The names at the top of a study's configuration, without the groups of its runs.
-SETTINGS = ("seed", "store", "name", "scoring", "engine", "report")
+SETTINGS = ("seed", "store", "name", "scoring", "sampling", "engine", "report")
 _FORMATS = ("png", "pdf")
 _MODES = ("local", "inline")
+_LEAST_DRAWN = 100
 
 
 def check_study(study: Mapping, scalers: Sequence[str]) -> None:
@@ -46,6 +48,7 @@ def check_study(study: Mapping, scalers: Sequence[str]) -> None:
     check_seed(study["seed"])
     _require(_is_text(study["store"]), "store", study["store"], "a folder's path")
     _check_scoring(study["scoring"], scalers)
+    _check_sampling(study["sampling"])
     _check_engine(study["engine"])
     _check_report(study["report"])
 
@@ -68,7 +71,11 @@ def _check_scoring(scoring: Mapping, scalers: Sequence[str]) -> None:
     for name in ("draws", "shortlist", "confirm_draws", "refits", "seeds"):
         value = scoring[name]
         _require(_is_int(value) and value >= 1, f"scoring.{name}", value, "a whole number from 1")
-    _require(isinstance(scoring["confirm"], bool), "scoring.confirm", scoring["confirm"], "true or false")
+    for name in ("confirm", "racing"):
+        _require(isinstance(scoring[name], bool), f"scoring.{name}", scoring[name], "true or false")
+    confidence = scoring["racing_confidence"]
+    fits = _is_share(confidence) and 0 < confidence < 1
+    _require(fits, "scoring.racing_confidence", confidence, "a number between 0 and 1")
     _check_nulls(scoring["nulls"], scoring["level"])
     _check_references(scoring["references"], scalers)
     gates = scoring["gates"]
@@ -99,6 +106,12 @@ def _check_references(names: object, scalers: Sequence[str]) -> None:
                 f"scoring.references: there is no scaler option '{name}' "
                 f"(there are {', '.join(scalers)}){did_you_mean(name, scalers)}"
             )
+
+
+def _check_sampling(sampling: Mapping) -> None:
+    for name, most in sampling.items():
+        fits = most is None or (_is_int(most) and most >= _LEAST_DRAWN)
+        _require(fits, f"sampling.{name}", most, f"a number of customers from {_LEAST_DRAWN}, or null for all")
 
 
 def _check_engine(engine: Mapping) -> None:

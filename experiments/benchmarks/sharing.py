@@ -1,0 +1,292 @@
+"""What sharing work saves: a sweep against the same configurations the plain way, on the same machine.
+
+    python experiments/benchmarks/sharing.py
+    python experiments/benchmarks/sharing.py --sample 32 --overrides experiment=cc_general data=simulated data.n=2000
+    python experiments/benchmarks/sharing.py --study outputs/cc_general/latest --overrides experiment=cc_general
+
+The plain way is a loop over configurations in one warm process with the libraries' own estimators and scores, which may
+use all cores where they do by themselves: scale, project, cluster, score in the run's own space and in every reference
+space, recluster every draw and compare. It is timed for a random sample of configurations, as many of each projection
+with each clusterer, and multiplied up; what a library compiles or loads at its first call is not counted. UMAP and
+t-SNE get exact neighbours (scikit-learn's, searched for each configuration), so that their embeddings can be compared;
+with a search of their own they would take about as long.
+
+The study is one `segkit sweep` with an empty store, from the command to its end, or a finished one whose folder is
+given.
+
+Printed: seconds of both, their ratio in wall time and in CPU time, the study's efficiency, and whether the labels and
+the scores of the sample agree. The exit code is 1 if they do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from segkit.study.plan import RunPlan
+    from segkit.study.prepare import Prepared
+
+SCORES = ("silhouette", "davies_bouldin", "calinski_harabasz")
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Wall and CPU seconds, children included."""
+
+    wall: float
+    cpu: float
+
+
+# The plain way
+
+
+def plain_run(run: RunPlan, matrices: Matrices, draws: int) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the scores and the labels of one configuration by the libraries alone."""
+    from segkit.targets import build
+
+    space = _project(run.groups["projection"], matrices.scaled(run))
+    labels = _fit(build(run.groups["clusterer"]), space)
+    kept = labels >= 0
+    found = _scores("native", space, labels, kept)
+    for name, reference in matrices.references().items():
+        found |= _scores(name, reference, labels, kept)
+    found["stability_ari"] = _stability(run, space, labels, draws, matrices.identity)
+    return found, labels
+
+
+class Matrices:
+    """The feature matrices of a study, made once; scaling is part of every configuration's work."""
+
+    def __init__(self, prepared: Prepared):
+        from segkit.data import source
+
+        self.prepared = prepared
+        (self.identity,) = {run.data for run in prepared.plan.runs}
+        self.table = source(prepared.plan.runs[0].groups["data"]).load()
+        self._features: dict[str, np.ndarray] = {}
+
+    def _matrix(self, features: Mapping[str, Any]) -> np.ndarray:
+        from segkit.features import build_features
+
+        key = json.dumps(features, sort_keys=True)
+        if key not in self._features:
+            self._features[key] = build_features(self.table, features).matrix
+        return self._features[key]
+
+    def scaled(self, run: RunPlan) -> np.ndarray:
+        """Return a run's scaled features."""
+        return self._scale(run.groups["features"], run.groups["scaler"])
+
+    def references(self) -> dict[str, np.ndarray]:
+        """Return the reference spaces by the suffix of their columns."""
+        from segkit.study.results import space_suffix
+
+        asked = self.prepared.composition.references
+        return {
+            space_suffix(name, list(asked)): self._scale(made["features"], made["scaler"])
+            for name, made in asked.items()
+        }
+
+    def _scale(self, features: Mapping[str, Any], scaler: Mapping[str, Any]) -> np.ndarray:
+        from segkit.targets import build
+
+        return build(scaler).fit_transform(self._matrix(features))
+
+
+def _project(config: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    from segkit.targets import build, class_name
+
+    name = class_name(config)
+    if name == "openTSNE.TSNE":
+        return np.asarray(build(config, neighbors="exact").fit(X))
+    estimator = build(config)
+    if name == "umap.UMAP":
+        estimator.precomputed_knn = _exact_neighbours(X, estimator.n_neighbors)
+    return np.ascontiguousarray(estimator.fit_transform(X), dtype=np.float64)
+
+
+def _exact_neighbours(X: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, None]:
+    """Return each customer and its nearest others, as UMAP takes them."""
+    import numpy as np
+    from sklearn.neighbors import NearestNeighbors
+
+    distances, indices = NearestNeighbors(n_neighbors=count - 1).fit(X).kneighbors()
+    own = np.arange(len(X))[:, None]
+    padded = np.column_stack([np.zeros(len(X)), distances]).astype(np.float32)
+    return np.column_stack([own, indices]).astype(np.int32), padded, None
+
+
+def _fit(estimator: Any, X: np.ndarray) -> np.ndarray:
+    return estimator.fit_predict(X) if hasattr(estimator, "fit_predict") else estimator.fit(X).predict(X)
+
+
+def _scores(suffix: str, space: np.ndarray, labels: np.ndarray, kept: np.ndarray) -> dict[str, float | None]:
+    import numpy as np
+    from sklearn import metrics
+
+    functions = (metrics.silhouette_score, metrics.davies_bouldin_score, metrics.calinski_harabasz_score)
+    scored = 1 < len(np.unique(labels[kept])) < kept.sum()
+    return {
+        f"{name}_{suffix}": float(score(space[kept], labels[kept])) if scored else None
+        for name, score in zip(SCORES, functions, strict=True)
+    }
+
+
+def _stability(run: RunPlan, space: np.ndarray, labels: np.ndarray, draws: int, identity: str) -> float | None:
+    import numpy as np
+    from sklearn.metrics import adjusted_rand_score
+
+    from segkit.scoring.stability import draw
+    from segkit.targets import build
+
+    found = []
+    for index in range(draws):
+        rows = draw(identity, index, len(space))
+        again, before = _fit(build(run.groups["clusterer"]), space[rows]), labels[rows]
+        both = (again >= 0) & (before >= 0)
+        if both.any():
+            found.append(adjusted_rand_score(before[both], again[both]))
+    return float(np.mean(found)) if found else None
+
+
+# Against the study
+
+
+def sample_runs(runs: Sequence[RunPlan], size: int, seed: int) -> dict[tuple[str, str], list[RunPlan]]:
+    """Draw about as many runs of every projection with every clusterer."""
+    cells: dict[tuple[str, str], list[RunPlan]] = defaultdict(list)
+    for run in runs:
+        cells[run.choices["projection"], run.choices["clusterer"]].append(run)
+    each = max(1, round(size / len(cells)))
+    rng = random.Random(seed)
+    return {cell: rng.sample(members, min(each, len(members))) for cell, members in cells.items()}
+
+
+def differences(told: Mapping[str, Any], labels: np.ndarray, row: pd.Series, kept: np.ndarray) -> list[str]:
+    """Return what a plain run and the study's disagree in: labels up to their numbering, scores by a relative 1e-9."""
+    import pandas as pd
+
+    from segkit.clustering import canonical
+
+    found = [] if (canonical(labels) == canonical(kept)).all() else ["labels"]
+    for name, value in told.items():
+        other = None if pd.isna(row[name]) else float(row[name])
+        if (value is None) != (other is None):
+            found.append(f"{name}: {value} plain, {other} in the study")
+        elif value is not None and other is not None and abs(value - other) > TOLERANCE * max(1.0, abs(value)):
+            found.append(f"{name}: {value!r} plain, {other!r} in the study")
+    return found
+
+
+def timed_study(overrides: Sequence[str], workers: int, folder: Path) -> tuple[Path, Seconds]:
+    """Run the sweep as its user would and return its folder and seconds."""
+    places = [f"store={folder / 'store'}", f"hydra.sweep.dir={folder / 'study'}", f"engine.workers={workers}"]
+    before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run(["segkit", "sweep", *overrides, *places], check=True, stdout=subprocess.DEVNULL)
+    wall = time.monotonic() - wall
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return folder / "study", Seconds(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def kept_seconds(folder: Path) -> Seconds:
+    """Return the seconds that a finished study says it took."""
+    told = json.loads((folder / "provenance.json").read_text())
+    return Seconds(told["wall_seconds"], sum(told["seconds"].values()))
+
+
+def main() -> int:
+    """Time both and compare."""
+    asked = _arguments()
+    from segkit.study.compose import compose_study
+    from segkit.study.prepare import prepare
+
+    overrides = [*asked.overrides, "scoring.confirm=false"]
+    overrides += ["scoring.racing=true"] if asked.racing else []
+    prepared = prepare(compose_study(overrides))
+    with tempfile.TemporaryDirectory(prefix="sharing_") as name:
+        if asked.study:
+            folder = asked.study.resolve()
+            study = kept_seconds(folder)
+        else:
+            folder, study = timed_study(overrides, asked.workers, Path(name))
+        return _compare(prepared, folder, study, asked)
+
+
+def _compare(prepared: Prepared, folder: Path, study: Seconds, asked: argparse.Namespace) -> int:
+    import pandas as pd
+
+    runs = pd.read_parquet(folder / "runs.parquet").set_index("run")
+    provenance = json.loads((folder / "provenance.json").read_text())
+    matrices, wrong = Matrices(prepared), []
+    cells = sample_runs(prepared.plan.runs, asked.sample, asked.seed)
+    counts = defaultdict(int)
+    for run in prepared.plan.runs:
+        counts[run.choices["projection"], run.choices["clusterer"]] += 1
+    wall = cpu = 0.0
+    print(
+        f"{'projection':<12}{'clusterer':<16}{'runs':>6}{'sample':>8}{'wall s':>9}{'CPU s':>9}   the plain way, per run"
+    )
+    for cell, members in cells.items():
+        _warm(members[0], matrices)
+        spent = []
+        for run in members:
+            began, used = time.monotonic(), time.process_time()
+            draws = int(runs.loc[run.id, "stability_draws"]) if asked.racing else prepared.plan.planner.draws
+            told, labels = plain_run(run, matrices, draws)
+            spent.append(Seconds(time.monotonic() - began, time.process_time() - used))
+            kept = pd.read_parquet(folder / "partitions.parquet", columns=[run.id])[run.id].to_numpy(int)
+            row = runs.loc[run.id]
+            wrong += [f"{run.id} {'/'.join(cell)}: {text}" for text in differences(told, labels, row, kept)]
+        mean = Seconds(sum(s.wall for s in spent) / len(spent), sum(s.cpu for s in spent) / len(spent))
+        wall, cpu = wall + mean.wall * counts[cell], cpu + mean.cpu * counts[cell]
+        print(
+            f"{cell[0]:<12}{cell[1]:<16}{counts[cell]:>6}{len(members):>8}{mean.wall:>9.2f}{mean.cpu:>9.2f}", flush=True
+        )
+    print(f"plain way, {len(prepared.plan.runs)} runs: {wall:,.0f} s wall, {cpu:,.0f} s CPU (multiplied up)")
+    print(f"study: {study.wall:,.1f} s wall, {study.cpu:,.1f} s CPU, efficiency {provenance.get('efficiency')}")
+    print(f"ratio: {wall / study.wall:.1f} in wall time, {cpu / study.cpu:.1f} in CPU time")
+    print(*(wrong or [f"labels and scores of all {sum(map(len, cells.values()))} sampled runs agree"]), sep="\n")
+    return 1 if wrong else 0
+
+
+def _warm(run: RunPlan, matrices: Matrices) -> None:
+    """Let the libraries compile and load what they need, on a few customers."""
+    from segkit.targets import build
+
+    X = matrices.scaled(run)[:400]
+    _fit(build(run.groups["clusterer"]), _project(run.groups["projection"], X))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--overrides", nargs="+", default=["experiment=cc_general"], help="the sweep (experiment=cc_general)"
+    )
+    parser.add_argument("--sample", type=int, default=32, help="configurations that are done the plain way (32)")
+    parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
+    parser.add_argument("--workers", type=int, default=2, help="of the study (2)")
+    parser.add_argument("--racing", action="store_true", help="let draws stop early in the study (scoring.racing=true)")
+    parser.add_argument("--study", type=Path, help="a finished study of these overrides, in place of a new one")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Figures yet to be drawn; one of the same numbers that was drawn before is found in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from segkit.study.keys import library_version
+from segkit.study.store import StoreFull, replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LIBRARIES = ("matplotlib", "seaborn", "numpy", "pandas", "pillow")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure yet to be drawn: the name of the function in ``figures`` that draws it, and what it takes."""
+
+    name: str
+    arguments: tuple[Any, ...]
+
+    def __call__(self) -> Figure:
+        """Draw it."""
+        from segkit.report import figures
+
+        return getattr(figures, self.name)(*self.arguments)
+
+
+def to_draw(name: str, *arguments: Any) -> Drawing:
+    """Return a figure yet to be drawn; matplotlib is imported when it is."""
+    return Drawing(name, arguments)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A drawn figure, as the page's data URI and as a file's bytes by format."""
+
+    uri: str
+    files: Mapping[str, bytes]
+
+
+def drawn(drawing: Drawing, formats: Sequence[str], dense: bool, store: Path | None) -> Image:
+    """Return a figure's image: the one kept in the store if the same was drawn before, else a new one, which is kept.
+
+    Parameters
+    ----------
+    drawing
+        What to draw.
+    formats
+        Of the files: png, pdf.
+    dense
+        Whether the page shows pixels rather than vectors.
+    store
+        The folder of the store; None: nothing is kept.
+    """
+    path = None if store is None else _path(store, drawing, formats, dense)
+    found = None if path is None else _kept(path)
+    if found is None:
+        found = _image(drawing(), formats, dense)
+        if path is not None:
+            _keep(found, path)
+    return found
+
+
+def _image(figure: Figure, formats: Sequence[str], dense: bool) -> Image:
+    from segkit.report import figures
+
+    render = {"png": figures.to_png, "pdf": figures.to_pdf}
+    files = {kind: render[kind](figure) for kind in formats}
+    if dense:
+        kind, data = "png", figures.to_small_png(files.get("png") or figures.to_png(figure))
+    else:
+        kind, data = "svg+xml", figures.to_svg(figure)
+    return Image(f"data:image/{kind};base64,{b64encode(data).decode()}", files)
+
+
+# what was drawn before
+
+
+def _path(store: Path, drawing: Drawing, formats: Sequence[str], dense: bool) -> Path:
+    told = hashlib.sha256(_code())
+    _tell(told, [drawing.name, list(formats), dense, *drawing.arguments])
+    name = told.hexdigest()
+    return store / "figures" / name[:2] / f"{name}.json"
+
+
+@cache
+def _code() -> bytes:
+    """Return what draws: the functions' source and the libraries' versions."""
+    versions = " ".join(map(library_version, _LIBRARIES))
+    return Path(__file__).with_name("figures.py").read_bytes() + versions.encode()
+
+
+def _tell(told: Any, value: Any) -> None:
+    """Put a value into a hash: its type, its shape and all that it holds."""
+    if isinstance(value, pd.DataFrame):
+        _tell(told, [value.shape, value.dtypes.to_dict(), value.columns.names, value.index.names])
+        _tell(told, value.index.to_numpy())
+        for _, column in value.items():
+            _tell(told, column.to_numpy())
+    elif isinstance(value, np.ndarray):
+        told.update(f"{value.dtype.str} {value.shape}".encode())
+        told.update(repr(value.tolist()).encode() if value.dtype == object else np.ascontiguousarray(value).data)
+    elif is_dataclass(value):
+        _tell(told, {field.name: getattr(value, field.name) for field in fields(value)})
+    elif isinstance(value, Mapping):
+        _tell(told, list(value.items()))
+    elif isinstance(value, list | tuple):
+        told.update(f"{type(value).__name__} {len(value)}[".encode())
+        for item in value:
+            _tell(told, item)
+        told.update(b"]")
+    else:
+        told.update(f"{type(value).__name__} {value!r};".encode())
+
+
+def _kept(path: Path) -> Image | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return Image(found["uri"], {kind: b64decode(text) for kind, text in found["files"].items()})
+
+
+def _keep(image: Image, path: Path) -> None:
+    files = {kind: b64encode(data).decode() for kind, data in image.files.items()}
+    # A figure that could not be kept is drawn again the next time.
+    with contextlib.suppress(OSError, StoreFull):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path, "w") as file:
+            json.dump({"uri": image.uri, "files": files}, file)

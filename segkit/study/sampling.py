@@ -1,0 +1,34 @@
+"""Up to how many customers each kind of work is done on all of them; beyond, it is done on as many that are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# What the drawn customers of each kind of work are drawn by, beside the table's identity.
+LANDMARKS, SCORED = "/landmarks", "/scored"
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """The most customers of each kind of work; None: everybody, however many there are."""
+
+    projection: int | None = None
+    clustering: int | None = None
+    kmeans: int | None = None
+    scores: int | None = None
+    draws: int | None = None
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Sampling:
+        """Return the sampling that a study's settings ask for; a study of an older version has none."""
+        return cls(**settings.get("sampling", {}))
+
+    def size(self, kind: str, customers: int) -> int | None:
+        """Return how many of the customers are drawn for a kind of work, None where it is done on all."""
+        most = getattr(self, kind)
+        return most if most is not None and customers > most else None
+
+
+EXACT = Sampling()

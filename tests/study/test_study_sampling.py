@@ -1,0 +1,134 @@
+"""Large tables: what is done on drawn customers, that it is told, and that small tables are left alone."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from segkit.data import TableInfo
+from segkit.errors import UsageError
+from segkit.progress import Silent
+from segkit.study.compose import compose_study
+from segkit.study.graph import make_tasks
+from segkit.study.keys import kind_of
+from segkit.study.plan import make_plan
+from segkit.study.prepare import prepare
+from segkit.study.sampling import Sampling
+from segkit.study.sweep import launch
+
+SWEEP = [
+    "+sweep.projection=[none, {pca: {n_components: 2}}, umap]",
+    "+sweep.clusterer=[{kmeans: {n_clusters: 5}}, {agglomerative: {n_clusters: 5}}, "
+    "{dbscan: {eps: 1.0, min_samples: 20}}, {hdbscan: {min_cluster_size: 60, min_samples: 15}}]",
+]
+LIMITS = ["sampling.projection=500", "sampling.clustering=500", "sampling.scores=400", "sampling.draws=450"]
+
+
+def plan_of(customers, *overrides, sampled=True, memory=None):
+    composition = compose_study([*SWEEP, *overrides])
+    sampling = Sampling.of(composition.study) if sampled else Sampling()
+    info = TableInfo("f" * 64, customers, ("a", "b"), ())
+    return make_plan(composition.configurations, composition.references, 3, lambda _data: info, sampling, memory)
+
+
+def test_up_to_the_limits_nothing_is_drawn_and_every_key_is_as_without_them():
+    limited, unlimited = plan_of(20_000), plan_of(20_000, sampled=False)
+    assert set(limited.nodes) == set(unlimited.nodes)
+    assert [run.id for run in limited.runs] == [run.id for run in unlimited.runs]
+    assert all(node.sample is None for node in limited.nodes.values())
+
+
+def test_beyond_them_what_grows_faster_than_the_table_is_done_on_drawn_customers():
+    plan = plan_of(50_000)
+    drawn = {(node.kind, node.sample) for node in plan.nodes.values()}
+    assert {("projection", 20_000), ("projection", None), ("clustering", 20_000), ("clustering", None)} <= drawn
+    assert {("scoring", 20_000), ("stability", 20_000), ("neighbours", 20_000)} <= drawn
+    for run in plan.runs:
+        node = plan.nodes[run.stages["clustering"]]
+        assert node.sample == (None if run.choices["clusterer"] == "kmeans" else 20_000)
+
+
+def test_a_run_whose_labels_rest_on_drawn_customers_has_an_id_of_its_own():
+    few, more = plan_of(50_000), plan_of(50_000, "sampling.clustering=30000")
+    ids = [
+        {run.choices["clusterer"]: run.id for run in plan.runs if run.choices["projection"] == "pca"}
+        for plan in (few, more)
+    ]
+    assert ids[0]["kmeans"] == ids[1]["kmeans"]
+    assert ids[0]["agglomerative"] != ids[1]["agglomerative"]
+
+
+def test_what_cannot_fit_in_memory_is_skipped_and_says_what_it_would_take():
+    average = "clusterer=agglomerative", "clusterer.linkage=average"
+    plan = plan_of(200_000, "sampling=none", *average, memory=8 << 30)
+    reasons = {run.choices["clusterer"]: run.reason for run in plan.runs}
+    assert "needs about 320.1 GB of memory for 200,000 customers, 8.6 GB are there" in reasons["agglomerative"]
+    assert "sampling.clustering" in reasons["agglomerative"]
+    others = plan_of(200_000, "sampling=none", memory=8 << 30), plan_of(200_000, *average, memory=8 << 30)
+    assert not any(run.reason for plan in (*others, plan_of(200_000, "sampling=none", *average)) for run in plan.runs)
+
+
+def test_every_task_comes_after_what_it_needs():
+    plan = plan_of(50_000)
+    done = set()
+    for task in make_tasks(plan.nodes, plan.leaves, ()):
+        for node in task.nodes:
+            assert set(node.inputs.values()) <= done | {node.key for node in task.nodes}
+        done |= {node.key for node in task.nodes}
+
+
+@pytest.mark.parametrize("value", ["99", "0", "some", "True", "1.5"])
+def test_a_limit_that_is_no_number_of_customers_is_refused(value):
+    with pytest.raises(UsageError, match=rf"sampling\.scores={value}: must be a number of customers from 100"):
+        compose_study([f"sampling.scores={value}"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sampling")
+    places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/study", "engine=inline"]
+    study = [
+        "data.n=1500",
+        "scoring.draws=2",
+        "scoring.references=[power]",
+        "scoring.confirm_draws=2",
+        "scoring.refits=2",
+    ]
+    study += ["scoring.seeds=1", "scoring.shortlist=2", "scoring.nulls={copula: 19, permuted: 1}"]
+    return launch(prepare(compose_study([*SWEEP, *LIMITS, *places, *study])), ["segkit"], Silent())
+
+
+def test_a_whole_study_of_drawn_customers_ends_well_and_says_what_was_drawn(finished):
+    runs = finished.runs.set_index(["projection", "clusterer"])
+    assert (runs["status"] == "ok").all(), runs["reason"].tolist()
+    assert runs.loc[("none", "agglomerative"), "fitted_customers"] == 500
+    assert np.isnan(runs["fitted_customers"].astype(float)[("none", "kmeans")])
+    assert (runs["fidelity"].dropna() > 0.7).all()
+    assert runs.loc[("umap", "kmeans"), "projection.fitted_customers"] == 500
+    assert runs.loc[("umap", "kmeans"), "projection.placement_r2"] > 0.5
+    # Of 400 drawn customers, those that are not noise.
+    assert runs["silhouette_customers"].between(1, 400).all()
+    assert (runs.loc[runs["noise_fraction"] == 0, "silhouette_customers"] == 400).all()
+    inside = runs["silhouette_reference"].between(runs["silhouette_reference_low"], runs["silhouette_reference_high"])
+    assert inside[runs["silhouette_reference"].notna()].all()
+
+
+def test_it_is_confirmed_on_draws_and_tables_of_that_size(finished):
+    told = json.loads((finished.folder / "recommendation.json").read_text())
+    assert told["verdict"] in ("recommended", "no_structure")
+    assert finished.runs["confirmed"].sum() == 2
+    nodes = finished.plan.planner.nodes
+    drawn = [node for node in nodes.values() if node.kind == "features" and "draw" in node.config]
+    assert {node.config["draw"]["size"] for node in drawn} == {450}
+    copula = next(node for node in nodes.values() if kind_of(node.key) == "copula")
+    assert copula.config["draw"]["size"] == 450
+
+
+def test_partitions_have_every_customer(finished):
+    import pandas as pd
+
+    partitions = pd.read_parquet(finished.folder / "partitions.parquet")
+    assert len(partitions) == 1500
+    assert partitions.drop(columns="id").notna().all().all()
