@@ -25,7 +25,7 @@ demo: $(READY) ## Compare segmentations of 1,000 simulated customers and write t
 	@$(BIN)/segkit sweep experiment=demo $(ARGS)
 
 test: $(READY) ## Run the tests (ARGS='-m slow' for those that take minutes)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(READY) ## Check the style
 	@$(BIN)/ruff check .
