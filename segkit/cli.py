@@ -164,13 +164,37 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
 
 
 @app.command()
-def report(study: StudyName) -> int:
+def report(
+    study: StudyName,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    max_mb: Annotated[
+        float | None, typer.Option("--max-mb", help="How large the page may be, else as the study says.")
+    ] = None,
+    customers: Annotated[
+        bool | None,
+        typer.Option("--customers/--no-customers", help="With the customers' ids and values, else as the study says."),
+    ] = None,
+) -> int:
     """Rebuild a study's report from its folder."""
     import segkit.report
     from segkit.study.folder import find_study
 
-    print(segkit.report.build(find_study(study).folder))
+    page = segkit.report.build(find_study(study).folder, customers=customers, max_mb=max_mb, tell=_tell)
+    print(page)
+    if open_:
+        _open(page)
     return DONE
+
+
+def _open(page: Path) -> None:
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        _tell(f"no browser was found on this machine; open {page} in one")
+
+
+def _tell(line: str) -> None:
+    print(f"segkit: {line}", file=sys.stderr)
 
 
 @app.command()
@@ -233,6 +257,7 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
     import segkit.report
     from segkit.progress import progress, work_line
     from segkit.segments.keep import keep_profiles
+    from segkit.segments.silhouettes import keep_silhouettes
     from segkit.study.sweep import launch
 
     for warning in prepared.warnings:
@@ -246,7 +271,8 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
         print(f"segkit: warning: {told}", file=sys.stderr)
     try:
         keep_profiles(finished)
-        segkit.report.build(finished.folder)
+        keep_silhouettes(finished)
+        segkit.report.build(finished.folder, tell=_tell)
     except BaseException:
         print(
             f"segkit: the runs are all there; write the report with: segkit report {finished.folder}", file=sys.stderr

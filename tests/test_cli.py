@@ -135,6 +135,58 @@ def test_status_report_and_reproduce_work_on_a_finished_study(study, invoke):
     assert (study / "report.html").exists()
 
 
+def test_a_study_leaves_its_customers_and_its_format(study):
+    customers = pd.read_parquet(study / "customers.parquet")
+    assert customers.columns[0] == "id"
+    assert len(customers) == 120
+    assert customers["id"].tolist() == pd.read_parquet(study / "partitions.parquet", columns=["id"])["id"].tolist()
+    assert json.loads((study / "provenance.json").read_text())["format"] == 1
+    profiled = set(pd.read_parquet(study / "profiles.parquet")["feature"])
+    assert profiled >= {name for name in customers.columns[1:] if customers[name].dtype == "float64"}
+
+
+def blocks(page: Path) -> dict[str, int]:
+    """Return the names and sizes of the blocks of a page."""
+    text = page.read_text(encoding="utf-8")
+    return {name: len(data) for name, data in re.findall(r'id="data-(\w+)">([^<]+)<', text)}
+
+
+def test_options_of_the_report_take_precedence_over_the_study(study, invoke):
+    page = study / "report.html"
+    assert invoke("report", study)[2] == ""
+    assert set(blocks(page)) == {"meta", "runs", "labels", "planes", "values", "ids"}
+    code, _, err = invoke("report", study, "--no-customers")
+    assert (code, err) == (0, "")
+    assert set(blocks(page)) == {"meta", "runs", "labels", "planes"}
+    settings = (study / "study.yaml").read_text()
+    try:
+        (study / "study.yaml").write_text(settings.replace("customers: true", "customers: false"))
+        invoke("report", study)
+        assert "ids" not in blocks(page)
+        invoke("report", study, "--customers")
+        assert "ids" in blocks(page)
+    finally:
+        (study / "study.yaml").write_text(settings)
+    code, out, err = invoke("report", study, "--max-mb", "0.01")
+    assert code == 0
+    assert Path(out.strip()) == page
+    (line,) = err.splitlines()
+    assert re.match(r"segkit: report\.html has \d\.\d MB\. To keep the page near 0\.01 MB it holds", line)
+    assert error(invoke("report", study, "--max-mb", "0")) == "--max-mb=0.0: must be a number of megabytes above 0"
+    assert "--max-mb" in error(invoke("report", study, "--max-mb", "large"))
+
+
+def test_the_report_is_opened_in_the_browser(study, invoke, monkeypatch):
+    opened = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or True)
+    assert invoke("report", study, "--open")[0] == 0
+    assert opened == [(study / "report.html").resolve().as_uri()]
+    monkeypatch.setattr("webbrowser.open", lambda _: False)
+    code, out, err = invoke("report", study, "--open")
+    assert code == 0
+    assert err == f"segkit: no browser was found on this machine; open {out.strip()} in one\n"
+
+
 def test_every_run_is_reproduced_exactly(study, invoke):
     for run in segkit.load_study(study).runs["run"]:
         code, out, _ = invoke("reproduce", study, run[:8], "--json")
@@ -270,8 +322,23 @@ def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, ar
 def test_a_study_that_is_not_there_is_named(invoke, tmp_path, command):
     assert "nowhere" in error(invoke(command, "nowhere"))
     (tmp_path / "empty").mkdir()
-    assert "study.yaml" in error(invoke(command, "empty"))
+    line = error(invoke(command, "empty"))
+    assert "study.yaml" in line
+    assert "empty" in line
+    (tmp_path / "empty" / "runs.csv").write_text("run")
+    assert "it has no study.yaml; runs.csv can be read without" in error(invoke(command, "empty"))
     assert "no study was found" in error(invoke(command, "latest"))
+
+
+@pytest.mark.parametrize("command", ["status", "report", "reproduce"])
+def test_a_folder_of_a_newer_version_or_with_a_broken_file_is_one_line(invoke, tmp_path, command):
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / "study.yaml").write_text("seed: 1")
+    (folder / "provenance.json").write_text('{"format": 2, "segkit": "7.0"}')
+    assert "written by a newer segkit 7.0" in error(invoke(command, folder))
+    (folder / "provenance.json").write_text('{"format"')
+    assert "provenance.json: is not readable" in error(invoke(command, folder))
 
 
 def test_a_run_that_is_not_there_is_named(invoke, study):

@@ -110,7 +110,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All runs; rows carry whether they are eligible and on the Pareto front."""
+    """The first of all runs; rows carry whether they are eligible and on the Pareto front."""
 
     columns: list[Column]
     rows: list[tuple[str, bool, bool, list[Cell]]]

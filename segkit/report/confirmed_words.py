@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segkit.report import gather, words
+from segkit.report import drawn_words, gather, words
 from segkit.report.confirmed import COPULA, LEVELS, LOST, NO_SEED, PERMUTED, QUALITY, RANDOM
 
 if TYPE_CHECKING:
@@ -102,15 +102,16 @@ def _held(summary: Summary) -> list[str]:
 
 def _nothing_recommended(summary: Summary) -> str:
     null = summary.recommendation.get("null") or {}
-    among = f"of {words.plural(len(summary.confirmation.runs), 'confirmed run')}" if summary.confirmation else "run"
+    runs = len(summary.confirmation.runs) if summary.confirmation else 0
+    best = {0: "best run", 1: "only confirmed run"}.get(runs, f"best of {runs} confirmed runs")
     if not words.absent(null.get("p")) and null["p"] <= (null.get("level") or 0):
         return (
-            f"Nothing is recommended. The best {among} beats structureless data (p = {words.p_value(null['p'])}), but "
+            f"Nothing is recommended. The {best} beats structureless data (p = {words.p_value(null['p'])}), but "
             "no run that does comes back in half of its refits and passes the gates."
         )
     test = "" if words.absent(null.get("p")) else f" (p = {words.p_value(null['p'])} by max-T over the shortlist"
     level = f", level {null['level']:g})" if test and null.get("level") else ")" if test else ""
-    return f"Nothing is recommended. The best {among} is {STRUCTURELESS}{test}{level}."
+    return f"Nothing is recommended. The {best} is {STRUCTURELESS}{test}{level}."
 
 
 def calibrated(summary: Summary) -> str:
@@ -120,7 +121,7 @@ def calibrated(summary: Summary) -> str:
         return ""
     confirmation = summary.confirmation
     told = (
-        f"Its reference silhouette is {words.number(row['silhouette'])}. The same pipeline gets "
+        f"Its reference silhouette is {words.silhouette(summary.run(summary.best))}. The same pipeline gets "
         f"{words.number(row['null_mean'])} on average on {_tables(confirmation, summary, 'table')} without segments "
         f"that {_have(confirmation)} this data's margins and correlations: an excess of {words.number(row['excess'])}"
         f"{'' if words.absent(row['z']) else f' (z = {words.number(row.z, 1)})'}."
@@ -165,7 +166,7 @@ def repeated(summary: Summary) -> str:
         return ""
     parts = []
     if fresh := confirmation.most("stability_fresh_draws"):
-        parts.append(f"{words.plural(fresh, 'fresh draw')} of about 63% of the customers, in the space they had")
+        parts.append(f"{words.plural(fresh, 'fresh draw')} of {drawn_words.of_a_draw(summary)}, in the space they had")
     if refits := confirmation.most("stability_refit_draws"):
         parts.append(f"{words.plural(refits, 'draw')} with the whole pipeline fitted anew")
     if seeds := confirmation.most("stability_seed_draws"):
@@ -224,22 +225,26 @@ def _why_not(row: Any, level: float | None) -> str:
 # ------------------------------------------------------------------ trust
 
 
-def trust(run: Mapping[str, Any]) -> str:
+def trust(summary: Summary) -> str:
     """Say how the best run stands up to each of the three tests."""
+    run = summary.run(summary.best)
     refits = run["stability_refit_draws"]
     again = "Fitted anew from the features on"
-    again += "" if words.absent(refits) else f", in {words.plural(int(refits), 'draw')} of about 63% of the customers"
+    of_whom = drawn_words.of_a_draw(summary)
+    again += "" if words.absent(refits) else f", in {words.plural(int(refits), 'draw')} of {of_whom}"
     told = (
         f"{again}, the best run's segments come back with a mean ARI of {words.number(run['stability_ari_refit'], 2)}"
         f"{_between(run, 'refit')}"
     )
     others = []
     if not words.absent(run["stability_ari_fresh"]):
-        others.append(f"with its space kept it is {words.number(run['stability_ari_fresh'], 2)}")
+        others.append(
+            f"with its space kept it is {words.number(run['stability_ari_fresh'], 2)}{_between(run, 'fresh')}"
+        )
     if run["stability_seed_status"] == NO_SEED:
         others.append("nothing in it uses a seed")
     elif not words.absent(run["stability_ari_seed"]):
-        others.append(f"with another seed alone {words.number(run['stability_ari_seed'], 2)}")
+        others.append(f"with another seed alone {words.number(run['stability_ari_seed'], 2)}{_between(run, 'seed')}")
     weakest = run["stability_jaccard_min_refit"]
     least = f" The weakest segment's mean Jaccard is {words.number(weakest, 2)} ({words.jaccard_reading(weakest)})."
     return f"{'; '.join([told, *others])}.{'' if words.absent(weakest) else least}"
@@ -247,7 +252,10 @@ def trust(run: Mapping[str, Any]) -> str:
 
 def _between(run: Mapping[str, Any], level: str) -> str:
     low, high = run[f"stability_ari_{level}_q05"], run[f"stability_ari_{level}_q95"]
-    return "" if words.absent(low) or words.absent(high) else f" (90% in {low:.2f} to {high:.2f})"
+    if words.absent(low) or words.absent(high):
+        return ""
+    low, high = words.number(low, 2), words.number(high, 2)
+    return f" (90% {f'in {low} to {high}' if low != high else f'at {low}'})"
 
 
 def levels_caption(summary: Summary) -> str:
@@ -325,6 +333,8 @@ def answers(summary: Summary) -> str:
     if table.empty:
         return ""
     runs = words.plural(int(table["runs"].sum()), "confirmed run")
+    if int(table["runs"].sum()) == 1:
+        return "One run was confirmed, and so there is one answer."
     if len(table) == 1:
         return f"One answer among the {runs}: their partitions agree (average ARI of at least {gather.SAME_ANSWER})."
     held = int((table["holding_up"] > 0).sum())

@@ -100,7 +100,8 @@ def _path(store: Path, drawing: Drawing, formats: Sequence[str], dense: bool) ->
 def _code() -> bytes:
     """Return what draws: the functions' source and the libraries' versions."""
     versions = " ".join(map(library_version, _LIBRARIES))
-    return Path(__file__).with_name("figures.py").read_bytes() + versions.encode()
+    sources = sorted(Path(__file__).with_name("figures").glob("*.py"))
+    return b"".join(path.read_bytes() for path in sources) + versions.encode()
 
 
 def _tell(told: Any, value: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,10 @@ from segkit import scoring
 from segkit.errors import UsageError
 from segkit.report import confirmed
 from segkit.report.confirmed import Confirmation
+from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
+from segkit.report.files import Files
+from segkit.report.options import Options, options
+from segkit.study.folder import check_format
 
 if TYPE_CHECKING:
     from segkit.scoring import ScoreDefinition
@@ -25,7 +29,7 @@ DECIDES = 0.5
 TOP_RUNS = 15
 TOP_FEATURES = 25
 SAME_ANSWER = 0.8
-GALLERY = 12
+GALLERY = 8
 POINTS = 20_000
 FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari", "stability_ari")
 _TEXT = ("reason", *GROUPS, "stability_jaccard", "stability_status", *confirmed.TEXTS)
@@ -38,13 +42,19 @@ _NUMBERS = (
     "stability_noise_jaccard",
     "stability_draws",
     "stability_draws_valid",
+    "silhouette_reference_low",
+    "silhouette_reference_high",
+    "silhouette_customers",
+    "fitted_customers",
+    "fidelity",
+    "projection.fitted_customers",
+    "projection.placement_r2",
     "rank",
     "weight_share",
     "seconds",
     *confirmed.NUMBERS,
 )
-FORMATS = ("png", "pdf")
-_NOT_PARAMETERS = ("projection.explained_variance", "projection.fitted_customers", "projection.placement_r2")
+NOT_PARAMETERS = ("projection.explained_variance", "projection.fitted_customers", "projection.placement_r2")
 
 
 @dataclass(frozen=True)
@@ -103,9 +113,19 @@ class Summary:
         What is known of the confirmed runs; None where the study was only screened.
     quality : DataFrame
         What each projected space keeps of the scaled features.
+    k_line : DataFrame
+        The best run's pipeline by its number of clusters.
+    silhouettes : DataFrame
+        ``segment`` and ``silhouette`` of the best run's customers, or of drawn ones.
+    contrast : Contrast or None
+        The customers' features by the best run's segments; None where the study kept none.
     k_curves, effects, explained, inflation, grid, missing_and_skew, variance, failures, stages : DataFrame
     confirm_stages : DataFrame
         As ``stages``, of what only the confirmation needed.
+    options : Options
+        What was asked of the report.
+    lacking : tuple of str
+        What the folder has not (yet), and what the report lacks for it, in sentences.
     """
 
     folder: Path
@@ -134,6 +154,11 @@ class Summary:
     failures: pd.DataFrame
     stages: pd.DataFrame
     confirm_stages: pd.DataFrame
+    options: Options = field(default_factory=Options)
+    lacking: tuple[str, ...] = ()
+    k_line: pd.DataFrame = field(default_factory=pd.DataFrame)
+    silhouettes: pd.DataFrame = field(default_factory=pd.DataFrame)
+    contrast: Contrast | None = None
 
     @property
     def references(self) -> list[str]:
@@ -143,7 +168,7 @@ class Summary:
     @property
     def formats(self) -> list[str]:
         """File formats of the figures."""
-        return _formats(self.folder, self.study)
+        return list(self.options.formats)
 
     @property
     def n_customers(self) -> int:
@@ -166,14 +191,15 @@ class Summary:
         return self.runs.set_index("run").loc[name]
 
 
-def gather(folder: Path) -> Summary:
+def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
     """Read a study's folder.
 
     Parameters
     ----------
     folder : Path
-        Holds ``study.yaml``, ``provenance.json``, ``recommendation.json``, ``runs.parquet`` and
-        ``partitions.parquet``; embeddings and profiles are shown where they are.
+        Holds at least ``study.yaml`` and ``runs.parquet``; without another file the report lacks what it tells.
+    given : mapping, optional
+        What is asked of the report in place of the study's settings, by name.
 
     Returns
     -------
@@ -182,22 +208,24 @@ def gather(folder: Path) -> Summary:
     Raises
     ------
     UsageError
-        If the folder or one of these files is missing, or cannot be read.
+        If the folder or one of these two is missing, a file cannot be read, or a newer version wrote the folder.
     """
     from segkit.scoring import definitions
     from segkit.segments.profiles import describe
 
     folder = Path(folder)
-    study, provenance, recommendation = _documents(folder)
+    files = _files(folder)
+    study, provenance = _documents(files)
+    asked = options(study.get("report") or {}, f"{folder / 'study.yaml'}: ", given)
     scores = definitions()
-    table = _runs(folder, scores)
+    table, recommendation = _judged(files, _runs(files, scores), study)
     data = provenance.get("data", {})
     references = study.get("scoring", {}).get("references") or ["power"]
     runs = leaderboard(table, references)
     best = _best(runs, recommendation)
-    agreement, answers = _agreement(folder, runs)
-    profile = _profile(folder, best)
-    planes = _planes(folder, runs, best)
+    agreement, answers = _agreement(files, runs)
+    profile = _profile(files, best)
+    planes = listed_planes(files, runs, best)
     return Summary(
         folder=folder,
         study=study,
@@ -206,14 +234,14 @@ def gather(folder: Path) -> Summary:
         scores=scores,
         runs=runs,
         best=best,
-        embeddings=_embeddings(folder, planes[:GALLERY]),
-        plane=_plane(folder, planes, runs, best),
+        embeddings=_embeddings(files, planes[:GALLERY]),
+        plane=_plane(files, planes, runs, best),
         jaccards=confirmed.jaccards(runs.set_index("run").loc[best]) if best else pd.DataFrame(),
         agreement=agreement,
         answers=answers,
         profile=profile,
         portraits=describe(profile),
-        confirmation=confirmed.confirmation(runs, _nulls(folder), recommendation),
+        confirmation=confirmed.confirmation(runs, _nulls(files), recommendation),
         quality=confirmed.quality(runs),
         k_curves=k_curves(runs),
         effects=effects(runs),
@@ -225,70 +253,76 @@ def gather(folder: Path) -> Summary:
         failures=failures(runs),
         stages=stages(provenance.get("seconds")),
         confirm_stages=stages(provenance.get("confirm_seconds")),
+        options=asked,
+        lacking=_lacking(files, provenance, len(runs)),
+        k_line=k_line(runs, best),
+        silhouettes=read_silhouettes(files, best),
+        contrast=read_contrast(files, best),
     )
 
 
 # ------------------------------------------------------------------ files
 
 
-def _documents(folder: Path) -> tuple[dict, dict, dict]:
-    import yaml
-
+def _files(folder: Path) -> Files:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such study folder")
-    return (
-        _mapping(folder / "study.yaml", yaml.safe_load, yaml.YAMLError),
-        _mapping(folder / "provenance.json", json.loads, ValueError),
-        _mapping(folder / "recommendation.json", json.loads, ValueError),
-    )
+    if not any(folder.iterdir()):
+        raise UsageError(f"{folder}: the folder is empty; study.yaml and runs.parquet at least must be in it")
+    check_format(folder)
+    return Files(folder)
 
 
-def _mapping(path: Path, parse: Any, error: type[Exception]) -> dict[str, Any]:
-    try:
-        found = parse(_existing(path).read_text(encoding="utf-8"))
-    except (error, UnicodeDecodeError) as cause:
-        raise UsageError(f"{path}: is not readable ({' '.join(str(cause).split())[:120]})") from cause
-    if not isinstance(found, dict):
-        raise UsageError(f"{path}: must hold names and values, holds {type(found).__name__}")
-    return found
+def _documents(files: Files) -> tuple[dict, dict]:
+    import yaml
+
+    return files.mapping("study.yaml", yaml.safe_load), files.mapping("provenance.json")
 
 
-def _formats(folder: Path, study: Mapping[str, Any]) -> list[str]:
-    formats = (study.get("report") or {}).get("formats", ["png"])
-    if not isinstance(formats, list) or not formats or not set(map(str, formats)) <= set(FORMATS):
-        raise UsageError(
-            f"{folder / 'study.yaml'}: report.formats={formats}: must be a list of {' and '.join(FORMATS)}"
-        )
-    return list(dict.fromkeys(formats))
+def _lacking(files: Files, provenance: Mapping[str, Any], runs: int) -> tuple[str, ...]:
+    """Say what the folder has not (yet), and what the report lacks for it."""
+    told = []
+    state, total = str(provenance.get("state", "finished")), (provenance.get("counts") or {}).get("runs")
+    if state != "finished":
+        share = f"{runs:,} of {total:,} runs" if isinstance(total, int) else f"{runs:,} runs"
+        told.append(f"The study is not finished (its state: {state}): {share} are here.")
+    lost: dict[str, list[str]] = {}
+    for name, what in files.missing.items():
+        lost.setdefault(what, []).append(name)
+    for what, names in lost.items():
+        told.append(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing: {what}.")
+    return tuple(told)
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise UsageError(f"{path}: missing; a study's folder holds it, and the report needs it")
-    return path
+def _judged(files: Files, table: pd.DataFrame, study: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the runs with their places and the recommendation, derived from the scores where they were not written."""
+    recommendation = files.mapping("recommendation.json")
+    gates = (study.get("scoring") or {}).get("gates")
+    if recommendation or not gates or not len(table):
+        return table, recommendation
+    from segkit.study.ranking import rank_runs, recommend
+
+    if table["rank"].isna().all():
+        ranks = rank_runs(table, gates)[["pareto", "weight_share", "rank"]]
+        table = table.assign(**ranks, screen_pareto=ranks["pareto"])
+        table["rank"] = table["rank"].astype("float64")
+
+    def agreed(first: str, second: str) -> float:
+        stored = set(files.columns("partitions.parquet"))
+        if not {first, second} <= stored:
+            return 0.0
+        return float(agreement(files.table("partitions.parquet", [first, second]))[0].iloc[0, 1])
+
+    return table, recommend(table, gates, agreed) if table["rank"].notna().any() else {}
 
 
-def _parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    import pyarrow
-
-    try:
-        return pd.read_parquet(_existing(path), columns=None if columns is None else list(columns))
-    except pyarrow.ArrowException as cause:
-        raise UsageError(f"{path}: is not readable ({' '.join(str(cause).split())[:120]})") from cause
-
-
-def _stored(path: Path) -> list[str]:
-    import pyarrow.parquet
-
-    return list(pyarrow.parquet.read_schema(_existing(path)).names)
-
-
-def _runs(folder: Path, scores: Sequence[ScoreDefinition]) -> pd.DataFrame:
+def _runs(files: Files, scores: Sequence[ScoreDefinition]) -> pd.DataFrame:
     """Every column the report uses, present and of one type, whatever the study could not fill."""
-    table = _parquet(folder / "runs.parquet").reset_index(drop=True)
-    absent = [name for name in ("run", "status") if name not in table]
+    stored = files.columns("runs.parquet")
+    absent = [name for name in ("run", "status") if name not in stored]
     if absent:
-        raise UsageError(f"{folder / 'runs.parquet'}: has no column {absent[0]!r}")
+        raise UsageError(f"{files.folder / 'runs.parquet'}: has no column {absent[0]!r}")
+    table = files.table("runs.parquet").reset_index(drop=True)
     scored = [f"{score.name}_{where}" for score in scores for where in ("native", "reference")]
     numbers = {name: pd.to_numeric(_column(table, name), errors="coerce") for name in (*_NUMBERS, *scored)}
     texts = {name: _column(table, name).map(_text).astype("object") for name in _TEXT}
@@ -308,16 +342,15 @@ def _flag(table: pd.DataFrame, name: str) -> pd.Series:
     return _column(table, name).fillna(False).astype(bool)
 
 
-def _nulls(folder: Path) -> pd.DataFrame:
-    path = folder / "nulls.parquet"
-    if not path.is_file():
+def _nulls(files: Files) -> pd.DataFrame:
+    if not files.has("nulls.parquet"):
         empty = pd.DataFrame(columns=[*confirmed.NULL_COLUMNS, "status"])
         return empty.astype({"silhouette": "float64"})
-    stored = _stored(path)
+    stored = files.columns("nulls.parquet")
     absent = [name for name in confirmed.NULL_COLUMNS if name not in stored]
     if absent:
-        raise UsageError(f"{path}: has no column {absent[0]!r}")
-    table = _parquet(path, [*confirmed.NULL_COLUMNS, *(["status"] if "status" in stored else [])])
+        raise UsageError(f"{files.folder / 'nulls.parquet'}: has no column {absent[0]!r}")
+    table = files.table("nulls.parquet", [*confirmed.NULL_COLUMNS, *(["status"] if "status" in stored else [])])
     return table.assign(
         run=table["run"].astype(str),
         silhouette=pd.to_numeric(table["silhouette"], errors="coerce"),
@@ -388,7 +421,7 @@ def option_labels(runs: pd.DataFrame, group: str) -> pd.Series:
         Such as ``umap(n_neighbors=15)``.
     """
     prefix = f"{group}."
-    columns = [c for c in runs if c.startswith(prefix) and c not in _NOT_PARAMETERS]
+    columns = [c for c in runs if c.startswith(prefix) and c not in NOT_PARAMETERS]
     labels = runs[group].astype("object").copy()
     for option, part in runs.groupby(group, sort=False):
         texts = {c.removeprefix(prefix): part[c].map(_text) for c in columns if part[c].notna().any()}
@@ -474,25 +507,23 @@ def _grouped(matrix: np.ndarray) -> tuple[np.ndarray, int]:
     return leaves_list(tree), int(fcluster(tree, 1.0 - SAME_ANSWER, criterion="distance").max())
 
 
-def _agreement(folder: Path, runs: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def _agreement(files: Files, runs: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     if not (runs["status"] == "ok").any():
         return pd.DataFrame(), 0
-    path = folder / "partitions.parquet"
-    stored = set(_stored(path))
+    stored = set(files.columns("partitions.parquet"))
     top = [run for run in scored(runs)["run"] if run in stored][:TOP_RUNS]
-    return agreement(_parquet(path, top)) if len(top) > 1 else (pd.DataFrame(), len(top))
+    return agreement(files.table("partitions.parquet", top)) if len(top) > 1 else (pd.DataFrame(), len(top))
 
 
 # ------------------------------------------------------------------ embeddings and profiles
 
 
-def _planes(folder: Path, runs: pd.DataFrame, best: str | None) -> list[tuple[str, str, str]]:
+def listed_planes(files: Files, runs: pd.DataFrame, best: str | None) -> list[tuple[str, str, str]]:
     """Name, label and best run of each embedding, best placed first."""
-    plane, spaces = folder / "embeddings.parquet", folder / "embeddings.json"
-    if best is None or not (plane.is_file() and spaces.is_file()):
+    if best is None or not (files.has("embeddings.parquet") & files.has("embeddings.json")):
         return []
-    described = _mapping(spaces, json.loads, ValueError)
-    coordinates, stored = set(_stored(plane)), set(_stored(folder / "partitions.parquet"))
+    described = files.mapping("embeddings.json")
+    coordinates, stored = set(files.columns("embeddings.parquet")), set(files.columns("partitions.parquet"))
     standing = {run: place for run, place in zip(runs["run"], runs["standing"], strict=True) if run in stored}
     chosen = []
     for name, entry in described.items():
@@ -504,23 +535,23 @@ def _planes(folder: Path, runs: pd.DataFrame, best: str | None) -> list[tuple[st
 
 
 def _plane(
-    folder: Path, planes: Sequence[tuple[str, str, str]], runs: pd.DataFrame, best: str | None
+    files: Files, planes: Sequence[tuple[str, str, str]], runs: pd.DataFrame, best: str | None
 ) -> Embedding | None:
-    if not planes or best not in _stored(folder / "partitions.parquet"):
+    if not planes or best not in files.columns("partitions.parquet"):
         return None
     choices = runs.set_index("run")[["features", "scaler", "seed"] if "seed" in runs else ["features", "scaler"]]
     likeness = [(run == best, (choices.loc[run] == choices.loc[best]).sum()) for _, _, run in planes]
     name, label, _ = planes[max(range(len(planes)), key=likeness.__getitem__)]
-    return _embeddings(folder, [(name, label, str(best))])[0]
+    return _embeddings(files, [(name, label, str(best))])[0]
 
 
-def _embeddings(folder: Path, planes: Sequence[tuple[str, str, str]]) -> list[Embedding]:
-    """Read embeddings with their runs' labels; each file is opened once, as one of thousands of runs opens slowly."""
+def _embeddings(files: Files, planes: Sequence[tuple[str, str, str]]) -> list[Embedding]:
+    """Read embeddings with their runs' labels."""
     if not planes:
         return []
     coordinates = [f"{name}:{axis}" for name in dict.fromkeys(name for name, _, _ in planes) for axis in "xy"]
-    points = _parquet(folder / "embeddings.parquet", coordinates)
-    partitions = _parquet(folder / "partitions.parquet", list(dict.fromkeys(run for _, _, run in planes)))
+    points = files.table("embeddings.parquet", coordinates)
+    partitions = files.table("partitions.parquet", list(dict.fromkeys(run for _, _, run in planes)))
     return [
         _embedding(name, label, run, points[[f"{name}:x", f"{name}:y"]].to_numpy(np.float64), partitions[run])
         for name, label, run in planes
@@ -549,14 +580,14 @@ def neighbourhood(plane: Embedding) -> float:
     return float((labels[other] == labels).mean())
 
 
-def _profile(folder: Path, best: str | None) -> pd.DataFrame:
+def _profile(files: Files, best: str | None) -> pd.DataFrame:
+    from segkit.report.payload.portraits import kept_profiles
     from segkit.segments.profiles import COLUMNS
 
-    path = folder / "profiles.parquet"
-    if best is None or not path.is_file():
+    found = {} if best is None else kept_profiles(files, [best])
+    if best not in found:
         return pd.DataFrame(columns=list(COLUMNS)).astype({"feature": "str"})
-    table = _parquet(path)
-    return table.loc[table["run"].astype(str) == best, list(COLUMNS)].astype({"feature": "str"})
+    return found[best]
 
 
 def widest(profile: pd.DataFrame, limit: int = TOP_FEATURES) -> list[str]:
@@ -598,6 +629,36 @@ def k_curves(runs: pd.DataFrame) -> pd.DataFrame:
     line = points.groupby(fields[:-1])
     points["inertia_share"] = points["inertia"] / line["inertia"].transform("first")
     return points[line["k"].transform("size") > 1].drop(columns="inertia").reset_index(drop=True)
+
+
+def k_line(runs: pd.DataFrame, best: str | None) -> pd.DataFrame:
+    """Follow the best run's pipeline over its numbers of clusters, each score with its interval where there is one.
+
+    Where no other run differs from the best in ``n_clusters`` alone, that of the best placed run with such others.
+
+    Returns
+    -------
+    DataFrame
+        ``run``, ``k``, ``inertia``, ``silhouette``, ``stability`` and ``refitted``, and the last three with ``_low``
+        and ``_high``: 95% where the silhouette is of drawn customers, the middle 90% of the draws for the others.
+    """
+    names = {"silhouette_reference": "silhouette", "stability_ari": "stability", "stability_ari_refit": "refitted"}
+    names |= {f"silhouette_reference_{end}": f"silhouette_{end}" for end in ("low", "high")}
+    for column, name in (("stability_ari", "stability"), ("stability_ari_refit", "refitted")):
+        names |= {f"{column}_q05": f"{name}_low", f"{column}_q95": f"{name}_high"}
+    fields = ["run", "k", "inertia", *names.values()]
+    varied = "clusterer.n_clusters"
+    swept = runs[(runs["status"] == "ok") & runs[varied].notna()] if varied in runs else runs.iloc[:0]
+    if best is None or swept.empty:
+        return pd.DataFrame(columns=fields)
+    alike = [f"{group}_label" for group in GROUPS[:-1]] + ["method_label", *(["seed"] if "seed" in runs else [])]
+    lines = swept.groupby(alike, sort=False, dropna=False)
+    swept = swept.assign(line=lines.ngroup(), ks=lines[varied].transform("nunique"))
+    swept = swept[swept["ks"] > 1].rename(columns=names)
+    first = swept.assign(other=swept["run"] != best).sort_values(["other", "standing"]).head(1)
+    line = swept[swept["line"].isin(first["line"])]
+    line = line.assign(k=line[varied].astype("float64").astype("int64")).sort_values("k", kind="stable")
+    return line.reindex(columns=fields).reset_index(drop=True)
 
 
 def axes(runs: pd.DataFrame) -> dict[str, str]:

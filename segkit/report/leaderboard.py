@@ -23,8 +23,8 @@ _CONFIRMED_PLACE = (
 _STATES = "Screened only, or confirmed as well; Pareto: no other run it is chosen from is better in every criterion"
 
 
-def leaderboard(summary: Summary, limit: int = 2000) -> Leaderboard:
-    """Lay out the runs, best first, with every column that matters."""
+def leaderboard(summary: Summary, limit: int = 100) -> Leaderboard:
+    """Lay out the first runs, best first, with every column that matters; with a script the page shows all."""
     runs = summary.runs.head(limit)
     columns, values = [], []
     for column, cells in _leader_columns(summary, runs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from segkit.report import words
-from segkit.report.blocks import Cards, Leaderboard, Section
+from segkit.report.blocks import Cards, Leaderboard, Notice, Section
 from segkit.report.drawings import Image, drawn
-from segkit.report.gather import FORMATS
+from segkit.report.options import FORMATS, MEGABYTE
+from segkit.report.payload import payload
 from segkit.report.sections import sections
 from segkit.study.results import write_table, write_text
 from segkit.study.store import replacing
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
 TEMPLATES = Path(__file__).parent / "templates"
-SHOWN = 100
+MODULES = (
+    *("page", "data", "partitions", "state", "board", "scatter"),
+    *("profile", "segment", "filters", "compare", "main"),
+)
+# What the elements around the blocks take at most, and what of the page is only there with them.
+BLOCK_TAGS = 2_000
 MARKDOWN_ROWS = 12
 CELL = 300
 MARKDOWN_COLUMNS = (
@@ -52,8 +58,8 @@ _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 
 
-def write(summary: Summary) -> Path:
-    """Write the report beside the study's files.
+def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
+    """Write the report beside the study's files, and tell what it lacks.
 
     Returns
     -------
@@ -61,13 +67,25 @@ def write(summary: Summary) -> Path:
         Of ``report.html``.
     """
     told = sections(summary)
+    told[0].blocks.extend(Notice(line) for line in summary.lacking)
     images = draw(told, summary.formats, _store(summary))
     _write_figures(summary.folder / "figures", images)
     write_text(markdown(summary, told), summary.folder / "summary.md")
     write_table(summary.explained, summary.folder / "effects.csv")
     page = summary.folder / "report.html"
-    write_text(html(summary, told, images), page)
+    cut = _write_page(summary, told, images, page)
+    for line in (*summary.lacking, *cut) if tell else ():
+        tell(line)
     return page
+
+
+def _write_page(summary: Summary, told: list[Section], images: dict[str, Image], page: Path) -> list[str]:
+    """Write the page with as much data as its size allows, and say what was left out."""
+    # A character of the blocks is a byte; each stands in an element of its own.
+    bare = len(html(summary, told, images).encode()) + BLOCK_TAGS
+    data, cut = payload(summary, max(summary.options.most_bytes - bare, 0))
+    write_text(html(summary, told, images, data), page)
+    return [f"{page.name} has {page.stat().st_size / MEGABYTE:.1f} MB. {cut}"] if cut else []
 
 
 def _write_figures(folder: Path, images: dict[str, Image]) -> None:
@@ -92,9 +110,14 @@ def _store(summary: Summary) -> Path | None:
     return Path(name) if isinstance(name, str) and Path(name).is_dir() else None
 
 
-def html(summary: Summary, told: list[Section], images: dict[str, Image]) -> str:
-    """Return the page: one file that asks the network for nothing and runs no script but its own."""
-    style, script = _asset("style.css"), _asset("report.js")
+def html(
+    summary: Summary, told: list[Section], images: dict[str, Image], payload: Mapping[str, str] | None = None
+) -> str:
+    """Return the page: one file that asks the network for nothing and runs no script but its own.
+
+    ``payload`` holds the linked views' data, base64 by the block's name: ``meta``, ``runs``, ``labels`` and so on.
+    """
+    style, script = _asset("style.css"), _script()
     template = _environment(autoescape=True).get_template("report.html.j2")
     return template.render(
         title=_title(summary),
@@ -102,7 +125,8 @@ def html(summary: Summary, told: list[Section], images: dict[str, Image]) -> str
         finished=str(summary.provenance.get("finished") or ""),
         sections=told,
         images=images,
-        shown=SHOWN,
+        payload=payload or {},
+        command=words.reproduce(summary.folder, "RUN"),
         style=Markup(style),
         script=Markup(script),
         policy=Markup(content_security_policy(style, script)),
@@ -123,6 +147,12 @@ def _hash(text: str) -> str:
 
 def _asset(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+def _script() -> str:
+    """Return the page's script: its modules one after another, inside a function of their own."""
+    modules = "\n".join(_asset(f"{name}.js") for name in MODULES)
+    return f'(() => {{\n"use strict";\n\n{modules}\n}})();\n'
 
 
 def _title(summary: Summary) -> str:
@@ -169,13 +199,13 @@ def code(text: str) -> Markup:
     return Markup(f"{fence}{pad}{text}{pad}{fence}")
 
 
-def pipe_table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> Markup:
-    """Write a Markdown table of literal text, at most twelve rows of it."""
+def pipe_table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str, total: int = 0) -> Markup:
+    """Write a Markdown table of literal text, at most twelve rows of it and of ``total`` that there are."""
     rule = ["---:" if letter == "r" else "---" for letter in align]
     cells = [[escaped(cell, CELL) for cell in row] for row in (head, *rows[:MARKDOWN_ROWS])]
     lines = [cells[0], rule, *cells[1:]]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    more = f"\n\n{MARKDOWN_ROWS} of {len(rows):,} rows." if len(rows) > MARKDOWN_ROWS else ""
+    more = f"\n\n{MARKDOWN_ROWS} of {max(total, len(rows)):,} rows." if len(rows) > MARKDOWN_ROWS else ""
     return Markup(text + more)
 
 
@@ -183,7 +213,7 @@ def _leader_table(board: Leaderboard) -> Markup:
     places = [i for i, column in enumerate(board.columns) if column.title in MARKDOWN_COLUMNS]
     rows = [[cells[i].shown for i in places] for *_, cells in board.rows]
     align = "".join("r" if board.columns[i].numeric else "l" for i in places)
-    return pipe_table([board.columns[i].title for i in places], rows, align)
+    return pipe_table([board.columns[i].title for i in places], rows, align, board.total)
 
 
 def _cards_table(block: Cards) -> Markup:

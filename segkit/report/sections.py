@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segkit.report import confirmed, confirmed_words, gather, words
+from segkit.report import confirmed, confirmed_words, drawn_words, figure_words, gather, words
 from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Section, Table, Text, Tiles
 from segkit.report.drawings import to_draw
 from segkit.report.leaderboard import direction, leaderboard
@@ -17,7 +17,7 @@ from segkit.report.leaderboard import direction, leaderboard
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
-FACETS = 6
+FACETS = 4
 LISTED = 50
 
 
@@ -41,6 +41,7 @@ def _recommended(summary: Summary) -> list[Any]:
     return [
         *([Tiles(_confirmed_tiles(summary))] if summary.best is not None else []),
         *_texts(confirmed_words.calibrated(summary), words.why(summary), confirmed_words.done(summary)),
+        *_texts(drawn_words.drawn(summary)),
         *_reasons(summary),
         *_texts(words.runner_up(summary)),
         *_again(summary),
@@ -59,7 +60,7 @@ def _no_structure(summary: Summary) -> list[Any]:
     return [
         *([Table(head, rows, "rmlrrrrrrrl", caption=caption)] if rows else []),
         *_reasons(summary),
-        *_texts(confirmed_words.done(summary)),
+        *_texts(confirmed_words.done(summary), drawn_words.drawn(summary)),
     ]
 
 
@@ -69,7 +70,7 @@ def _screened(summary: Summary) -> list[Any]:
     blocks += _texts(words.why(summary))
     if summary.best is not None:
         blocks.append(Notice(words.SCREEN_ONLY))
-    blocks += _texts(confirmed_words.UNFINISHED if asked else "")
+    blocks += _texts(confirmed_words.UNFINISHED if asked else "", drawn_words.drawn(summary))
     return [*blocks, *_reasons(summary), *_texts(words.runner_up(summary)), *_again(summary)]
 
 
@@ -97,7 +98,7 @@ def _confirmed_tiles(summary: Summary) -> list[tuple[str, str, str]]:
         ("Run", summary.best, f"of {len(summary.runs):,}; in the screen at place {words.count(run['screen_rank'])}"),
         ("Segments", words.count(run["n_clusters"]), f"smallest {words.percent(run['smallest_cluster'], 1)}"),
         ("Coverage", words.percent(run["coverage"], 1), "customers in a segment"),
-        ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space"),
+        ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space{_sampled(run)}"),
         ("Excess", words.number(run["silhouette_excess"]), f"of it over structureless data, {adjusted}"),
         (
             "Stability",
@@ -121,7 +122,7 @@ def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
         ("Run", summary.best, f"place {run['standing']} of {len(summary.runs):,}"),
         ("Segments", words.count(run["n_clusters"]), f"smallest {words.percent(run['smallest_cluster'], 1)}"),
         ("Coverage", words.percent(run["coverage"], 1), "customers in a segment"),
-        ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space"),
+        ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space{_sampled(run)}"),
         ("Stability", words.number(run["stability_ari"], 2), f"ARI over draws{_spread(run, 'stability_ari')}"),
         ("Weakest segment", words.number(run["stability_jaccard_min"], 2), f"Jaccard: {weakest}"),
         *_choice_tiles(summary, run),
@@ -139,14 +140,25 @@ def _choice_tiles(summary: Summary, run: pd.Series) -> list[tuple[str, str, str]
     return tiles
 
 
+def _sampled(run: pd.Series) -> str:
+    low, high = run["silhouette_reference_low"], run["silhouette_reference_high"]
+    return "" if words.absent(low) or words.absent(high) else f", 95% in {low:.3f} to {high:.3f}"
+
+
 def _spread(run: pd.Series, name: str) -> str:
     return _range(run[f"{name}_q05"], run[f"{name}_q95"])
+
+
+def _bracketed(run: pd.Series, name: str) -> str:
+    told = _spread(run, name).removeprefix(", ")
+    return f" ({told})" if told else ""
 
 
 def _range(low: Any, high: Any, over: str = "", digits: int = 2) -> str:
     if words.absent(low) or words.absent(high):
         return ""
-    return f", 90% in {low:.{digits}f} to {high:.{digits}f}{f' {over}' if over else ''}"
+    low, high = (words.number(end, digits) for end in (low, high))
+    return f", 90% {f'in {low} to {high}' if low != high else f'at {low}'}{f' {over}' if over else ''}"
 
 
 # ------------------------------------------------------------------ 2 trust
@@ -155,6 +167,7 @@ def _range(low: Any, high: Any, over: str = "", digits: int = 2) -> str:
 def trust(summary: Summary) -> Section:
     """Say whether the best run would survive other customers."""
     blocks = [
+        *_texts(drawn_words.fidelity(summary)),
         *_levels(summary),
         *_jaccards(summary),
         *_nulls(summary),
@@ -172,7 +185,10 @@ def _levels(summary: Summary) -> list[Plot]:
     table = summary.confirmation.levels
     runs = [run for run in summary.confirmation.runs["run"] if (table["run"] == run).any()]
     draw = to_draw("levels", table, runs, _short_names(summary), list(confirmed.LEVELS.values()))
-    alt = "Dot plot of the confirmed runs' stability with another seed, with the space kept and refitted"
+    alt = (
+        "For each confirmed run, a dot and a line: the mean agreement with its own segments and 90% of the draws, with "
+        "another seed, with the space kept and with the whole pipeline refitted"
+    )
     return [Plot("instability", draw, alt, confirmed_words.levels_caption(summary))]
 
 
@@ -185,7 +201,8 @@ def _jaccards(summary: Summary) -> list[Any]:
     both = "refitted" in means
     caption = confirmed_words.jaccards_caption(summary) if both else words.jaccard_caption(summary)
     draw = to_draw("jaccard", table[means], names)
-    blocks: list[Any] = [Plot("jaccard", draw, "Bars of the clusterwise Jaccard of the best run", caption)]
+    alt = "A bar for each segment of the best run: its mean Jaccard over the draws, with lines at 0.6, 0.75 and 0.85"
+    blocks: list[Any] = [Plot("jaccard", draw, alt, caption)]
     counts = [name for name in table if name not in means]
     if counts:
         rows = [
@@ -204,7 +221,10 @@ def _nulls(summary: Summary) -> list[Plot]:
         return []
     table = summary.confirmation.against_nulls
     draw = to_draw("nulls", table, summary.confirmation.nulls, _short_names(summary))
-    alt = "The confirmed runs' reference silhouettes beside those of their pipelines on tables without segments"
+    alt = (
+        "For each confirmed run, its reference silhouette as a dot beside a strip of those of its pipeline on tables "
+        "without segments"
+    )
     return [Plot("nulls", draw, alt, confirmed_words.nulls_caption(summary))]
 
 
@@ -275,16 +295,23 @@ def _screen(summary: Summary) -> list[Plot]:
     if runs.empty:
         return []
     gates = summary.study.get("scoring", {}).get("gates") or {}
-    alt = "Scatter of reference silhouette against stability and against coverage"
-    return [Plot("trust", to_draw("trust", runs, summary.best, gates), alt, words.trust_caption(summary))]
+    alt = (
+        "Two scatters of all runs: reference silhouette against stability, and against coverage; a mark for each "
+        "clusterer, rings on the Pareto front, a star on the run told here"
+    )
+    plot = Plot("trust", to_draw("trust", runs, summary.best, gates), alt, words.trust_caption(summary))
+    return [plot, *_texts(drawn_words.racing(summary))]
 
 
-def _agreement(summary: Summary) -> list[Plot]:
+def _agreement(summary: Summary) -> list[Any]:
     if len(summary.agreement) < 2:
         return []
-    draw = to_draw("agreement", summary.agreement, _short_names(summary))
-    alt = "Heat map of the adjusted Rand index among the best placed runs"
-    return [Plot("agreement", draw, alt, words.agreement_caption(summary))]
+    runs = summary.runs.set_index("run")
+    places = {run: int(runs.loc[run, "standing"]) for run in summary.agreement.index}
+    alt = "Heat map: the adjusted Rand index of each pair of the best placed runs, 1 where they agree in everything"
+    plot = Plot("agreement", to_draw("agreement", summary.agreement, places), alt, words.agreement_caption(summary))
+    rows = [[str(place), run, runs.loc[run, "label"]] for run, place in sorted(places.items(), key=lambda p: p[1])]
+    return [plot, Table(["#", "Run", "Configuration"], rows, "rml", title="The runs compared")]
 
 
 def _trust_answer(summary: Summary) -> str:
@@ -292,16 +319,17 @@ def _trust_answer(summary: Summary) -> str:
         return "There is no run to ask this of."
     run = summary.run(summary.best)
     if not words.absent(run["stability_ari_refit"]):
-        return confirmed_words.trust(run)
+        return confirmed_words.trust(summary)
     if words.absent(run["stability_ari"]):
         return f"Not known: run {summary.best} has no stability ({run['stability_status'] or 'not measured'})."
-    draws = summary.study.get("scoring", {}).get("draws")
-    again = f" in {draws} draws of about 63% of the customers" if draws else ""
+    draws = run["stability_draws"] if run["stability_draws"] > 0 else summary.study.get("scoring", {}).get("draws")
+    again = f" in {words.plural(int(draws), 'draw')} of {drawn_words.of_a_draw(summary)}" if draws else ""
     weakest = run["stability_jaccard_min"]
     least = f"; the weakest segment's mean Jaccard is {words.number(weakest, 2)} ({words.jaccard_reading(weakest)})"
     return (
         f"Clustered again{again}, with the space kept, the best run's segments come back with a mean ARI of "
-        f"{words.number(run['stability_ari'], 2)}{'' if words.absent(weakest) else least}."
+        f"{words.number(run['stability_ari'], 2)}{_bracketed(run, 'stability_ari')}"
+        f"{'' if words.absent(weakest) else least}."
     )
 
 
@@ -329,7 +357,7 @@ def segments(summary: Summary) -> Section:
             Plot(
                 "profiles",
                 to_draw("profiles", summary.profile, features),
-                "Heat map of standardised means by segment",
+                "Heat map: a row for each feature, a column for each segment, the segment's standardised mean",
                 words.profile_caption(summary),
             )
         )
@@ -339,13 +367,38 @@ def segments(summary: Summary) -> Section:
             Plot(
                 "segments_map",
                 to_draw("embeddings", [summary.plane], name),
-                "Embedding coloured by the best run's segments",
+                "Map of the customers, a dot each, coloured by the best run's segments, which are numbered",
                 _map_caption(summary),
                 dense=True,
             )
         )
+    section.blocks.extend([*_silhouettes(summary), *_contrast(summary)])
     section.blocks.append(_medians(summary, features))
     return section
+
+
+def _silhouettes(summary: Summary) -> list[Plot]:
+    if summary.silhouettes.empty:
+        return []
+    mean = float(summary.silhouettes["silhouette"].mean())
+    alt = "Silhouette plot: for each segment the customers' silhouettes, sorted, as an area around 0, and their mean"
+    draw = to_draw("silhouettes", summary.silhouettes, mean, figure_words.MOST)
+    return [Plot("silhouettes", draw, alt, figure_words.silhouettes(summary))]
+
+
+def _contrast(summary: Summary) -> list[Plot]:
+    """Draw the features that tell the segments apart, where the customers' own were kept and may be shown."""
+    found = summary.contrast
+    if found is None or not summary.options.customers or not (found.labels >= 0).any():
+        return []
+    plots = []
+    if found.pair:
+        draw = to_draw("two_features", found.drawn[list(found.pair)], found.labels)
+        alt = f"Scatter of the customers by {' and '.join(found.pair)}, a colour and a mark for each segment"
+        plots.append(Plot("two_features", draw, alt, figure_words.two_features(summary), dense=True))
+    draw = to_draw("pairs", found.drawn[found.foremost], found.labels)
+    alt = f"Pair plot by segment of {', '.join(found.foremost)}: a scatter for each pair, distributions on the diagonal"
+    return [*plots, Plot("pairs", draw, alt, figure_words.pairs(summary), dense=True)]
 
 
 def _map_caption(summary: Summary) -> str:
@@ -437,7 +490,7 @@ def compare(summary: Summary) -> Section:
             Plot(
                 "embeddings",
                 to_draw("embeddings", summary.embeddings, names),
-                "Small multiples of the embeddings, each coloured by its best run",
+                "Maps of the customers, one for each projected space, coloured by the segments of its best run",
                 words.embeddings_caption(summary),
                 dense=True,
             )
@@ -450,15 +503,33 @@ def compare(summary: Summary) -> Section:
 def _compare_answer(summary: Summary) -> str:
     runs = gather.scored(summary.runs)
     if runs.empty:
-        return f"{words.plural(len(summary.runs), 'run')}, none of them with a reference silhouette."
+        total = len(summary.runs)
+        lacks = "without" if total == 1 else "none of them with"
+        return f"{words.plural(total, 'run')} {'was' if total == 1 else 'were'} tried, {lacks} a reference silhouette."
     scores = runs["silhouette_reference"]
-    tested = int(summary.runs["confirmed"].sum())
-    states = f"{int(summary.runs['eligible'].sum()):,} eligible{f', {tested:,} of them confirmed' if tested else ''}"
+    told = _tried(len(summary.runs), int(summary.runs["eligible"].sum()), int(summary.runs["confirmed"].sum()))
+    if len(scores) == 1:
+        return f"{told} The only reference silhouette is {words.silhouette(runs.iloc[0])}."
+    low, middle, high = (words.number(value, 2) for value in (scores.min(), scores.median(), scores.max()))
+    span = f"from {low} to {high}, median {middle}"
+    own = None if summary.best is None else summary.run(summary.best)
+    if own is None or words.absent(own["silhouette_reference"]):
+        return f"{told} Reference silhouettes go {span}."
+    place = int((scores > own["silhouette_reference"]).sum()) + 1
     return (
-        f"{words.plural(len(summary.runs), 'run')}, {states}. Their reference "
-        f"silhouettes go from {words.number(scores.min(), 2)} to {words.number(scores.max(), 2)}, the middle one is "
-        f"{words.number(scores.median(), 2)}."
+        f"{told} Reference silhouettes go {span}; that of the run told here is {words.silhouette(own)}, place "
+        f"{place:,} of {len(scores):,} by this score alone."
     )
+
+
+def _tried(total: int, eligible: int, tested: int) -> str:
+    """Count the runs, those that pass every gate and those that were confirmed."""
+    if total == 1:
+        gates = "it passes every gate" if eligible else "it misses a gate"
+        return f"1 run was tried; {gates}{' and was confirmed' if tested else ''}."
+    gates = f"{eligible:,} of them {'passes' if eligible == 1 else 'pass'}" if eligible else "none of them passes"
+    more = f", and {tested:,} {'was' if tested == 1 else 'were'} confirmed" if tested else ""
+    return f"{total:,} runs were tried; {gates} every gate{more}."
 
 
 # ------------------------------------------------------------------ 5 choices
@@ -467,7 +538,7 @@ def _compare_answer(summary: Summary) -> str:
 def choices(summary: Summary) -> Section:
     """Say which choices mattered."""
     section = Section("choices", "Choices", "What mattered?", words.effects_caption(summary))
-    section.blocks.extend(_k_excess(summary))
+    section.blocks.extend([*_k_line(summary), *_k_excess(summary)])
     method = words.main_method(summary.k_curves)
     if method:
         spaces = _best_spaces(summary, method)
@@ -475,7 +546,8 @@ def choices(summary: Summary) -> Section:
             Plot(
                 "k_curves",
                 to_draw("k_curves", summary.k_curves, method, spaces),
-                "Elbow, reference silhouette and stability against the number of clusters",
+                "Lines of inertia, reference silhouette and stability against the number of clusters, a panel for each "
+                "projected space, a colour for each scaler",
                 _facets(words.k_caption(summary), summary.k_curves, method),
             )
         )
@@ -485,7 +557,7 @@ def choices(summary: Summary) -> Section:
             Plot(
                 "effects",
                 to_draw("effects", shown),
-                "Mean, quartiles and best of both scores by choice",
+                "For each value of each choice, mean, middle half and best of reference silhouette and stability",
                 words.choices_caption(summary),
             )
         )
@@ -495,11 +567,19 @@ def choices(summary: Summary) -> Section:
             Plot(
                 "grid",
                 to_draw("grid", summary.grid.iloc[:30, :16]),
-                "Heat map of the best reference silhouette by scaler and projection",
+                "Heat map: the best reference silhouette for each pair of scaler (rows) and projection (columns)",
                 words.grid_caption(summary),
             )
         )
     return section
+
+
+def _k_line(summary: Summary) -> list[Plot]:
+    if len(summary.k_line) < 2:
+        return []
+    run = figure_words.k_line_run(summary)
+    alt = "Elbow, reference silhouette and stability of one pipeline against its number of clusters, with their bands"
+    return [Plot("k_line", to_draw("k_line", summary.k_line, int(run["k"])), alt, figure_words.k_line(summary))]
 
 
 def _k_excess(summary: Summary) -> list[Any]:
@@ -576,10 +656,11 @@ def projection(summary: Summary) -> Section:
             Plot(
                 "inflation",
                 to_draw("inflation", summary.inflation),
-                "Strip plot of native less reference silhouette by projection",
+                "For each projection a strip of all runs: native less reference silhouette, its median and middle half",
                 words.flattered_caption(summary),
             )
         )
+    section.blocks.extend(_texts(drawn_words.placement(summary)))
     section.blocks.extend(_quality(summary))
     return section
 
@@ -610,9 +691,7 @@ def _qualities(row: pd.Series) -> list[str]:
 def data(summary: Summary) -> Section:
     """Say whether the input is sane."""
     found = summary.provenance.get("data", {})
-    columns = words.plural(len(found.get("columns") or []), "column")
-    lead = f"{words.plural(summary.n_customers, 'customer')} with {columns}."
-    section = Section("data", "Data", "Is the input sane?", " ".join([lead, *words.data_lines(summary)]))
+    section = Section("data", "Data", "Is the input sane?", words.data_answer(summary))
     warnings = [*words.variance_warnings(summary), *map(str, found.get("warnings") or [])]
     section.blocks.extend([Notice(text) for text in warnings[:LISTED]])
     if len(summary.variance):
@@ -624,13 +703,22 @@ def data(summary: Summary) -> Section:
             Plot(
                 "variance",
                 to_draw("variance", summary.variance, drawn),
-                "Heat map of each feature's share of the variance after scaling",
+                "Heat map: each feature's share (rows) of the variance in each scaled table (columns)",
                 _variance_caption(summary, len(peaks)),
             )
         )
+    section.blocks.extend(_correlations(summary))
     if len(summary.missing_and_skew):
         section.blocks.append(_columns_table(summary.missing_and_skew))
     return section
+
+
+def _correlations(summary: Summary) -> list[Plot]:
+    if summary.contrast is None or len(summary.contrast.correlations) < 2:
+        return []
+    draw = to_draw("correlations", summary.contrast.correlations)
+    alt = "Heat map: Spearman's rank correlation of each pair of features, those that are alike side by side"
+    return [Plot("correlations", draw, alt, figure_words.correlations(summary))]
 
 
 def _variance_caption(summary: Summary, features: int) -> str:
@@ -699,7 +787,7 @@ def _unconfirmed(summary: Summary) -> list[Any]:
 def provenance(summary: Summary) -> Section:
     """Say how to do it again."""
     found = summary.provenance
-    section = Section("provenance", "Provenance", "Can I redo it?", _provenance_answer(found))
+    section = Section("provenance", "Provenance", "Can I redo it?", _provenance_answer(summary))
     if found.get("command"):
         section.blocks.append(Command(words.command(found["command"])))
     section.blocks.append(Table(["What", "Value"], _facts(summary), "ll"))
@@ -724,13 +812,36 @@ def _stage_table(stages: pd.DataFrame, title: str) -> Table:
     return Table(["Stage", "CPU time", "Share"], rows, "lrr", title=title)
 
 
-def _provenance_answer(found: dict[str, Any]) -> str:
+def _provenance_answer(summary: Summary) -> str:
+    found = summary.provenance
+    told = [_again_answer(found)]
     state = str(found.get("state", "unknown"))
     counts = {name: (found.get("counts") or {}).get(name) for name in ("ok", "failed", "skipped", "waiting")}
-    told = words.listed([f"{words.count(n)} {name}" for name, n in counts.items() if n])
-    took = f" It took {words.seconds(found.get('wall_seconds'))}." if found.get("wall_seconds") else ""
-    done = "The study is finished" if state in ("finished", "done", "complete") else f"The study's state is {state}"
-    return f"{done}{': ' + told if told else ''}.{took}"
+    listed = words.listed([f"{words.count(n)} {name}" for name, n in counts.items() if n])
+    done = "the study is finished" if state in ("finished", "done", "complete") else f"the study's state is {state}"
+    told.append(words.sentence(f"{done}{f' ({listed})' if listed else ''}."))
+    if found.get("wall_seconds"):
+        spent = sum(float(summary_of["seconds"].sum()) for summary_of in (summary.stages, summary.confirm_stages))
+        stored = "computed_seconds" in found and sum((found["computed_seconds"] or {}).values()) < spent / 2
+        told.append(f"This launch took {words.seconds(found['wall_seconds'])}{_stored(stored, spent)}.")
+    return " ".join(told)
+
+
+def _stored(stored: bool, spent: float) -> str:
+    known = f"; results that take {words.seconds(spent)} of CPU time were found in the store, or most of them"
+    return known if stored else f", its results {words.seconds(spent)} of CPU time" if spent else ""
+
+
+def _again_answer(found: dict[str, Any]) -> str:
+    """Say whether all that decides a result is known."""
+    data = found.get("data") or {}
+    kept = {"data": data.get("fingerprint"), "seeds": found.get("seeds"), "versions": found.get("versions")}
+    lost = [name for name, value in kept.items() if not value]
+    if lost:
+        return f"Not with certainty: nothing is known of the {words.listed(lost)}."
+    changed = str(found.get("commit") or "").endswith("+changes")
+    but = ", but for changes to the program that its commit does not hold" if changed else ""
+    return f"Yes: the data's fingerprint, all settings, seeds and versions are below{but}."
 
 
 def _facts(summary: Summary) -> list[list[str]]:
@@ -753,6 +864,8 @@ def _facts(summary: Summary) -> list[list[str]]:
         "Engine": _values(found.get("engine")),
         "Workers": _values(found.get("workers")),
         "Efficiency (CPU time over workers' time)": _efficiency(found.get("efficiency")),
+        "Peak memory of a worker": _peak(found.get("peak_memory")),
+        "Drawn customers": _values({k: v for k, v in (summary.study.get("sampling") or {}).items() if v}),
     }
     return [[name, str(value)] for name, value in facts.items() if value not in (None, "")]
 
@@ -779,6 +892,14 @@ def _efficiency(value: Any) -> str:
     return words.percent(value) if isinstance(value, int | float) else _values(value)
 
 
+def _peak(value: Any) -> str:
+    """Tell the most memory that a worker had, and while it did what."""
+    if not isinstance(value, dict) or not value:
+        return ""
+    kind = max(value, key=value.__getitem__)
+    return f"{value[kind]:,.0f} MiB, libraries included ({kind})"
+
+
 def _values(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_values(item)}" for name, item in value.items())
@@ -800,6 +921,7 @@ def _definitions(summary: Summary) -> Table:
     rows += [[name, text] for name, text in words.COMPARED.items()]
     rows += [[name, text] for name, text in confirmed_words.DEFINITIONS.items()] if summary.confirmation else []
     rows.append(["Reference and native", native])
+    rows += [["Draw", text] for text in [drawn_words.definition(summary)] if text]
     return Table(["Score", "Definition"], rows, "ll", title="How scores are defined")
 
 

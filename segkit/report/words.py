@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 NONE = "–"
 # Runs from which a mean is worth naming.
 MANY = 5
+# A silhouette that is better by more than this looks like another reading of it.
+FLATTERED = 0.05
 # The best so many of two orders are compared.
 TOP = 10
 
@@ -113,7 +115,12 @@ def number(value: Any, digits: int = 3) -> str:
     value = float(value)
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:.{digits}f}".replace("-", "−")
+    return _signed(f"{value:.{digits}f}")
+
+
+def _signed(text: str) -> str:
+    """Write a minus as one, and none before nothing."""
+    return text.replace("-", "−") if text.strip("-0.") else text.lstrip("-")
 
 
 def short(value: Any) -> str:
@@ -139,6 +146,14 @@ def percent(value: Any, digits: int = 0) -> str:
 def p_value(value: Any) -> str:
     """Write a p value in two significant digits."""
     return NONE if absent(value) else f"{float(value):.2g}"
+
+
+def silhouette(run: Mapping[str, Any]) -> str:
+    """Write a run's reference silhouette, with its interval where it was computed on drawn customers."""
+    low, high = run["silhouette_reference_low"], run["silhouette_reference_high"]
+    if absent(low) or absent(high):
+        return number(run["silhouette_reference"])
+    return f"{number(run['silhouette_reference'])} (95%: {number(low)} to {number(high)})"
 
 
 def count(value: Any) -> str:
@@ -232,6 +247,8 @@ def headline(summary: Summary) -> str:
     if summary.recommendation.get("run"):
         eligible = summary.recommendation.get("eligible")
         return f"{sentence(described)}: the best placed of {count(eligible)} eligible runs out of {count(total)}."
+    if ok == 1:
+        return f"The only run that came through does not pass every gate: {described}."
     return f"None of the {plural(ok, 'run')} that came through passes every gate. The nearest is shown: {described}."
 
 
@@ -316,7 +333,8 @@ def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
 def _behind_in(above: int, worse: int, among: str, lost: str) -> str:
     if above == 1:
         return f"The one {among} run ahead of it in {lost} {'falls' if worse else 'does not fall'}"
-    fall = "all fall" if worse == above else f"{worse:,} {'falls' if worse == 1 else 'fall'}"
+    whole = "both" if above == 2 else "all"
+    fall = f"{whole} fall" if worse == above else f"{worse:,} {'falls' if worse == 1 else 'fall'}"
     return f"Of the {above:,} {among} runs ahead of it in {lost}, {fall}"
 
 
@@ -425,7 +443,7 @@ def trust_caption(summary: Summary) -> str:
     if summary.confirmation is not None:
         told += " All of it as screened; confirmed runs are boxed."
     if noisy:
-        told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the right panel."
+        told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the lower panel."
     return told
 
 
@@ -455,7 +473,7 @@ def agreement_caption(summary: Summary) -> str:
     told = "one and the same answer" if summary.answers == 1 else f"{summary.answers} different answers"
     return (
         f"The {r} best placed runs give {told} (groups whose average ARI is at least {gather.SAME_ANSWER}). "
-        "Noise counts as a group of its own; similar runs side by side."
+        "Noise counts as a group of its own; similar runs side by side, by their places in the leaderboard."
     )
 
 
@@ -543,14 +561,21 @@ def embeddings_caption(summary: Summary) -> str:
 
 def k_caption(summary: Summary) -> str:
     """Say which number of clusters each score prefers."""
-    curves = summary.k_curves[summary.k_curves["method"] == main_method(summary.k_curves)]
+    method = main_method(summary.k_curves)
+    curves = summary.k_curves[summary.k_curves["method"] == method]
     told = []
     for column, name in (("silhouette", "reference silhouette"), ("stability", "stability")):
         means = curves.groupby("k")[column].mean().dropna()
         if len(means):
             told.append(f"{name} is highest at k = {means.idxmax()} ({number(means.max(), 2)})")
     lines = curves.groupby(["features", "scaler", "space"]).ngroups
-    return f"{main_method(curves)}, mean over {plural(lines, 'line')}: {listed(told)}." if told else ""
+    over = f" (mean over {lines} choices of features, scaler and projection)" if lines > 1 else ""
+    return f"{_method(method)} in all spaces: {listed(told)}{over}." if told else ""
+
+
+def _method(label: str) -> str:
+    option, bracket, rest = label.partition("(")
+    return f"{sentence(OPTIONS.get(option, option))}{bracket}{rest}"
 
 
 def main_method(curves: pd.DataFrame) -> str:
@@ -567,11 +592,16 @@ def effects_caption(summary: Summary) -> str:
     if table.empty:
         return "Nothing varies among the scored runs."
     first = table.iloc[0]
-    return (
+    told = (
         f"The reference silhouette depends most on the {first['axis']}: {percent(first['silhouette'])} of its variance "
-        "lies between its values (estimator: one-way eta squared over all scored runs, each choice on its own; shares "
-        "overlap and need not add up)."
+        "over the scored runs lies between its values"
     )
+    stable = summary.explained.dropna(subset=["stability"])
+    if len(stable):
+        most = stable.loc[stable["stability"].idxmax()]
+        same = "; so does the stability" if most["axis"] == first["axis"] else f"; the stability on the {most['axis']}"
+        told += f"{same} ({percent(most['stability'])})"
+    return f"{told}. Each choice is looked at on its own, so that shares overlap and need not add up."
 
 
 def choices_caption(summary: Summary) -> str:
@@ -605,18 +635,30 @@ def inflation_caption(summary: Summary) -> str:
     if medians.empty:
         return ""
     flattered, calm = medians.idxmax(), medians.idxmin()
-    told = f"Native silhouettes are above the reference ones by {number(medians.max(), 2)} (median) {space(flattered)}"
+    honest = "Not by itself: native" if medians.max() > FLATTERED else "Here it is: native"
+    if medians.max() <= 0:
+        return (
+            "Here it is: native silhouettes, of the space a run clustered in, are not above the reference ones "
+            f"(median {number(medians.max(), 2)} at most). Native values rank nothing all the same."
+        )
+    told = (
+        f"{honest} silhouettes, of the space a run clustered in, are above the reference ones by "
+        f"{number(medians.max(), 2)} (median) {space(flattered)}"
+    )
     if calm != flattered:
         told += f", by {number(medians.min(), 2)} {space(calm)}"
-    return f"{told}. What a projection adds it adds to structureless data as well, so native values rank nothing."
+    return f"{told}. What a space adds it adds to structureless data as well, so native values rank nothing."
 
 
 def flattered_caption(summary: Summary) -> str:
     """Say how many runs look better in their own space."""
     values = summary.inflation["inflation"]
+    better = int((values > 0).sum())
+    if len(values) == 1:
+        return f"The only run looks {'better' if better else 'no better'} in the space it clustered in."
     return (
-        f"{count((values > 0).sum())} of {plural(len(values), 'run')} look better in the space they clustered in than "
-        "in the reference space that all runs share: right of the dashed line."
+        f"{count(better)} of {plural(len(values), 'run')} {'looks' if better == 1 else 'look'} better in the space "
+        "clustered in than in the reference space that all runs share: right of the dashed line."
     )
 
 
@@ -626,21 +668,39 @@ def space(label: str) -> str:
     return "without projection" if option == "none" else f"with {OPTIONS.get(option, option)}{bracket}{rest}"
 
 
-def data_lines(summary: Summary) -> list[str]:
-    """Say what to know of the input."""
+def data_answer(summary: Summary) -> str:
+    """Say whether the input is sane, and what to know of it."""
     table = summary.missing_and_skew
+    size = plural(summary.n_customers, "customer")
+    if table.empty:
+        return f"{size}; nothing is known of the columns."
+    lines = [*_missing(table), *_skewed(table), *_deciding(summary)]
+    size = f"{size} with {plural(len(table), 'column')}"
+    if not lines:
+        return f"Yes: {size}; none has missing values, none is strongly skewed, and none decides the distances alone."
+    holes = "" if (table["missing"] > 0).any() else " No column has missing values."
+    return f"With reservations: {size}. {sentence(listed(lines))}.{holes}"
+
+
+def _missing(table: pd.DataFrame) -> list[str]:
     holes = table[table["missing"] > 0].sort_values("missing", ascending=False)
-    skewed = table[table["skew"].abs() > 2]
-    lines = []
-    if len(holes):
-        most = holes.iloc[0]
-        told = f"{clipped(str(most['column']), 60)} {'the most: ' if len(holes) > 1 else ''}{count(most['missing'])}"
-        lines.append(f"{plural(len(holes), 'column')} with missing values ({told}, {percent(most['share'], 1)}).")
-    elif len(table):
-        lines.append("No column has missing values.")
-    if len(skewed):
-        lines.append(f"{plural(len(skewed), 'column')} of {len(table)} strongly skewed (|skew| > 2).")
-    return lines
+    if holes.empty:
+        return []
+    most = holes.iloc[0]
+    told = f"{clipped(str(most['column']), 60)}{' the most' if len(holes) > 1 else ''}: {count(most['missing'])}"
+    have = f"{plural(len(holes), 'column has', 'columns have')} missing values"
+    return [f"{have} ({told}, {percent(most['share'], 1)})"]
+
+
+def _skewed(table: pd.DataFrame) -> list[str]:
+    skewed = int((table["skew"].abs() > 2).sum())
+    return [f"{plural(skewed, 'is', 'are')} strongly skewed (|skew| above 2)"] if skewed else []
+
+
+def _deciding(summary: Summary) -> list[str]:
+    decided = gather.decided(summary.variance)["matrix"].nunique()
+    total = summary.variance["matrix"].nunique()
+    return [f"in {decided} of {plural(total, 'scaled table')} one feature decides the distances"] if decided else []
 
 
 def variance_warnings(summary: Summary) -> list[str]:
@@ -657,8 +717,11 @@ def failures_caption(summary: Summary) -> str:
     states = summary.runs["status"].value_counts()
     lost = {name: int(states.get(name, 0)) for name in ("failed", "skipped")}
     total, unscored = len(summary.runs), int(summary.ok["silhouette_reference"].isna().sum())
-    told = f"No run: all {count(total)} came through."
+    told = f"No run: {'the only one' if total == 1 else f'all {count(total)}'} came through."
     if sum(lost.values()):
         states = listed([f"{n:,} {name}" for name, n in lost.items() if n])
         told = f"{sentence(states)} of {plural(total, 'run')}, for {plural(len(summary.failures), 'reason')}."
-    return f"{told} {unscored:,} of those that came through have no reference silhouette." if unscored else told
+    have = "has" if unscored == 1 else "have"
+    if unscored and total == 1:
+        return f"{told} It has no reference silhouette."
+    return f"{told} {unscored:,} of those that came through {have} no reference silhouette." if unscored else told

@@ -73,7 +73,7 @@ def profile(frame: pd.DataFrame, labels: Sequence[int], truth: Sequence[int] | N
     rows = np.flatnonzero(kept)[order]
     bounds = np.concatenate([[0], np.cumsum(sizes)])
     parts, names = [], []
-    for block_names, matrix in _blocks(_columns(frame, truth)):
+    for block_names, matrix in _blocks(feature_columns(frame, truth)):
         names += block_names
         parts.append(_summaries(matrix[rows], bounds))
     if not parts or not len(segments):
@@ -131,7 +131,8 @@ def _codes(labels: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(values[kept].to_numpy(dtype=np.int64)), kept
 
 
-def _columns(frame: pd.DataFrame, truth: Sequence[int] | None) -> Iterator[tuple[str, np.ndarray]]:
+def feature_columns(frame: pd.DataFrame, truth: Sequence[int] | None = None) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the names and values of the features that :func:`profile` summarises, in its order."""
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]
         if pd.api.types.is_numeric_dtype(column.dtype):

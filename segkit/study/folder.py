@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,9 @@ from segkit.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: The version of what is in a study's folder; raised when an older segkit would read it wrong.
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -26,36 +30,45 @@ class Study:
             raise UsageError(f"{self.folder}: {name} is not in this study's folder")
         return path
 
+    def _table(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+        import pyarrow
+
+        path = self._path(name)
+        try:
+            return pd.read_parquet(path)
+        except pyarrow.ArrowException as error:
+            raise _unreadable(path, error) from error
+
+    def _document(self, name: str, parse: Callable[[str], Any] = json.loads) -> Any:
+        return _parsed(self._path(name), parse)
+
     @cached_property
     def runs(self) -> pd.DataFrame:
         """The runs table, one row per run."""
-        import pandas as pd
-
-        return pd.read_parquet(self._path("runs.parquet"))
+        return self._table("runs.parquet")
 
     @cached_property
     def partitions(self) -> pd.DataFrame:
         """Customers by run: labels, -1 is noise, null a customer dropped before clustering."""
-        import pandas as pd
-
-        return pd.read_parquet(self._path("partitions.parquet"))
+        return self._table("partitions.parquet")
 
     @cached_property
     def recommendation(self) -> dict[str, Any]:
         """The recommended run and what led there."""
-        return json.loads(self._path("recommendation.json").read_text(encoding="utf-8"))
+        return self._document("recommendation.json")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Command, versions, machine, data, seeds and the state of the study."""
-        return json.loads(self._path("provenance.json").read_text(encoding="utf-8"))
+        return self._document("provenance.json")
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What was asked: the study's resolved settings and axes."""
         import yaml
 
-        return yaml.safe_load(self._path("study.yaml").read_text(encoding="utf-8"))
+        return self._document("study.yaml", yaml.safe_load)
 
     @cached_property
     def configurations(self) -> dict[str, dict[str, Any]]:
@@ -81,8 +94,45 @@ def load_study(path: str | Path) -> Study:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such study folder")
     if not (folder / "study.yaml").is_file():
-        raise UsageError(f"{folder}: not a study's folder (it has no study.yaml)")
+        raise UsageError(f"{folder}: not a study's folder ({_instead(folder)})")
+    check_format(folder)
     return Study(folder)
+
+
+def _instead(folder: Path) -> str:
+    """Say what a folder without a study.yaml holds that can be read all the same."""
+    if not any(folder.iterdir()):
+        return "it is empty, study.yaml and all"
+    found = [name for name in ("summary.md", "runs.csv", "runs.parquet", "profiles.csv") if (folder / name).is_file()]
+    readable = f"; {', '.join(found)} can be read without" if found else ""
+    return f"it has no study.yaml{readable}"
+
+
+def check_format(folder: Path) -> None:
+    """Raise a UsageError if a newer version wrote the folder, in a way that this one may read wrong."""
+    path = folder / "provenance.json"
+    found = _parsed(path, json.loads) if path.is_file() else {}
+    written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
+    if isinstance(written, int) and written <= FORMAT:
+        return
+    version = f" {found['segkit']}" if isinstance(found.get("segkit"), str) else ""
+    raise UsageError(
+        f"{path}: format={written}: written by a newer segkit{version}, this one knows format {FORMAT}; "
+        "update it, or read report.html, summary.md and runs.csv as they are"
+    )
+
+
+def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    import yaml
+
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (ValueError, yaml.YAMLError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path}: is not readable ({' '.join(str(error).split())[:120]})")
 
 
 def find_study(name: str, outputs: Path = Path("outputs")) -> Study:

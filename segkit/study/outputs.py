@@ -1,4 +1,4 @@
-"""What a study leaves beside its runs table: partitions and the two-dimensional embeddings that the report draws."""
+"""What a study leaves beside its runs table: customers, their partitions, and the embeddings that the report draws."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MOST_EMBEDDINGS = 24
 MOST_POINTS = 50_000
+# What the file of customers calls its own columns, and how a feature of such a name is told from them.
+OWN = ("id", "row")
+FEATURE = " (feature)"
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,80 @@ class Customers:
     def place(self, data: str, rows: np.ndarray) -> np.ndarray:
         """Return the rows among all customers of rows of one table."""
         return rows + self.offsets[data]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the feature columns of all tables in their own units, empty where a table has no such column."""
+        import pandas as pd
+
+        frames = [table.frame for table in self.tables.values()]
+        if len(frames) == 1:
+            return frames[0].reset_index(drop=True)
+        names = dict.fromkeys(name for frame in frames for name in frame.columns)
+        return pd.DataFrame({name: _stacked(name, frames) for name in names})
+
+
+def _stacked(name: str, frames: Sequence[pd.DataFrame]) -> pd.Series:
+    """Return a column of several tables: numbers if it holds numbers in all that have it, else text."""
+    import numpy as np
+    import pandas as pd
+
+    numeric = all(pd.api.types.is_numeric_dtype(frame[name].dtype) for frame in frames if name in frame)
+    none, kind = (np.nan, "float64") if numeric else (None, "object")
+    parts = []
+    for frame in frames:
+        if name not in frame:
+            parts.append(pd.Series([none] * len(frame), dtype=kind))
+        elif numeric:
+            parts.append(frame[name].astype("float64"))
+        else:
+            parts.append(frame[name].astype("object").map(str, na_action="ignore"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def drawn_customers(labels: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
+    """Return the rows of at most so many customers, all if there are no more, drawn by segment.
+
+    Segments are drawn by their size, but none to less than a twentieth of an even share.
+
+    Parameters
+    ----------
+    labels : ndarray of int of shape (n,)
+        A segment per customer, any number for noise and for those left out.
+
+    Returns
+    -------
+    ndarray of shape (m,), int64
+        Ascending.
+    """
+    import numpy as np
+
+    if len(labels) <= most:
+        return np.arange(len(labels))
+    _, member, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    least = np.minimum(sizes, most // (20 * len(sizes)))
+    rest = sizes - least
+    quota = least + (most - least.sum()) * rest // rest.sum()
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    order = shuffled[np.argsort(member[shuffled], kind="stable")]
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.sort(order[place < np.repeat(quota, sizes)])
+
+
+def customers_frame(customers: Customers, drawn: np.ndarray) -> pd.DataFrame:
+    """Return the drawn customers as loaded.
+
+    Returns
+    -------
+    DataFrame
+        ``id``; ``row`` (in the partitions) unless everybody is drawn; then the feature columns in their own units. A
+        feature of one of these two names has `` (feature)`` after it.
+    """
+    found = customers.frame().iloc[drawn].reset_index(drop=True)
+    found.columns = [f"{name}{FEATURE}" if str(name) in OWN else str(name) for name in found.columns]
+    found.insert(0, "id", customers.ids()[drawn])
+    if len(drawn) < len(customers):
+        found.insert(1, "row", drawn)
+    return found
 
 
 def partitions_frame(
@@ -99,15 +176,19 @@ def embedding_runs(runs: Sequence[RunPlan]) -> dict[str, list[RunPlan]]:
 
 
 def embeddings_frame(
-    spaces: Mapping[str, Sequence[RunPlan]], store: Store, customers: Customers
+    spaces: Mapping[str, Sequence[RunPlan]], store: Store, customers: Customers, drawn: np.ndarray
 ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
     """Return the first two coordinates of each space, and what each space is.
+
+    Parameters
+    ----------
+    drawn
+        Rows of the customers whose coordinates are kept: no picture shows more than some 50,000.
 
     Returns
     -------
     frame
-        ``id``, then ``<name>:x`` and ``<name>:y`` for each space, missing where a customer was dropped, and for all but
-        50,000 drawn ones of a larger table.
+        ``id``, then ``<name>:x`` and ``<name>:y`` for each space, missing where a customer was dropped or not drawn.
     index
         By name: ``label`` (features, scaler and projection with the parameters that differ) and ``runs`` (ids).
     """
@@ -116,7 +197,7 @@ def embeddings_frame(
 
     labels = _labels(spaces)
     columns: dict[str, Any] = {"id": customers.ids()}
-    hidden = _hidden(len(customers))
+    hidden = np.delete(np.arange(len(customers)), drawn)
     index: dict[str, dict[str, Any]] = {}
     for space, runs in spaces.items():
         first = runs[0]
@@ -136,15 +217,6 @@ def embeddings_frame(
             columns[f"{name}:{axis}"] = placed
         index[name] = {"label": labels[space], "runs": [run.id for run in runs]}
     return pd.DataFrame(columns), index
-
-
-def _hidden(customers: int) -> np.ndarray:
-    """Return the customers whose coordinates are not kept: no picture shows so many."""
-    import numpy as np
-
-    if customers <= MOST_POINTS:
-        return np.empty(0, dtype=np.int64)
-    return np.random.default_rng(0).permutation(customers)[MOST_POINTS:]
 
 
 def _labels(spaces: Mapping[str, Sequence[RunPlan]]) -> dict[str, str]:

@@ -16,9 +16,17 @@ from segkit.scoring.agreement import partition_agreement
 from segkit.study.confirm import Confirmation, ConfirmSettings, plan_confirmation, siblings
 from segkit.study.confirmed import conclude
 from segkit.study.engine import Work
+from segkit.study.folder import FORMAT
 from segkit.study.graph import counts
 from segkit.study.keys import kind_of
-from segkit.study.outputs import Customers, embedding_runs, embeddings_frame, partitions_frame
+from segkit.study.outputs import (
+    Customers,
+    customers_frame,
+    drawn_customers,
+    embedding_runs,
+    embeddings_frame,
+    partitions_frame,
+)
 from segkit.study.plan import Plan, RunPlan
 from segkit.study.provenance import data_facts, surroundings
 from segkit.study.racing import contenders, racing_view
@@ -28,6 +36,7 @@ from segkit.study.stages import Outcome, load_unchanged
 from segkit.study.store import Damaged, Store, content_digest
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from segkit.study.prepare import Prepared
@@ -186,7 +195,9 @@ class Record:
         runs = self._conclusion(runs, partitions)
         if runs is not screened:
             self._tables(runs)
-        self._embeddings([self._plans[run] for run in best_first(runs)], customers)
+        drawn = drawn_customers(_strata(partitions, best_first(runs)))
+        write_table(customers_frame(customers, drawn), self.folder / "customers.parquet")
+        self._embeddings([self._plans[run] for run in best_first(runs)], customers, drawn)
         self._provenance(state, customers.tables)
         lost = sum(outcome.status == "failed" for outcome in self.confirm_outcomes.values())
         counts = self.collector.counts()
@@ -217,8 +228,8 @@ class Record:
         told = {"run": run.id, "choices": dict(run.choices), "seed": run.seed, "data_identity": run.data}
         return told | {"groups": dict(run.groups), "stages": stages}
 
-    def _embeddings(self, best_first: Sequence[RunPlan], customers: Customers) -> None:
-        frame, index = embeddings_frame(embedding_runs(best_first), self.prepared.store, customers)
+    def _embeddings(self, best_first: Sequence[RunPlan], customers: Customers, drawn: np.ndarray) -> None:
+        frame, index = embeddings_frame(embedding_runs(best_first), self.prepared.store, customers, drawn)
         write_table(frame, self.folder / "embeddings.parquet")
         write_text(json.dumps(index, indent=1), self.folder / "embeddings.json")
 
@@ -247,6 +258,7 @@ class Record:
         composition = self.prepared.composition
         wall = time.monotonic() - self.clock
         told = {
+            "format": FORMAT,
             "state": state,
             "command": self.command,
             "started": self.started.isoformat(timespec="seconds"),
@@ -327,6 +339,13 @@ def _without(runs: pd.DataFrame, damaged: Mapping[str, str]) -> pd.DataFrame:
     runs.loc[lost, "reason"] = runs.loc[lost, "run"].map(damaged)
     runs.loc[lost, ["rank", "pareto", "weight_share"]] = [None, False, None]
     return runs
+
+
+def _strata(partitions: pd.DataFrame, best_first: Sequence[str]) -> np.ndarray:
+    """Return what customers are drawn by: their segment in the best run, -2 where it left them out."""
+    best = next((run for run in best_first if run in partitions), None)
+    labels = partitions[best] if best else partitions["id"].isna()
+    return labels.astype("Int64").fillna(-2).to_numpy(dtype="int64")
 
 
 def _partition_identity(store: Store, run: RunPlan) -> str:

@@ -15,6 +15,7 @@ import pytest
 from segkit import scoring
 from segkit.progress import Silent
 from segkit.segments.keep import keep_profiles
+from segkit.segments.silhouettes import keep_silhouettes
 from segkit.study.compose import compose_study
 from segkit.study.prepare import prepare
 from segkit.study.results import GROUPS
@@ -52,6 +53,7 @@ def folders(tmp_path_factory) -> dict[str, Path]:
         overrides = [*TINY, *lines, f"store={root / 'store'}", f"hydra.sweep.dir={root / name}"]
         finished = launch(prepare(compose_study(overrides, None)), ["segkit"], Silent())
         keep_profiles(finished)
+        keep_silhouettes(finished)
     return {name: root / name for name in STUDIES}
 
 
@@ -94,7 +96,15 @@ def differences(names: Iterable[str], columns: Iterable[str]) -> tuple[list[str]
 
 
 @pytest.mark.parametrize(
-    "file", ["runs.parquet", "nulls.parquet", "profiles.parquet", "partitions.parquet", "embeddings.parquet"]
+    "file",
+    [
+        "runs.parquet",
+        "nulls.parquet",
+        "profiles.parquet",
+        "partitions.parquet",
+        "embeddings.parquet",
+        "silhouettes.parquet",
+    ],
 )
 def test_the_dictionary_has_every_column_and_no_other(folders, file):
     columns = pd.read_parquet(folders["recommended"] / file).columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ COLUMNS = (
 )
 SCORES = ("silhouette", "davies_bouldin", "calinski_harabasz")
 WHERE = ("native", "reference", "standard", "quantile")
+CHROMIUM = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 GATES = {"coverage": 0.7, "smallest_cluster": 0.01, "clusters": [2, 12]}
 
 
@@ -386,3 +391,39 @@ def built(swept: tuple[Study, Path]) -> Path:
     from segkit.report import build
 
     return build(swept[1]).parent
+
+
+def cannot_run(reason: str) -> None:
+    """Skip a test in the browser; fail where all of them must run."""
+    if os.environ.get("SEGKIT_REQUIRE_BROWSER"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, which looks for barriers in a page."""
+    path = Path(os.environ.get("SEGKIT_AXE", "missing"))
+    if not path.is_file():
+        cannot_run("SEGKIT_AXE names no axe.min.js")
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Debian's Chromium without a window, driven by Selenium; its logs hold every request and console message."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    programs = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
+    for name, path in programs.items():
+        if path is None:
+            cannot_run(f"{name} is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs["chromium"]
+    profile = tmp_path_factory.mktemp("chromium")
+    for flag in (*CHROMIUM, f"--user-data-dir={profile}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs["chromedriver"]))
+    driver.set_script_timeout(60)
+    yield driver
+    driver.quit()

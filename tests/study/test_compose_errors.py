@@ -102,6 +102,10 @@ def told(overrides, config_dir=None):
         (["report.formats=[png,png]"], ["report.formats=['png', 'png']", "[png, pdf]"]),
         (["report.formats=png"], ["report.formats=png"]),
         (["report.formats=[gif]"], ["report.formats", "png"]),
+        (["report.customers=maybe"], ["report.customers=maybe", "true or false"]),
+        (["report.max_mb=0"], ["report.max_mb=0", "a number of megabytes above 0"]),
+        (["report.max_mb=big"], ["report.max_mb=big"]),
+        (["report.shortlist=0"], ["report.shortlist=0", "a whole number from 1"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and "=" in str(value) else None,
 )

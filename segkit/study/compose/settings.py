@@ -17,7 +17,7 @@ _SECTIONS = {
     "scoring.gates": ("coverage", "smallest_cluster", "clusters"),
     "scoring.nulls": ("copula", "permuted"),
     "engine": ("mode", "workers", "address", "memory_limit"),
-    "report": ("formats",),
+    "report": ("formats", "customers", "max_mb", "shortlist"),
     "sampling": ("projection", "clustering", "kmeans", "scores", "draws"),
 }
 #: The names at the top of a study's configuration, without the groups of its runs.
@@ -144,6 +144,11 @@ def _check_report(report: Mapping) -> None:
     formats = report["formats"]
     fits = _is_list(formats, lambda value: value in _FORMATS) and formats and len(set(formats)) == len(formats)
     _require(bool(fits), "report.formats", formats, f"[{'], ['.join(_FORMATS)}] or [{', '.join(_FORMATS)}]")
+    customers, size, shortlist = report["customers"], report["max_mb"], report["shortlist"]
+    _require(isinstance(customers, bool), "report.customers", customers, "true or false")
+    sized = isinstance(size, Real) and not isinstance(size, bool) and math.isfinite(size) and size > 0
+    _require(sized, "report.max_mb", size, "a number of megabytes above 0")
+    _require(_is_int(shortlist) and shortlist >= 1, "report.shortlist", shortlist, "a whole number from 1")
 
 
 def _section(study: Mapping, path: str) -> object:

@@ -1,0 +1,142 @@
+"""What figures of the customers show, in sentences: silhouettes, features by segment, correlations, k of a pipeline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from segkit.report import contrast, words
+
+if TYPE_CHECKING:
+    from segkit.report.contrast import Contrast
+    from segkit.report.gather import Summary
+
+SCALES = (
+    " Skewed features have a logarithmic axis; the outermost half percent is cut off on either side, and points are "
+    "shifted by up to 1% of the axis, so that equal ones show."
+)
+# Segments in the silhouette plot.
+MOST = 30
+EIGHT = " Colours are those of the eight largest segments; no more stay apart."
+
+
+def silhouettes(summary: Summary) -> str:
+    """Say how many customers lie nearer to another segment, and in which segment the most."""
+    table = summary.silhouettes
+    by_segment = table.groupby("segment")["silhouette"]
+    below, means = by_segment.apply(lambda values: float((values < 0).mean())), by_segment.mean()
+    share = float((table["silhouette"] < 0).mean())
+    few = words.percent(share).replace("< ", "Fewer than ") if share else "None"
+    told = f"{few} of the customers in a segment lie nearer to another one (silhouette below 0)"
+    if len(means) > 1 and share > 0:
+        told += f", the most in {words.segment(below.idxmax())}: {words.percent(below.max())}"
+    told += f". The mean is {words.silhouette(summary.run(summary.best))}"
+    if len(means) > 1:
+        weakest, best = means.idxmin(), means.idxmax()
+        told += (
+            f", from {words.number(means.min(), 2)} in {words.segment(weakest)} to {words.number(means.max(), 2)} in "
+            f"{words.segment(best)}"
+        )
+    more = f" The {MOST} largest of {len(means)} segments are drawn." if len(means) > MOST else ""
+    return f"{told}.{more}{_some_drawn(len(table), summary)}"
+
+
+def _some_drawn(n: int, summary: Summary) -> str:
+    coverage = summary.run(summary.best)["coverage"]
+    everybody = summary.n_customers * (1.0 if words.absent(coverage) else coverage)
+    return f" Of {summary.n_customers:,} customers, {n:,} drawn ones are shown." if n < 0.9 * everybody else ""
+
+
+def two_features(summary: Summary) -> str:
+    """Say how well two features alone tell the segments apart."""
+    found = summary.contrast
+    k = int((pd.Series(found.labels).unique() >= 0).sum())
+    first, second = (words.clipped(name, 60) for name in found.pair)
+    chance = "" if k < 2 else f" (by chance {words.percent(1 / k)})"
+    compared = min(len(found.differing), contrast.COMPARED)
+    return (
+        f"By {first} and {second} alone, {words.percent(found.told)} of a segment's customers{chance} are nearest to "
+        f"the mean ranks of their own segment: the most for two of the {compared} features that differ most. Numbers "
+        f"stand at the segments' medians.{_axes(found)}"
+    )
+
+
+def pairs(summary: Summary) -> str:
+    """Say which features differ most between the segments, and by how much."""
+    found = summary.contrast
+    told = [f"{words.clipped(name, 50)} ({words.percent(found.differing[name])})" for name in found.foremost]
+    one = len(told) == 1
+    return (
+        f"{words.listed(told)} {'differs' if one else 'differ'} most between the segments; in brackets: the share of "
+        f"the ranks' variance that lies between them, 0% where a feature tells nothing. Features that tell the same as "
+        f"one of these (rank correlation from {contrast.LIKE:g}) are left out."
+        f"{' Axes and points as in the figure before.' if found.pair else _axes(found)}"
+    )
+
+
+def _axes(found: Contrast) -> str:
+    shown = f" {len(found.drawn):,} customers are drawn." if len(found.drawn) == contrast.DRAWN else ""
+    many = EIGHT if int(found.labels.max(initial=-1)) >= 8 else ""
+    return f"{shown}{SCALES}{many}"
+
+
+def correlations(summary: Summary) -> str:
+    """Say which features tell the same, and so count twice."""
+    found = summary.contrast
+    told = contrast.strongest(found.correlations)
+    if told.empty:
+        return ""
+    first = told.iloc[0]
+    low, high = contrast.interval(first["rho"], found.customers)
+    like = int((told["rho"].abs() >= contrast.LIKE).sum())
+    pair = f"{words.clipped(first['first'], 50)} and {words.clipped(first['second'], 50)}"
+    text = (
+        f"{words.sentence(words.plural(like, 'pair'))} of {len(told):,} {'has' if like == 1 else 'have'} a rank "
+        f"correlation of at least {contrast.LIKE:g} in size"
+    )
+    text += ": what such features share counts twice in the distances" if like else ", so that no two tell the same"
+    text += f". The strongest: {pair}, {words.number(first['rho'], 2)}"
+    text += f" (95%: {words.number(low, 2)} to {words.number(high, 2)})." if high > low else "."
+    features = len(found.differing)
+    more = f" The {len(found.correlations)} of {features} features with the strongest are drawn."
+    return text + (more if features > len(found.correlations) else "")
+
+
+def k_line_run(summary: Summary) -> pd.Series:
+    """Return the best placed run of the pipeline that is drawn by its number of clusters."""
+    standing = summary.k_line["run"].map(summary.runs.set_index("run")["standing"])
+    chosen = summary.k_line["run"] == summary.best
+    return summary.k_line.loc[chosen.idxmax() if chosen.any() else standing.idxmin()]
+
+
+def k_line(summary: Summary) -> str:
+    """Say how the best run's number of clusters compares with its neighbours'."""
+    line, own = summary.k_line, k_line_run(summary)
+    if own["run"] == summary.best:
+        told = [f"The pipeline of the run told here by its number of clusters (the run: k = {own['k']})."]
+    else:
+        label = words.clipped(str(summary.run(own["run"])["label"]), 110)
+        told = [f"The best placed pipeline with a number of clusters to choose, {label}."]
+    for name, label in (("silhouette", "reference silhouette"), ("stability", "stability")):
+        values = line.dropna(subset=[name])
+        if len(values):
+            best = values.loc[values[name].idxmax()]
+            told.append(
+                f"The {label} is highest at k = {best['k']} ({words.number(best[name], 2)}{_between(best, name)})"
+                + (
+                    "."
+                    if best["k"] == own["k"] or words.absent(own[name])
+                    else f"; at k = {own['k']} it is {words.number(own[name], 2)}{_between(own, name)}."
+                )
+            )
+    if line["inertia"].notna().any():
+        told.append("Inertia always falls with k: look for the bend.")
+    return " ".join(told)
+
+
+def _between(row: pd.Series, name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    share = "95%" if name == "silhouette" else "90%"
+    missing = words.absent(low) or words.absent(high)
+    return "" if missing else f", {share}: {words.number(low, 2)} to {words.number(high, 2)}"

@@ -1,0 +1,63 @@
+"""The input: each feature's share of the variance, and which features tell the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from segkit.report.figures.style import (
+    SMALL,
+    WIDTH,
+    clipped,
+    heatmap,
+    name_columns,
+    name_rows,
+    new_figure,
+    styled,
+    texts,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TOLD = 11
+
+
+@styled
+def variance(table: pd.DataFrame, features: Sequence[str]) -> Figure:
+    """Draw each feature's share of the variance after each scaling."""
+    wide = table.pivot_table("share", "feature", "matrix", sort=False).reindex(list(features))
+    columns = wide.shape[1]
+    figure = new_figure(1.6 + 0.25 * len(wide), min(3.4 + 0.8 * columns, WIDTH))
+    ax = figure.subplots()
+    shown = texts(wide, _share) if columns <= _TOLD else None
+    bar = None if shown is not None else {"label": "Share of the variance"}
+    heatmap(ax, wide, shown, cmap="magma_r", vmin=0, vmax=1, bar=bar)
+    name_rows(ax, list(wide.index), 30)
+    name_columns(ax, list(wide.columns), 22)
+    return figure
+
+
+def _share(share: float) -> str:
+    return "<1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
+
+
+@styled
+def correlations(matrix: pd.DataFrame) -> Figure:
+    """Draw the rank correlation of each pair of features, like ones side by side; columns have their rows' numbers."""
+    d = len(matrix)
+    figure = new_figure(1.5 + 0.2 * d if d > 12 else 1.5 + 0.3 * d)
+    ax = figure.subplots()
+    shown = texts(matrix, _signed) if d <= _TOLD else None
+    bar = {"label": "Rank correlation (Spearman)", "location": "bottom", "aspect": 40}
+    heatmap(ax, matrix, shown, cmap="RdBu_r", vmin=-1, vmax=1, bar=bar)
+    ax.set_yticks(np.arange(d) + 0.5, [f"{clipped(name, 28)}  {i + 1}" for i, name in enumerate(matrix.index)])
+    ax.set_xticks(np.arange(d) + 0.5, [str(i + 1) for i in range(d)], fontsize=SMALL if d <= 20 else 7)
+    return figure
+
+
+def _signed(rho: float) -> str:
+    return f"{rho:.2f}".replace("-", "−").replace("0.", ".")

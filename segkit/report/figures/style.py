@@ -1,0 +1,243 @@
+"""How figures look, how they become bytes, and what several of them draw."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Inches. On a page of 390 pixels a text of 9 points is then 8 pixels high, and on paper it keeps its size.
+WIDTH = 5.4
+DPI = 150
+COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#92dadd")
+NOISE = "#9a9a9a"
+INK = "#24292f"
+PALE = "#d8dee4"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", "--", ":", "-.")
+SMALL = 8.0
+STYLE = {
+    "text.parse_math": False,
+    "text.color": INK,
+    "font.family": "sans-serif",
+    "font.size": 9.5,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#8b949e",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.facecolor": "none",
+    "grid.color": PALE,
+    "grid.linewidth": 0.6,
+    "xtick.color": "#57606a",
+    "ytick.color": "#57606a",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.linewidth": 1.5,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "segkit",
+}
+# A font without a script's glyphs draws boxes: the page's own text still tells the name.
+_MISSING_GLYPH = "Glyph .* missing from"
+_COMMENT = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL)
+_PATH = re.compile(r' d="[^"]*"')
+_LONG_NUMBER = re.compile(r"(\d+\.\d\d)\d+")
+
+
+def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw in the report's style, and leave no trace of it."""
+
+    @wraps(draw)
+    def inner(*args: object, **options: object) -> Figure:
+        with mpl.rc_context(STYLE):
+            return draw(*args, **options)
+
+    return inner
+
+
+# ------------------------------------------------------------------ bytes
+
+
+def to_png(figure: Figure) -> bytes:
+    """Render on white."""
+    return _rendered(figure, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+
+
+def to_pdf(figure: Figure) -> bytes:
+    """Render for paper: vectors, with scatter layers as pixels inside."""
+    return _rendered(figure, format="pdf", dpi=200, metadata={"CreationDate": None})
+
+
+def to_small_png(png: bytes) -> bytes:
+    """Reduce a rendered figure to 256 colours: a quarter of the size where thousands of points are drawn."""
+    from PIL import Image
+
+    buffer = BytesIO()
+    image = Image.open(BytesIO(png)).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
+    return buffer.getvalue()
+
+
+def to_svg(figure: Figure) -> bytes:
+    """Render on a transparent ground; scatter layers are pixels inside."""
+    told = _rendered(figure, format="svg", dpi=150, transparent=True, metadata={"Date": None, "Creator": None})
+    return shortened(told.decode()).encode()
+
+
+def shortened(svg: str) -> str:
+    """Leave out of a picture what does not show: comments, line breaks, the third decimal of a path."""
+    svg = _PATH.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), _COMMENT.sub("", svg))
+    return re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><").strip()
+
+
+def _rendered(figure: Figure, **options: object) -> bytes:
+    buffer = BytesIO()
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=_MISSING_GLYPH)
+        figure.savefig(buffer, bbox_inches="tight", pad_inches=0.08, **options)
+    # What is laid out once stays so in every other format.
+    figure.set_layout_engine("none")
+    return buffer.getvalue()
+
+
+# ------------------------------------------------------------------ parts
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Return an empty figure of so many inches."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def colour(label: int) -> str:
+    """Colour of a cluster; after eight they come again."""
+    return NOISE if label < 0 else COLOURS[label % len(COLOURS)]
+
+
+def palette(names: Sequence[str]) -> dict[str, str]:
+    """Give each name a colour."""
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
+
+
+def clipped(text: object, width: int = 32) -> str:
+    """Cut a long name in the middle; a character that does not print is a space."""
+    shown = "".join(c if c.isprintable() else " " for c in str(text))
+    return shown if len(shown) <= width else f"{shown[: width - 7]}…{shown[-6:]}"
+
+
+def wrapped(text: object, width: int, lines: int = 2) -> str:
+    """Break a name into lines, before a bracket, or after an underscore where a part is longer than a line."""
+    parts = clipped(text, width * lines + 8).replace("(", " (").split()
+    shown = " ".join(part if len(part) <= width else part.replace("_", "_ ") for part in parts)
+    return "\n".join(textwrap.wrap(shown, width, max_lines=lines, placeholder="…")).replace("_ ", "_")
+
+
+def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """Set a legend under the axes, in as many columns as fit."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    columns = int(figure.get_figwidth() / (0.5 + 0.078 * longest))
+    columns = min(max(columns, 1), max(len(handles), 1))
+    figure.legend(handles=list(handles), loc="outside lower left", ncols=columns, columnspacing=1.2)
+
+
+def heatmap(ax: Axes, values: pd.DataFrame, shown: Sequence[Sequence[str]] | None, **options: object) -> None:
+    """Draw a cell per value with its text on it, dark or white as the cell asks; a dash where there is none.
+
+    The caller names the ticks: seaborn would lay the figure out with the names as they are, however long.
+    """
+    bar = options.pop("bar", None)
+    size = options.pop("size", SMALL)
+    sns.heatmap(
+        values,
+        ax=ax,
+        annot=None if shown is None else np.array(shown, dtype=object).reshape(values.shape),
+        fmt="",
+        annot_kws={"fontsize": size},
+        cbar=bar is not None,
+        cbar_kws={"pad": 0.02, **(bar or {})},
+        linewidths=0.6,
+        linecolor="white",
+        xticklabels=False,
+        yticklabels=False,
+        **options,
+    )
+    if shown is not None:
+        for i, j in np.argwhere(values.isna().to_numpy()):
+            ax.text(j + 0.5, i + 0.5, "–", ha="center", va="center", fontsize=size)
+    ax.set(xlabel="", ylabel="")
+    ax.grid(visible=False)
+
+
+def name_rows(ax: Axes, names: Sequence[object], width: int = 28) -> None:
+    """Name the rows of a heat map."""
+    ax.set_yticks(np.arange(len(names)) + 0.5, [clipped(name, width) for name in names])
+
+
+def name_columns(ax: Axes, names: Sequence[object], width: int = 24) -> None:
+    """Name the columns of a heat map, slanted."""
+    shown = [clipped(name, width) for name in names]
+    ax.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=30, ha="right", rotation_mode="anchor")
+
+
+def texts(values: pd.DataFrame, write: Callable[[float], str]) -> list[list[str]]:
+    """Write each value of a table; nothing where there is none."""
+    return [["" if np.isnan(value) else write(value) for value in row] for row in values.to_numpy(dtype=float)]
+
+
+def name_lanes(ax: Axes, runs: Sequence[str], names: Mapping[str, str], top: float = -0.34) -> None:
+    """Write each run's name above its lane, where a name of any length has room; lane i is around i."""
+    for i, run in enumerate(runs):
+        place = {"xycoords": ("axes fraction", "data"), "va": "center", "ha": "left"}
+        ax.annotate(clipped(names[run], 92), (0.0, i + top), fontsize=SMALL, **place)
+    ax.set_ylim(len(runs) - 0.5, -0.6)
+    ax.set_yticks([])
+    ax.grid(visible=False, axis="y")
+    for edge in np.arange(len(runs) - 1) + 0.5:
+        ax.axhline(edge, color=PALE, lw=0.6)
+
+
+def halo(ground: str) -> list:
+    """Return what keeps a text apart from what it stands on."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=1.8, foreground=ground)]
+
+
+def short(value: float, _place: int | None = None) -> str:
+    """Write a tick's value of any size."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−")
+
+
+def segment_name(label: int) -> str:
+    """Name a segment in a legend."""
+    return "noise" if label < 0 else f"segment {label}"

@@ -1,0 +1,65 @@
+// The heat map of a run's profile: segments by size, features by how far they set segments apart.
+
+const WIDEST = 14;
+
+/** Segments of a profile, largest first, noise last; `at` is the place in the profile. */
+function segmentsOf(profile) {
+  return profile.segments.map((segment, at) => ({ ...segment, at }))
+    .sort((a, b) => (a.segment < 0) - (b.segment < 0) || b.n - a.n || a.segment - b.segment);
+}
+
+function widestFeatures(profile) {
+  const clusters = profile.z.filter((_, at) => profile.segments[at].segment >= 0);
+  const told = clusters.length ? clusters : profile.z;
+  const spread = (values) => (values.length > 1 ? Math.max(...values) - Math.min(...values) : Math.abs(values[0]));
+  return profile.features.map((name, i) => ({ name, i, spread: spread(told.map((row) => row[i] ?? 0)) }))
+    .sort((a, b) => b.spread - a.spread || a.i - b.i);
+}
+
+/** The class of a cell: five steps on each side of the average. */
+function heat(z) {
+  if (absent(z)) return "z0";
+  const step = [0.25, 0.5, 1, 1.5, 2].filter((bound) => Math.abs(z) >= bound).length;
+  return step === 0 ? "z0" : `z${z < 0 ? "m" : "p"}${step}`;
+}
+
+function heatMap(profile, all, showAll) {
+  const features = widestFeatures(profile), kept = all ? features : features.slice(0, WIDEST);
+  const pressed = (on) => ({ "aria-pressed": String(on) });
+  const heads = kept.map(({ name }) => heading(button(named(name, { title: name }), () => pickFeature(name),
+    { "data-key": `f${name}`, ...pressed(state.feature === name) })));
+  const cell = (segment, at) => ({ name, i }) => {
+    const z = profile.z[at][i], median = short(profile.median[at]?.[i]);
+    return make("td", { class: `z ${heat(z)}`, "data-segment": segment, "data-feature": name,
+      title: `${segmentTitle(segment)}, ${name}: ${deviations(z)} sd, median ${median}` }, deviations(z));
+  };
+  const rows = segmentsOf(profile).map(({ segment, at, n, share }) => {
+    const chosen = segment === state.segment;
+    const pick = button(segmentTitle(segment), () => pickSegment(segment),
+      { class: "pick", "data-key": `s${segment}`, ...pressed(chosen) });
+    return make("tr", { "aria-current": chosen ? "true" : null },
+      make("th", { scope: "row" }, swatch(segment), " ", pick),
+      make("td", { class: "r" }, count(n)), make("td", { class: "r" }, percent(share)), ...kept.map(cell(segment, at)));
+  });
+  const titles = [heading("Segment"), heading("Customers", "r"), heading("Share", "r")];
+  const table = make("table", { click: (event) => {
+    const { segment, feature } = event.target.closest("td.z")?.dataset || {};
+    if (feature !== undefined) change({ segment: Number(segment), feature });
+  } }, make("thead", {}, make("tr", {}, ...titles, ...heads)), make("tbody", {}, ...rows));
+  const more = all ? `Only the ${WIDEST} widest` : `Show all ${count(features.length)} features`;
+  return [
+    make("h4", {}, "Profile"),
+    note("Segment means in standard deviations from everybody's mean. A segment or a cell opens the drill-down."
+      + (profile.shownOnly ? " Of the customers in this page, whose values are rounded to 255 steps." : "")),
+    scrolling("Profile heat map", "heat", table),
+    features.length > WIDEST ? button(more, showAll, { "data-key": "more" }) : null,
+  ];
+}
+
+function pickSegment(segment) {
+  change({ segment: segment === state.segment ? null : segment });
+}
+
+function pickFeature(feature) {
+  change({ feature });
+}

@@ -1,0 +1,80 @@
+"""Keeps each customer's silhouette in the recommended run and in the runner-up, for the report."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from segkit.study.folder import load_study
+from segkit.study.record import best_first
+from segkit.study.results import write_table
+from segkit.study.store import Damaged, Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from segkit.study.plan import RunPlan
+    from segkit.study.record import Finished
+
+KEPT_RUNS = 2
+# A silhouette needs the distances to everybody: a second for so many customers.
+MOST_CUSTOMERS = 20_000
+
+
+def keep_silhouettes(finished: Finished, most: int = MOST_CUSTOMERS) -> None:
+    """Write ``silhouettes.parquet``: customers' silhouettes in the primary reference space, a column for each run.
+
+    Of a table with more than ``most`` customers, as many are drawn, and their silhouettes are those among themselves.
+    A run whose stored results cannot be read is left out.
+    """
+    import pandas as pd
+
+    store = Store(load_study(finished.folder).settings["store"])
+    plans = {run.id: run for run in finished.plan.runs}
+    columns: dict[str, pd.Series] = {}
+    for run in _chosen(finished):
+        try:
+            rows, found = _silhouettes(plans[run], finished, store, most)
+        except Damaged:
+            continue
+        columns[run] = pd.Series(found, index=finished.customers.place(plans[run].data, rows))
+    table = pd.DataFrame(columns).sort_index()
+    rows = table.index.to_numpy(dtype="int64")
+    table.insert(0, "id", finished.customers.ids()[rows])
+    table.insert(1, "row", rows)
+    write_table(table, finished.folder / "silhouettes.parquet")
+
+
+def _chosen(finished: Finished) -> list[str]:
+    """Return the recommended run and the runner-up; where there are none, the best placed with a silhouette."""
+    told = json.loads((finished.folder / "recommendation.json").read_text(encoding="utf-8"))
+    scored = finished.runs[finished.runs["silhouette_reference"].notna()]
+    placed = best_first(scored)
+    named = [told.get("run"), (told.get("runner_up") or {}).get("run")]
+    return list(dict.fromkeys([*(run for run in named if run in set(placed)), *placed]))[:KEPT_RUNS]
+
+
+def _silhouettes(run: RunPlan, finished: Finished, store: Store, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows in the run's table of the customers looked at, and their silhouettes; missing for noise."""
+    import numpy as np
+
+    from segkit.scoring.silhouette import silhouette_samples
+
+    plan = finished.plan
+    rows = store.arrays(run.stages["features"])["rows"]
+    labels = store.arrays(run.stages["clustering"])["labels"]
+    space = store.arrays(plan.nodes[run.stages[f"scoring:{plan.references[0]}"]].inputs["space"])["matrix"]
+    # A reference space has every customer, a run may have dropped some with missing values.
+    space = space if len(space) == len(rows) else space[rows]
+    at = np.flatnonzero(_drawn(finished.customers.tables[run.data].n_customers, most)[rows])
+    return rows[at], silhouette_samples(space[at], labels[at])
+
+
+def _drawn(customers: int, most: int) -> np.ndarray:
+    """Mark the customers that are drawn: the first of an order that is random but always the same."""
+    import numpy as np
+
+    drawn = np.zeros(customers, dtype=bool)
+    drawn[np.random.default_rng(0).permutation(customers)[:most]] = True
+    return drawn

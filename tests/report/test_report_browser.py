@@ -1,0 +1,475 @@
+"""The page in a real browser: what is linked, what the keyboard reaches, what leaves it, and who can read it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
+
+HOSTILE = "<script>alert(1)</script>|`x`[a](http://evil.example)$\\frac{$ \"'=cmd()${x}{{7*7}}<b>"
+LONG = "a name of eighty characters that a table in a warehouse really has, with a unit [EUR]"
+ARABIC = "متوسط الرصيد"
+COLUMNS = (HOSTILE, "AGE", "=cmd()|' /C calc'!A0", LONG[:80], ARABIC, "${x}")
+IDS = (HOSTILE, "=cmd()|'x'!A0", 'said "so", twice', "@sum(A1)", "-5", "+tel", "[a](http://evil.example)", "plain")
+EMBEDDED = 8
+OTHERS = 400
+# Three times what the page needs on the machine it was made on: a slow computer must not fail the test.
+FIRST_PAINT, SWITCH, SORT = 3000, 300, 600
+
+
+class Page:
+    """A page in the browser."""
+
+    def __init__(self, driver: Any, path: Path) -> None:
+        self.driver, self.path = driver, path
+
+    def visit(self, address: str = "", width: int = 1400, height: int = 1000, dark: bool = False) -> None:
+        self.media(dark=dark)
+        size = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.get("about:blank")
+        self.driver.get_log("performance"), self.driver.get_log("browser")
+        self.driver.get(self.path.as_uri() + address)
+        self.wait("'ready' in document.documentElement.dataset")
+
+    def media(self, name: str = "screen", dark: bool = False) -> None:
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": name, "features": [scheme]})
+
+    def wait(self, condition: str, seconds: float = 20) -> None:
+        end = time.monotonic() + seconds
+        while not self.js(f"return Boolean({condition})"):
+            assert time.monotonic() < end, condition
+            time.sleep(0.03)
+
+    def js(self, code: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(code, *arguments)
+
+    def later(self, code: str, *arguments: Any) -> Any:
+        """Run code that answers by ``done``."""
+        return self.driver.execute_async_script(f"const done = arguments[arguments.length - 1]; {code}", *arguments)
+
+    def one(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def texts(self, selector: str) -> list[str]:
+        return self.js("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent.trim())", selector)
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        # To whatever has the focus: a row may be drawn anew in between.
+        for key in keys:
+            ActionChains(self.driver, duration=0).send_keys(key).perform()
+
+    def click(self, selector: str) -> None:
+        self.js("document.querySelector(arguments[0]).click()", selector)
+
+    def put(self, selector: str, value: str, event: str = "change", place: int = 0) -> None:
+        code = "const [selector, value, event, place] = arguments, box = document.querySelectorAll(selector)[place];"
+        self.js(f"{code} box.value = value; box.dispatchEvent(new Event(event))", selector, value, event, place)
+
+    def choose(self, run: str) -> None:
+        self.click(f"tr[data-run='{run}']")
+
+    @property
+    def run(self) -> str:
+        return self.texts(".run-head h3 code")[0]
+
+    @property
+    def address(self) -> str:
+        """The part after the #, once it has settled."""
+        time.sleep(0.3)
+        return self.js("return location.hash")
+
+    def cells(self, selector: str) -> list[list[str]]:
+        code = (
+            "return [...document.querySelectorAll(arguments[0])].map(r => [...r.cells].map(c => c.textContent.trim()))"
+        )
+        return self.js(code, f"{selector} tbody:not([aria-hidden]) tr")
+
+    def assert_quiet(self) -> None:
+        """Nothing was asked of the network, and nothing was said on the console."""
+        told = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        asked = [m["params"]["request"]["url"] for m in told if m["method"] == "Network.requestWillBeSent"]
+        assert {url.split("#")[0] for url in asked if not url.startswith(("data:", "blob:"))} <= {self.path.as_uri()}
+        assert self.driver.get_log("browser") == []
+
+
+def page_of(folder: Path) -> Path:
+    """Write the page without its figures, which another test looks at."""
+    from segkit.report.gather import gather
+    from segkit.report.payload import payload
+    from segkit.report.render import html
+    from segkit.report.sections import sections
+
+    summary = gather(folder)
+    told = sections(summary)
+    for section in told:
+        section.blocks[:] = [block for block in section.blocks if block.kind != "plot"]
+    path = folder / "report.html"
+    path.write_text(html(summary, told, {}, payload(summary)[0]), encoding="utf-8")
+    return path
+
+
+def filled(study: Any) -> list[str]:
+    """Runs of two to eight segments, a noisy one, failed ones and many of which only scores are known."""
+    X, n = study.scaled, len(study.ids)
+    study.frame["AGE"] = np.arange(n) % 60 + 18.0
+    runs = []
+    for place, k in enumerate([*range(2, EMBEDDED + 1), 3], start=1):
+        labels = KMeans(k, n_init=1, random_state=k).fit_predict(X)
+        labels = np.where(np.arange(n) % 7 == 0, -1, labels) if place == EMBEDDED else labels
+        projection = HOSTILE if place == 2 else "pca"
+        runs.append(
+            study.add(
+                labels,
+                projection=projection,
+                rank=place,
+                silhouette_reference=0.5 - place / 100,
+                stability_ari=0.9 - place / 50,
+                stability_ari_q05=0.8 - place / 50,
+                stability_ari_q95=0.95 - place / 50,
+                **{"clusterer.n_clusters": k, "clusterer.init": "random" if place == EMBEDDED else "k-means++"},
+            )
+        )
+    rng = np.random.default_rng(5)
+    for i in range(OTHERS):
+        extra = {
+            "clusterer.n_clusters": 20 + i,
+            "clusterer.init": "k-means++",
+            "silhouette_reference": rng.uniform(0, 0.4),
+        }
+        study.add(projection="pca", stability_ari=0.3, rank=EMBEDDED + i + 1, **extra)
+    study.add(status="failed", reason="MemoryError: no room", projection="pca")
+    study.recommend(runs[0])
+    study.profiled = runs[0]
+    study.planes = {
+        "pca-1": ("all > pca", X[:, :2], [run for i, run in enumerate(runs) if i != 1]),
+        HOSTILE: (HOSTILE, X[:, 2:4], [runs[1]]),
+    }
+    return runs
+
+
+@pytest.fixture(scope="module")
+def study(new_study: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str], Path]:
+    study = new_study(n=350, columns=COLUMNS)
+    study.ids[: len(IDS)] = ""
+    study.ids = np.array([*IDS, *study.ids[len(IDS) :]], dtype=object)
+    runs = filled(study)
+    folder = study.write(tmp_path_factory.mktemp("browser") / "study")
+    study.frame.assign(id=study.ids)[["id", *study.frame.columns]].to_parquet(folder / "customers.parquet", index=False)
+    return study, runs, page_of(folder)
+
+
+@pytest.fixture
+def page(browser: Any, study: tuple[Any, list[str], Path]) -> Page:
+    return Page(browser, study[2])
+
+
+def partition(study: Any, run: str) -> np.ndarray:
+    return study.partitions[run]
+
+
+def test_a_chosen_run_is_shown_in_every_view_and_nothing_leaves_the_page(page, study):
+    table, runs, _ = study
+    page.visit()
+    assert page.run == runs[0]
+    for run in (runs[3], runs[7]):
+        page.choose(run)
+        sizes = pd.Series(partition(table, run)).value_counts()
+        assert page.run == run
+        assert f"run={run}" in page.address
+        assert page.one(f"tr[data-run='{run}']").get_attribute("aria-selected") == "true"
+        assert run in page.one(".map-first canvas").get_attribute("aria-label")
+        told = {row[0].strip(): int(row[1]) for row in page.cells(".profile-view")}
+        assert told == {"Noise" if s < 0 else f"Segment {s}": n for s, n in sizes.items()}
+        assert len(page.texts(".legend button")) == len(sizes)
+    page.click(".legend button")
+    page.click("[data-key=add]")
+    page.click("[data-key=scale]")
+    page.click("nav button")
+    page.assert_quiet()
+
+
+def test_the_canvas_names_the_segment_under_the_pointer_and_is_sharp(page, study):
+    page.visit()
+    canvas = page.one(".map-first canvas")
+    assert page.js("return arguments[0].width", canvas) == 2 * int(canvas.get_attribute("clientWidth"))
+    found = set()
+    for step in range(30, 100, 4):
+        x, y = (canvas.size[side] * step / 130 for side in ("width", "height"))
+        told = page.js(
+            "const [canvas, x, y] = arguments, box = canvas.getBoundingClientRect();"
+            "canvas.dispatchEvent(new MouseEvent('mousemove', { clientX: box.left + x, clientY: box.top + y }));"
+            "const tip = canvas.nextElementSibling; return tip.classList.contains('on') ? tip.textContent : ''",
+            canvas, x, y,
+        )  # fmt: skip
+        found.add(told)
+    assert found - {""}
+    assert found <= {"", "Segment 0", "Segment 1"}
+
+
+def test_a_run_without_labels_tells_how_to_get_them_and_what_is_near(page, study):
+    table, runs, _ = study
+    other = next(row["run"] for row in table.rows if row.get("clusterer.n_clusters") == 20)
+    page.visit(f"#run={other}")
+    assert "not in this page" in page.one(".run-missing").text
+    assert page.texts(".run-missing code")[0].endswith(f" {other}")
+    page.click(".run-missing button")
+    assert page.run == runs[6]
+
+
+def test_an_address_brings_everything_back(page, study):
+    _, runs, _ = study
+    page.visit(f"#run={runs[4]}&segment=2&compare={runs[1]}&plane=pca-1&sort=-silhouette_reference&range=5:40:AGE")
+    assert page.run == runs[4]
+    assert "Segment 2" in page.texts(".segment-view h4")[0]
+    assert runs[1] in page.texts(".compare-view h4")[0]
+    assert page.one(".plane select").get_attribute("value") == "pca-1"
+    assert page.one("th[data-name=silhouette_reference]").get_attribute("aria-sort") == "descending"
+    assert page.texts(".filter-line bdi") == ["AGE"]
+    kept = page.address
+    time.sleep(0.3)
+    page.choose(runs[0])
+    page.js("location.hash = arguments[0]", kept)
+    page.wait(f"document.querySelector('.run-head code').textContent === '{runs[4]}'")
+    page.js("location.hash = 'trust'")
+    assert page.run == runs[4]
+    page.visit("#run=nonsense&segment=99&plane=none&range=x&sort=none&compare=<script>")
+    assert page.run == runs[0]
+    page.wait("document.querySelector('#live').textContent.includes('no run nonsense')")
+    page.assert_quiet()
+
+
+def test_the_keyboard_reaches_all_of_it(page, study):
+    from selenium.webdriver.common.keys import Keys
+
+    _, runs, _ = study
+    page.visit()
+    page.js("document.querySelector('tr[data-run][tabindex=\"0\"]').focus()")
+    page.press(Keys.ARROW_DOWN, Keys.ARROW_DOWN, Keys.ENTER)
+    assert page.run == runs[2]
+    page.press(Keys.ARROW_DOWN, Keys.SPACE)
+    assert runs[3] in page.texts(".compare-view h4")[0]
+    page.press(Keys.END)
+    focused = int(page.js("return document.activeElement.dataset.place"))
+    assert focused == len(study[0].rows) - 1
+    page.press(Keys.HOME)
+    assert page.js("return document.activeElement.dataset.run") == runs[0]
+    page.js("document.querySelector('.profile-view .pick').focus()")
+    page.press(Keys.ENTER)
+    assert page.texts(".segment-view h4")
+    assert page.js("return document.activeElement.className") == "pick"
+    page.press(Keys.ESCAPE)
+    assert not page.one(".segment-view").is_displayed()
+    assert page.one(".compare-view").is_displayed()
+    page.press(Keys.ESCAPE)
+    assert not page.one(".compare-view").is_displayed()
+    reached = set()
+    page.js("document.querySelector('.find').focus()")
+    for _ in range(40):
+        page.press(Keys.TAB)
+        reached.add(page.js("return document.activeElement.closest('[class]')?.className || ''"))
+    assert {"runs", "legend", "pick"} & reached
+
+
+def test_two_runs_are_compared_as_their_labels_say(page, study):
+    table, runs, _ = study
+    page.visit(f"#run={runs[2]}&compare={runs[7]}")
+    a, b = (partition(table, runs[i]) for i in (2, 7))
+    shown = float(page.one("[data-ari]").get_attribute("data-ari"))
+    assert shown == pytest.approx(adjusted_rand_score(a, b), abs=1e-9)
+    crossed = pd.crosstab(a, b)[[0, 1, 2, -1]].to_numpy()
+    told = [[int(cell) for cell in row[1:]] for row in page.cells(".cross")]
+    assert told == crossed.tolist()
+    differing = {row[0]: row[1:] for row in page.cells(".three > div:first-child > .scroll")}
+    assert differing == {"clusterer.n_clusters": ["4", "3"], "clusterer.init": ["k-means++", "random"]}
+    scores = {row[0]: row[1:] for row in page.cells(".three > .scroll:nth-child(2)")}
+    assert scores["Silhouette"] == ["0.470 ●", "0.420"]
+    assert page.one(".map-second canvas").is_displayed()
+
+
+def test_filters_count_the_customers_that_pandas_counts(page, study):
+    table, runs, _ = study
+    labels = partition(table, runs[3])
+    page.visit(f"#run={runs[3]}&range=0:254:AGE")
+    bounds = ".filter-line input[type=text]"
+    page.put(bounds, "30.5", place=0)
+    page.put(bounds, "47", place=1)
+    kept = table.frame["AGE"].between(30.5, 47).to_numpy()
+    assert page.texts(".matched")[0].startswith(f"{kept.sum()} of {len(labels)} customers match")
+    expected = pd.Series(labels[kept]).value_counts()
+    told = {row[0]: int(row[1]) for row in page.cells(".outcome")}
+    assert told == {f"Segment {s}": int(expected.get(s, 0)) for s in range(5)}
+    page.put("[data-key=add-filter]", HOSTILE)
+    values = table.frame[HOSTILE]
+    page.put(bounds, str(float(values.median())), place=2)
+    # Of more than 255 different values the page knows 255: a step on either side may be off.
+    exact = (kept & (values >= values.median())).sum()
+    assert int(page.texts(".matched")[0].split()[0]) == pytest.approx(exact, abs=3)
+
+
+def test_downloaded_ids_are_safe_to_open_in_a_spreadsheet(page, study):
+    page.visit(f"#run={study[1][0]}&range=0:254:AGE")
+    text = page.later(
+        "URL.createObjectURL = (blob) => { blob.text().then(done); return '#'; };"
+        "document.querySelector('[data-key=download]').click()"
+    )
+    found = pd.read_csv(pd.io.common.StringIO(text), dtype=str)["id"]
+    guarded = {f"'{name}" if name[0] in "=+@" else name for name in IDS}
+    assert guarded <= set(found)
+    assert len(found) == len(study[0].ids)
+    page.assert_quiet()
+
+
+def test_hostile_names_are_literal_and_inert(page, study):
+    _, runs, path = study
+    page.visit(f"#run={runs[1]}&segment=0&compare={runs[0]}&range=0:254:{'%24%7Bx%7D'}")
+    assert HOSTILE in page.texts(".profile-view th bdi")
+    assert {HOSTILE, ARABIC, "${x}", "=cmd()|' /C calc'!A0"} <= set(page.texts(".kpis th bdi"))
+    assert HOSTILE in " ".join(page.texts("tr[data-run] td"))
+    assert HOSTILE in page.texts(".plane option")[2]
+    assert page.js("return document.scripts.length") == path.read_text(encoding="utf-8").count("<script")
+    assert page.js("return document.querySelectorAll('.explorer b b, .runs b').length") == 0
+    page.assert_quiet()
+
+
+def test_all_runs_are_there_but_only_those_in_sight_are_drawn_and_sorting_is_quick(page, study):
+    total = len(study[0].rows)
+    page.visit()
+    assert int(page.one(".runs").get_attribute("aria-rowcount")) == total + 1
+    assert len(page.texts("tr[data-run]")) < 60
+    assert page.js("return performance.getEntriesByName('first-contentful-paint')[0].startTime") < FIRST_PAINT
+    timed = "const from = performance.now(); document.querySelectorAll(arguments[0])[arguments[1]].click(); "
+    timed += "requestAnimationFrame(() => setTimeout(() => done(performance.now() - from)))"
+    assert min(page.later(timed, "tr[data-run]", i) for i in (3, 4, 5)) < SWITCH
+    assert min(page.later(timed, "th[data-name=silhouette_reference] button", 0) for _ in range(2)) < SORT
+    silhouettes = sorted(row["silhouette_reference"] for row in study[0].rows if row.get("silhouette_reference"))
+    column = page.js("return document.querySelector('th[data-name=silhouette_reference]').cellIndex")
+    assert float(page.cells(".runs")[0][column]) == pytest.approx(silhouettes[0], abs=6e-4)
+    page.put(".find", "KMEANS n_clusters=419", "input")
+    assert page.texts(".matches")[0] == f"1 of {total} runs"
+    page.put(".find", "", "input")
+    page.js("document.querySelector('.tall').scrollTop = 1e6")
+    page.wait(f"document.querySelector('tr[data-place=\"{total - 1}\"]')")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_serious_accessibility_violation(page, study, axe, dark):
+    runs = study[1]
+    page.visit(f"#run={runs[2]}&segment=1&compare={runs[7]}&range=5:40:AGE", dark=dark)
+    page.js(axe)
+    found = page.later(
+        "axe.run(document, { resultTypes: ['violations'] }).then((r) => done([r.passes.length, r.violations"
+        ".filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => [v.id, v.nodes.map((n) => n.html)])]))"
+    )
+    assert found[0] > 10
+    assert found[1] == []
+
+
+def test_theme_and_print(page, study):
+    page.visit(f"#run={study[1][2]}&segment=1")
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    light = page.js(ground)
+    page.click("nav button")
+    assert page.js(ground) != light
+    page.media("print")
+    page.wait("document.querySelectorAll('tr[data-run]').length === 40")
+    assert page.js(ground) == light
+    for selector in (".controls", "nav", ".plane select", ".explorer .help"):
+        assert not page.one(selector).is_displayed()
+    assert page.one(".map-first canvas").is_displayed()
+    assert page.one(".segment-view .histogram").is_displayed()
+    page.media("screen")
+    page.wait("document.querySelectorAll('tr[data-run]').length !== 40")
+
+
+def test_narrow_pages_do_not_scroll_sideways(page, study):
+    page.visit(f"#run={study[1][2]}&segment=1&compare={study[1][7]}&range=5:40:AGE", width=390)
+    assert page.js("return document.documentElement.scrollWidth") <= 390
+
+
+def test_without_script_the_answers_and_the_first_runs_are_there(page):
+    page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.driver.get("about:blank")
+        page.driver.get(page.path.as_uri())
+        shown = page.driver.find_elements("css selector", "#verdict .answer, #trust .answer, .card h3, tr[data-run]")
+        assert len(shown) > 100
+        assert all(element.is_displayed() for element in shown[:5])
+        assert not page.one("#explorer").is_displayed()
+        assert not page.one(".controls").is_displayed()
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_segments_card_opens_it_below(page, study):
+    page.visit(f"#run={study[1][3]}")
+    page.click(".card[data-segment='1'] .closer")
+    assert page.run == study[1][0]
+    assert page.texts(".segment-view h4")[0].startswith("Segment 1")
+    assert page.js("return document.activeElement.tagName") == "H4"
+
+
+def test_without_blocks_the_table_in_the_page_is_sorted_and_filtered(browser, study, tmp_path):
+    text = study[2].read_text(encoding="utf-8")
+    path = tmp_path / "bare.html"
+    bare = text[: text.index('<script type="text/plain"')] + text[text.rindex("<script>") :]
+    path.write_text(bare, encoding="utf-8")
+    page = Page(browser, path)
+    page.driver.get(path.as_uri())
+    page.wait("document.querySelector('.find')")
+    assert page.texts(".matches") == ["100 runs"]
+    page.click("th[data-name=Silhouette] button")
+    page.click("th[data-name=Silhouette] button")
+    place = page.texts(".runs th").index("Silhouette")
+    ascending = [float(row[place]) for row in page.cells(".runs")]
+    assert len(ascending) > 10
+    assert ascending == sorted(ascending)
+    assert not page.one("#explorer").is_displayed()
+
+
+@pytest.mark.parametrize("kind", ["failed", "noise", "forty"])
+def test_odd_studies_open_quietly(browser, new_study, tmp_path, kind):
+    study = new_study(n=200)
+    if kind == "failed":
+        for _ in range(3):
+            study.add(status="failed", reason="MemoryError: no room")
+        study.recommend(None)
+    else:
+        labels = np.full(200, -1) if kind == "noise" else np.arange(200) % 40
+        study.profiled = study.add(labels, silhouette_reference=0.1, stability_ari=0.5)
+        study.recommend(None)
+        study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [study.profiled])}
+    page = Page(browser, page_of(study.write(tmp_path)))
+    page.visit()
+    assert page.run in {row["run"] for row in study.rows}
+    assert page.one(".run-views").is_displayed() == (kind != "failed")
+    assert len(page.texts(".legend button")) == {"failed": 0, "noise": 1, "forty": 40}[kind]
+    assert ("did not come through" in page.texts(".run-missing")[0]) == (kind == "failed")
+    page.assert_quiet()
+
+
+def test_a_page_that_may_leave_the_house_still_shows_its_segments(browser, new_study, tmp_path):
+    study = new_study(n=200)
+    runs = filled(study)
+    study.study["report"] = {"customers": False}
+    folder = study.write(tmp_path)
+    study.frame.assign(id=study.ids).to_parquet(folder / "customers.parquet", index=False)
+    page = Page(browser, page_of(folder))
+    page.visit("#segment=1")
+    assert page.run == runs[0]
+    assert page.one(".segment-view").is_displayed()
+    assert "no customer's values" in page.one(".filter-view").text
+    assert page.one(".map-first canvas").is_displayed()
+    assert not page.js("return document.querySelector('#data-values, #data-ids, .histogram, [data-key=download]')")
+    page.assert_quiet()

@@ -1,0 +1,342 @@
+"""What figures and their sentences are made of, against scipy and by hand; every figure draws whatever it is given."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import kruskal, spearmanr
+
+from segkit.report import contrast as c
+from segkit.report import drawn_words, figure_words, gather, words
+from segkit.report.sections import sections
+
+HOSTILE = "<script>$x_{1}$ & 'ünïcödé' ‮abc " + "long" * 20
+
+
+@pytest.fixture
+def customers():
+    """Three groups: ``a`` and ``b`` tell them apart together, ``double`` tells what ``a`` does, ``noise`` nothing."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], 60)
+    frame = pd.DataFrame(
+        {
+            "noise": rng.normal(size=180),
+            "a": np.array([0.0, 5, 5])[truth] + rng.normal(size=180),
+            "b": np.array([0.0, 0, 9])[truth] + rng.normal(size=180),
+            "same": 1.0,
+            "text": "x",
+        }
+    )
+    frame.insert(2, "double", np.exp(frame["a"]))
+    return frame, pd.Series(truth, dtype="Int16")
+
+
+@pytest.fixture
+def kept(new_study, tmp_path):
+    """A study with the customers' features and their silhouettes in its folder; its run, and the folder."""
+    study = new_study(n=200)
+    values = {"stability_ari": 0.9, "stability_ari_q05": 0.85, "stability_ari_q95": 0.95, "stability_draws": 20}
+    runs = {}
+    for k in (2, 3, 4, 5):
+        labels = study.truth % k
+        scores = {"silhouette_reference": 0.1 * k, "silhouette_native": 0.1 * k, "inertia": 100.0 / k}
+        runs[k] = study.add(labels, **scores, **values, rank=6 - k, **{"clusterer.n_clusters": k})
+    study.recommend(runs[5])
+    study.profiled = runs[5]
+    folder = study.write(tmp_path / "study")
+    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(folder / "customers.parquet", index=False)
+    silhouettes = np.linspace(-0.5, 0.9, 200)
+    table = pd.DataFrame({"id": study.ids, "row": np.arange(200), runs[5]: silhouettes})
+    table.to_parquet(folder / "silhouettes.parquet", index=False)
+    return study, runs[5], folder
+
+
+# features by segment
+
+
+def test_differing_is_eta_squared_of_the_ranks(customers):
+    frame, labels = customers
+    values = frame[["noise", "a", "b"]]
+    shares = c.differing(values, labels.to_numpy(int))
+    for name in values:
+        groups = [values.loc[labels == s, name] for s in range(3)]
+        assert shares[name] == pytest.approx(kruskal(*groups).statistic / (len(values) - 1))
+    assert list(shares.index)[-1] == "noise"
+
+
+def test_differing_leaves_out_noise_and_what_is_missing(customers):
+    frame, labels = customers
+    values, codes = frame[["a"]].copy(), labels.to_numpy(int).copy()
+    codes[:10], values.iloc[20:30] = -1, np.nan
+    here = np.r_[10:20, 30:180]
+    alone = c.differing(values.iloc[here], codes[here])
+    # Ranks of others than those in question do not come in.
+    assert c.differing(values, codes)["a"] == pytest.approx(alone["a"])
+
+
+def test_the_telling_pair_is_the_one_that_tells_all_groups_apart(customers):
+    frame, labels = customers
+    found = c.contrast(frame, labels)
+    assert set(found.pair) in ({"a", "b"}, {"double", "b"})
+    assert found.told > 0.9
+    assert "same" not in found.differing
+    assert "text" not in found.differing
+    assert len({"a", "double"} & set(found.foremost)) == 1
+    assert list(found.drawn) == list(dict.fromkeys([*found.foremost, *found.pair]))
+
+
+def test_one_segment_or_one_feature_has_no_pair(customers):
+    frame, labels = customers
+    assert c.contrast(frame[["a"]], labels).pair == ()
+    assert c.contrast(frame, labels * 0).pair == ()
+    assert c.contrast(frame[["text", "same"]], labels) is None
+    assert c.contrast(frame, pd.Series([pd.NA] * len(frame), dtype="Int16")) is None
+
+
+def test_correlations_are_spearmans_with_like_features_side_by_side(customers):
+    frame, _ = customers
+    matrix = c.correlations(frame[["noise", "a", "double", "b"]])
+    assert abs(list(matrix).index("a") - list(matrix).index("double")) == 1
+    for first in matrix:
+        for second in matrix:
+            assert matrix.loc[first, second] == pytest.approx(spearmanr(frame[first], frame[second]).statistic)
+    top = c.strongest(matrix).iloc[0]
+    assert {top["first"], top["second"]} == {"a", "double"}
+    assert len(c.correlations(frame[["noise", "a", "b"]], most=2)) == 2
+
+
+def test_the_interval_of_a_correlation_has_its_coverage():
+    rng = np.random.default_rng(1)
+    rho, n = 0.6, 80
+    true = 6 / np.pi * np.arcsin(rho / 2)
+    caught = 0
+    for _ in range(400):
+        pair = rng.multivariate_normal([0, 0], [[1, rho], [rho, 1]], n)
+        low, high = c.interval(spearmanr(*pair.T).statistic, n)
+        caught += low <= true <= high
+    assert 0.92 <= caught / 400 <= 0.98
+
+
+def test_customers_are_matched_by_row_and_others_are_not_shown(kept):
+    study, run, folder = kept
+    some = np.sort(np.random.default_rng(0).choice(200, 120, replace=False))
+    table = pd.DataFrame({"id": study.ids[some], "row": some, **study.frame.iloc[some].reset_index(drop=True)})
+    table.to_parquet(folder / "customers.parquet", index=False)
+    summary = gather.gather(folder)
+    assert summary.contrast.customers == 120
+    expected = c.differing(study.frame.iloc[some], study.partitions[run][some])
+    pd.testing.assert_series_equal(summary.contrast.differing, expected)
+    table.assign(id="another").to_parquet(folder / "customers.parquet", index=False)
+    assert gather.gather(folder).contrast is None
+
+
+# sentences
+
+
+def test_silhouettes_are_told_by_segment(kept):
+    _, run, folder = kept
+    summary = gather.gather(folder)
+    table = summary.silhouettes
+    assert len(table) == 200
+    told = figure_words.silhouettes(summary)
+    assert told.startswith(words.percent((table["silhouette"] < 0).mean()))
+    assert f"The mean is {words.number(summary.run(run)['silhouette_reference'])}" in told
+    assert "drawn" not in told
+    some = replace(summary, silhouettes=table.iloc[::4])
+    assert "Of 200 customers, 50 drawn ones are shown." in figure_words.silhouettes(some)
+
+
+def test_the_best_runs_pipeline_is_followed_by_k(kept):
+    _, run, folder = kept
+    summary = gather.gather(folder)
+    assert summary.k_line["k"].tolist() == [2, 3, 4, 5]
+    assert summary.k_line["inertia"].tolist() == pytest.approx([50, 100 / 3, 25, 20])
+    assert summary.k_line["stability_low"].tolist() == [0.85] * 4
+    assert figure_words.k_line_run(summary)["run"] == run
+    assert "(the run: k = 5)" in figure_words.k_line(summary)
+    assert "highest at k = 5 (0.50)" in figure_words.k_line(summary)
+
+
+def test_a_best_run_without_a_k_leaves_the_line_to_the_best_placed_one_that_has_one(new_study, tmp_path):
+    study = new_study(n=60)
+    best = study.add(study.truth % 2, silhouette_reference=0.9, rank=1, clusterer="hdbscan")
+    placed = [
+        study.add(study.truth % k, silhouette_reference=0.3, rank=k, **{"clusterer.n_clusters": k}) for k in (3, 4)
+    ]
+    study.add(study.truth % 2, silhouette_reference=0.3, rank=2, scaler="standard", **{"clusterer.n_clusters": 2})
+    study.recommend(best)
+    summary = gather.gather(study.write(tmp_path))
+    assert summary.k_line["run"].tolist() == placed
+    assert figure_words.k_line(summary).startswith("The best placed pipeline with a number of clusters to choose")
+
+
+def sampled(folder, **settings) -> gather.Summary:
+    summary = gather.gather(folder)
+    return replace(summary, study={**summary.study, **settings})
+
+
+def test_drawn_customers_are_told(kept):
+    _, run, folder = kept
+    summary = sampled(folder, sampling={"draws": 100, "projection": None})
+    assert drawn_words.drawn(gather.gather(folder)) == ""
+    assert "draws of 100 customers" in drawn_words.drawn(summary)
+    assert drawn_words.definition(summary).startswith("Here a draw has 100 of the 200 customers")
+    assert drawn_words.of_a_draw(summary) == "100 of the customers"
+    assert drawn_words.of_a_draw(gather.gather(folder)) == "about 63% of the customers"
+    runs = summary.runs.copy()
+    runs[["fitted_customers", "fidelity", "silhouette_customers"]] = [50.0, 0.8, 120.0]
+    runs[["silhouette_reference_low", "silhouette_reference_high"]] = [0.4, 0.6]
+    runs[["projection.fitted_customers", "projection.placement_r2"]] = [70.0, 0.45]
+    drawn = replace(summary, runs=runs)
+    told = drawn_words.drawn(drawn)
+    assert "Of the 200 customers" in told
+    assert "4 runs clustered 50 drawn customers" in told
+    assert "silhouettes are means over 120 drawn customers, with 95% intervals" in told
+    assert "80.0% of them their own segment: the borders of the segments are uncertain." in drawn_words.fidelity(drawn)
+    assert "1 projected space was fitted on 70 drawn customers" in drawn_words.placement(drawn)
+    assert "In 1 space it is less than half: look at its picture with care." in drawn_words.placement(drawn)
+    assert words.silhouette(drawn.run(run)) == "0.500 (95%: 0.400 to 0.600)"
+    assert any("95% in 0.400 to 0.600" in str(block) for section in sections(drawn) for block in section.blocks)
+
+
+def test_a_race_is_told(kept):
+    _, _, folder = kept
+    scoring = {**gather.gather(folder).study["scoring"], "racing": True, "racing_confidence": 0.95}
+    summary = sampled(folder, scoring=scoring)
+    assert drawn_words.racing(gather.gather(folder)) == ""
+    assert drawn_words.racing(summary) == "Draws were raced, but every run had all 20."
+    runs = summary.runs.copy()
+    runs.loc[3, ["stability_draws", "stability_status"]] = [0, "not_drawn"]
+    runs.loc[2, "stability_draws"] = 5
+    told = drawn_words.racing(replace(summary, runs=runs))
+    assert "1 run stopped after 5 of 20 draws and 1 run that misses a gate had none" in told
+    assert "95% confidence" in told
+
+
+def test_the_data_section_says_yes_or_what_to_know(kept):
+    _, _, folder = kept
+    summary = gather.gather(folder)
+    assert words.data_answer(summary).startswith(
+        "With reservations: 200 customers with 8 columns. 1 column has missing"
+    )
+    sane = summary.missing_and_skew.assign(missing=0, share=0.0, skew=0.1)
+    clean = replace(summary, missing_and_skew=sane, variance=summary.variance.assign(share=0.1))
+    assert words.data_answer(clean).startswith("Yes: 200 customers with 8 columns; none has missing values")
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ((1, 1, 1), "1 run was tried; it passes every gate and was confirmed."),
+        ((1, 0, 0), "1 run was tried; it misses a gate."),
+        ((9, 0, 0), "9 runs were tried; none of them passes every gate."),
+        ((9, 1, 1), "9 runs were tried; 1 of them passes every gate, and 1 was confirmed."),
+        ((1200, 1100, 12), "1,200 runs were tried; 1,100 of them pass every gate, and 12 were confirmed."),
+    ],
+)
+def test_runs_are_counted_in_whole_sentences(counts, told):
+    from segkit.report.sections import _tried
+
+    assert _tried(*counts) == told
+
+
+def test_a_study_of_one_run_speaks_of_one(new_study, tmp_path):
+    study = new_study(n=60)
+    study.add(study.truth % 2, silhouette_reference=-0.0004, silhouette_native=0.2)
+    study.recommend(None)
+    summary = gather.gather(study.write(tmp_path))
+    told = {section.slug: section.answer for section in sections(summary)}
+    assert told["verdict"].startswith("The only run that came through does not pass every gate: K-Means")
+    assert told["compare"] == "1 run was tried; it misses a gate. The only reference silhouette is 0.000."
+    assert told["failures"] == "No run: the only one came through."
+    assert words.flattered_caption(summary) == "The only run looks better in the space it clustered in."
+
+
+# figures
+
+
+def test_every_section_answers_and_every_figure_is_described_labelled_and_narrow(kept):
+    _, _, folder = kept
+    told = sections(gather.gather(folder))
+    plots = [block for section in told for block in section.blocks if block.kind == "plot"]
+    names = {plot.name for plot in plots}
+    assert {"silhouettes", "two_features", "pairs", "correlations", "k_line", "k_curves", "profiles", "trust"} <= names
+    assert all(section.answer.endswith(".") for section in told)
+    for plot in plots:
+        figure = plot.draw()
+        assert figure.get_figwidth() <= 5.4
+        assert len(plot.alt) > 40
+        assert plot.caption.endswith(".")
+        shown = [ax for ax in figure.axes if ax.axison and ax.get_label() != "<colorbar>"]
+        labelled = [ax for ax in shown if ax.get_xlabel() or ax.get_ylabel() or not ax.has_data()]
+        assert labelled or plot.name in {"variance", "correlations", "embeddings", "segments_map"}, plot.name
+
+
+def test_a_page_that_may_leave_the_house_shows_no_customers_values(kept):
+    _, _, folder = kept
+    told = sections(gather.gather(folder, {"customers": False}))
+    names = {block.name for section in told for block in section.blocks if block.kind == "plot"}
+    assert not {"two_features", "pairs"} & names
+    assert "correlations" in names
+
+
+def test_a_picture_is_shortened_without_losing_a_word():
+    from segkit.report import figures
+    from segkit.report.figures.style import shortened
+
+    grid = pd.DataFrame([[0.1, 0.2], [0.3, None]], index=["power", HOSTILE], columns=["none", "pca"])
+    svg = figures.to_svg(figures.grid(grid)).decode()
+    root = ElementTree.fromstring(svg)
+    assert "<!--" not in svg
+    assert "\n" not in svg
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}use")) > 20
+    assert (
+        shortened('<a>\n <!-- b -->\n <path d="M 1.23456 2 \nL 3.1 4"/>\n</a>') == '<a><path d="M 1.23 2 L 3.1 4"/></a>'
+    )
+    assert shortened('<g transform="scale(0.015625)"/>') == '<g transform="scale(0.015625)"/>'
+
+
+@pytest.mark.parametrize("k", [1, 2, 40])
+def test_figures_of_the_customers_draw_whatever_there_is(k):
+    from segkit.report import figures
+
+    rng = np.random.default_rng(0)
+    n = 300
+    labels = np.sort(rng.integers(-1, k, n))
+    frame = pd.DataFrame({HOSTILE: rng.lognormal(sigma=3, size=n), "b": rng.integers(0, 2, n).astype(float)})
+    frame["holes"] = np.where(rng.random(n) < 0.5, np.nan, -rng.lognormal(sigma=2, size=n))
+    frame["tiny"] = 1e-12 * rng.normal(size=n)
+    table = pd.DataFrame({"segment": labels, "silhouette": rng.uniform(-1, 1, n)})
+    line = gather.k_line(pd.DataFrame({"run": []}), None).reindex(range(2)).assign(k=[2, 3], silhouette=[0.1, 0.2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message="Glyph")
+        drawn = [
+            figures.pairs(frame, labels),
+            figures.pairs(frame[["b"]], labels),
+            figures.two_features(frame[[HOSTILE, "holes"]], labels),
+            figures.silhouettes(table[table["segment"] >= 0], 0.1, 30),
+            figures.correlations(c.correlations(frame)),
+            figures.k_line(line, 2),
+        ]
+        assert all(figures.to_png(figure).startswith(b"\x89PNG") for figure in drawn)
+
+
+def test_a_skewed_axis_keeps_its_units_and_its_ends():
+    from segkit.report.figures.segments import Scale
+
+    values = pd.Series(np.r_[np.zeros(50), np.random.default_rng(0).lognormal(5, 2, 500)])
+    scale = Scale(values)
+    assert scale.skewed
+    assert scale.backward(scale.forward(123.0)) == pytest.approx(123.0)
+    assert scale.low < 0 < values.quantile(0.995) <= scale.high
+    assert not Scale(pd.Series([1.0, 2.0, 3.0])).skewed
+    tenure = Scale(pd.Series([6.0] * 5 + [12.0] * 200))
+    assert not tenure.skewed
+    assert tenure.low < 6 < 12 < tenure.high
+    assert Scale(pd.Series([np.nan, np.nan])).high > 0

@@ -1,0 +1,66 @@
+"""The kept silhouettes are those of scikit-learn in the reference space, of the runs that the report tells of."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import silhouette_samples
+
+from segkit.progress import Silent
+from segkit.segments.silhouettes import keep_silhouettes
+from segkit.study.compose import compose_study
+from segkit.study.prepare import prepare
+from segkit.study.store import Store
+from segkit.study.sweep import launch
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("silhouettes")
+    lines = ["data.n=160", "engine=inline", "scoring.draws=2", "scoring.confirm=false", "projection=none"]
+    lines += ["clusterer=kmeans,agglomerative", f"store={root / 'store'}", f"hydra.sweep.dir={root / 'study'}"]
+    return launch(prepare(compose_study(lines, None)), ["segkit"], Silent())
+
+
+def kept(finished, **options) -> pd.DataFrame:
+    keep_silhouettes(finished, **options)
+    return pd.read_parquet(finished.folder / "silhouettes.parquet")
+
+
+def test_they_are_the_recommended_runs_and_the_runner_ups(finished):
+    told = json.loads((finished.folder / "recommendation.json").read_text("utf-8"))
+    table = kept(finished)
+    assert list(table) == ["id", "row", told["run"], told["runner_up"]["run"]]
+    partitions = pd.read_parquet(finished.folder / "partitions.parquet")
+    assert (table["id"] == partitions["id"][table["row"]].to_numpy()).all()
+    runs = finished.runs.set_index("run")
+    for run in list(table)[2:]:
+        assert table[run].mean() == pytest.approx(runs.loc[run, "silhouette_reference"], abs=1e-12)
+        by_plan = next(plan for plan in finished.plan.runs if plan.id == run)
+        key = finished.plan.nodes[by_plan.stages["scoring:power"]].inputs["space"]
+        space = Store(finished.folder.parent / "store").arrays(key)["matrix"]
+        assert np.allclose(table[run], silhouette_samples(space, partitions[run].astype(int)), atol=1e-10)
+
+
+def test_of_many_customers_some_are_drawn_and_always_the_same(finished):
+    first, again = kept(finished, most=50), kept(finished, most=50)
+    pd.testing.assert_frame_equal(first, again)
+    assert len(first) == 50
+    assert first["row"].is_monotonic_increasing
+    assert first["row"].is_unique
+    assert first.iloc[:, 2].between(-1, 1).all()
+
+
+def test_without_a_recommendation_the_best_placed_are_kept_and_without_scores_none(finished):
+    path = finished.folder / "recommendation.json"
+    told = path.read_text("utf-8")
+    path.write_text(json.dumps({"run": None, "runner_up": None}), "utf-8")
+    ranked = finished.runs.sort_values(["rank", "silhouette_reference"], ascending=[True, False])["run"]
+    assert list(kept(finished))[2:] == list(ranked[:2])
+    nothing = replace(finished, runs=finished.runs.assign(silhouette_reference=np.nan))
+    assert list(kept(nothing)) == ["id", "row"]
+    path.write_text(told, "utf-8")
