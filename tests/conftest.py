@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# The command sets this too, and numba minds a change after its first use.
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

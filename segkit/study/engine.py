@@ -30,7 +30,7 @@ CONNECT_SECONDS = 15
 LOST_WORKER_RETRIES = 2
 # Below the priority of every task.
 _LAST = -1e12
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Dask watches itself: by default its samples, ticks and counters take a twentieth of all cores.
 _QUIET = {
     "distributed.worker.profile.enabled": False,
@@ -383,6 +383,8 @@ def _client(settings: EngineSettings) -> Iterator[Any]:
     options = {
         **_QUIET,
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, "1"),
+        # In the worker alone: what is set before it starts is set here too for a moment, and numba minds a change.
+        "distributed.nanny.environ": {"NUMBA_NUM_THREADS": "1"},
         "distributed.scheduler.allowed-failures": LOST_WORKER_RETRIES,
     }
     with dask.config.set(options), _local_cluster(settings) as cluster, Client(cluster) as client:
