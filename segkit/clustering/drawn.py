@@ -36,7 +36,7 @@ def thinned(config: Mapping, share: float) -> Mapping:
         wanted = config.get(name, usual)
         if wanted is not None:
             changed[name] = round(wanted * share)
-            if changed[name] < least and (least > 1 or name == "min_cluster_size"):
+            if changed[name] < least and least > 1:
                 raise Infeasible(
                     f"{name} = {wanted} would be {wanted * share:.2g} among the drawn customers, {share:.2%} of all; "
                     f"at least {least} are needed: draw more (sampling), or ask for {least / share:,.0f} or more"

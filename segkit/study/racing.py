@@ -131,7 +131,7 @@ def contenders(runs: pd.DataFrame, size: int) -> np.ndarray:
     low, high = runs["low"].to_numpy(float), runs["high"].to_numpy(float)
     k = runs["n_clusters"].to_numpy()
     partition = runs["partition"].astype("category").cat.codes.to_numpy()
-    dominated = np.array([_beaten(scores, low, high, partition, i) for i in range(len(runs))], dtype=object)
+    dominated = [_beaten(scores, low, high, partition, i) for i in range(len(runs))]
     lost = np.array([len(others) > 0 for others in dominated])
     distinct = {value: len(np.unique(partition[k == value])) for value in np.unique(k)}
     found = np.ones(len(runs), dtype=bool)
