@@ -103,10 +103,14 @@ def differing(values: pd.DataFrame, labels: np.ndarray) -> pd.Series:
 
 
 def foremost(values: pd.DataFrame, most: int = PAIRED) -> list[str]:
-    """Return the first features, without those whose rank correlation with one before them is at least 0.8 in size."""
+    """Return the first features, without those whose rank correlation with one before them is at least 0.8 in size.
+
+    A feature's ranks are among all customers that have it.
+    """
+    ranks = values.rank()
     chosen: list[str] = []
-    for name in values:
-        rho = values[chosen].corrwith(values[name], method="spearman").abs() if chosen else pd.Series(dtype=float)
+    for name in ranks:
+        rho = ranks[chosen].corrwith(ranks[name]).abs() if chosen else pd.Series(dtype=float)
         if not (rho >= LIKE).any():
             chosen.append(name)
         if len(chosen) == most:

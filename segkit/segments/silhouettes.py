@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from typing import TYPE_CHECKING
 
 from segkit.study.folder import load_study
+from segkit.study.keys import stage_key
 from segkit.study.record import best_first
 from segkit.study.results import write_table
-from segkit.study.store import Damaged, Store
+from segkit.study.store import Damaged, Store, StoreFull
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 KEPT_RUNS = 2
 # A silhouette needs the distances to everybody: a second for so many customers.
 MOST_CUSTOMERS = 20_000
+# Raise it when the code changes what it returns: what older code stored is then not found.
+VERSION = 1
 
 
 def keep_silhouettes(finished: Finished, most: int = MOST_CUSTOMERS) -> None:
@@ -56,19 +61,31 @@ def _chosen(finished: Finished) -> list[str]:
 
 
 def _silhouettes(run: RunPlan, finished: Finished, store: Store, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows in the run's table of the customers looked at, and their silhouettes; missing for noise."""
+    """Return the rows in the run's table of the customers looked at, and their silhouettes; missing for noise.
+
+    They are kept in the store, where the next study of the same partition finds them.
+    """
     import numpy as np
 
     from segkit.scoring.silhouette import silhouette_samples
 
-    plan = finished.plan
+    clustering = run.stages["clustering"]
+    space = finished.plan.nodes[run.stages[f"scoring:{finished.plan.references[0]}"]].inputs["space"]
+    key = stage_key("silhouettes", VERSION, clustering, space, most)
+    if store.record(key) is not None:
+        with contextlib.suppress(Damaged):
+            known = store.arrays(key)
+            return known["rows"], known["silhouettes"]
+    begun = time.process_time()
     rows = store.arrays(run.stages["features"])["rows"]
-    labels = store.arrays(run.stages["clustering"])["labels"]
-    space = store.arrays(plan.nodes[run.stages[f"scoring:{plan.references[0]}"]].inputs["space"])["matrix"]
-    # A reference space has every customer, a run may have dropped some with missing values.
-    space = space if len(space) == len(rows) else space[rows]
     at = np.flatnonzero(_drawn(finished.customers.tables[run.data].n_customers, most)[rows])
-    return rows[at], silhouette_samples(space[at], labels[at])
+    matrix = store.arrays(space)["matrix"]
+    # A reference space has every customer, a run may have dropped some with missing values.
+    matrix = matrix[at] if len(matrix) == len(rows) else matrix[rows[at]]
+    found = {"rows": rows[at], "silhouettes": silhouette_samples(matrix, store.arrays(clustering)["labels"][at])}
+    with contextlib.suppress(StoreFull):
+        store.save(key, found, {}, time.process_time() - begun)
+    return found["rows"], found["silhouettes"]
 
 
 def _drawn(customers: int, most: int) -> np.ndarray:

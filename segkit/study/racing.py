@@ -35,6 +35,9 @@ def schedule(draws: int) -> list[int]:
 def bounds(mean: np.ndarray, sd: np.ndarray, count: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
     """Return between what each mean lies, by Student's t; where there are fewer than two draws, anywhere from -1 to 1.
 
+    A few draws may agree by chance, to the last digit even, so a run's variance counts as no less than what it is
+    with one draw more that has the mean variance of all runs.
+
     Parameters
     ----------
     mean, sd, count : arrays of shape (n,)
@@ -46,8 +49,10 @@ def bounds(mean: np.ndarray, sd: np.ndarray, count: np.ndarray, confidence: floa
     from scipy.stats import t
 
     known = count > 1
+    own, draws = sd[known] ** 2, count[known]
+    variance = np.maximum(own, ((draws - 1) * own + (own.mean() if len(own) else 0.0)) / draws)
     half = np.full(len(mean), np.inf)
-    half[known] = t.ppf((1 + confidence) / 2, count[known] - 1) * sd[known] / np.sqrt(count[known])
+    half[known] = t.ppf((1 + confidence) / 2, draws - 1) * np.sqrt(variance / draws)
     middle = np.where(np.isfinite(mean), mean, 0.0)
     return np.clip(middle - half, -1, 1), np.clip(middle + half, -1, 1)
 

@@ -46,6 +46,18 @@ def test_they_are_the_recommended_runs_and_the_runner_ups(finished):
         assert np.allclose(table[run], silhouette_samples(space, partitions[run].astype(int)), atol=1e-10)
 
 
+def test_they_are_computed_once_and_again_when_the_stored_ones_are_broken(finished, monkeypatch):
+    first = kept(finished)
+    with monkeypatch.context() as patched:
+        patched.setattr("segkit.scoring.silhouette.silhouette_samples", None)
+        pd.testing.assert_frame_equal(kept(finished), first)
+    stored = list((finished.folder.parent / "store" / "silhouettes").rglob("*.npz"))
+    assert len(stored) >= 2
+    for path in stored:
+        path.write_bytes(b"broken")
+    pd.testing.assert_frame_equal(kept(finished), first)
+
+
 def test_of_many_customers_some_are_drawn_and_always_the_same(finished):
     first, again = kept(finished, most=50), kept(finished, most=50)
     pd.testing.assert_frame_equal(first, again)

@@ -87,8 +87,8 @@ def test_a_copy_of_a_run_does_not_beat_it():
     assert contenders(view, 1).all()
 
 
-def test_the_bounds_are_those_of_the_t_test():
-    values = np.random.default_rng(1).normal(0.5, 0.1, size=(3, 8))
+def test_the_bounds_of_runs_that_spread_alike_are_those_of_the_t_test():
+    values = np.random.default_rng(1).normal(0.1, 0.1, size=8) + np.array([[0.0], [0.2], [0.5]])
     low, high = bounds(values.mean(axis=1), values.std(axis=1, ddof=1), np.full(3, 8), 0.9)
     for row, one, other in zip(values, low, high, strict=True):
         expected = ttest_1samp(row, 0).confidence_interval(0.9)
@@ -99,6 +99,14 @@ def test_one_draw_bounds_nothing():
     low, high = bounds(np.array([0.7, np.nan]), np.array([0.0, np.nan]), np.array([1, 0]), 0.95)
     assert low.tolist() == [-1, -1]
     assert high.tolist() == [1, 1]
+
+
+def test_draws_that_agree_by_chance_leave_a_run_uncertain():
+    low, high = bounds(np.array([0.9, 0.6]), np.array([0.0, 0.1]), np.array([5, 5]), 0.95)
+    assert low[0] < 0.9 < high[0]
+    assert high[0] - low[0] < high[1] - low[1]
+    low, high = bounds(np.array([0.9, 0.6]), np.array([0.0, 0.0]), np.array([5, 5]), 0.95)
+    assert low.tolist() == high.tolist() == [0.9, 0.6]
 
 
 def test_the_race_is_looked_at_after_twice_as_many_draws_each_time():
