@@ -11,11 +11,14 @@ import pandas as pd
 
 from segkit.report import confirmed, confirmed_words, drawn_words, figure_words, gather, words
 from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Section, Table, Text, Tiles
+from segkit.report.discreet import discreet, hidden, left_out
 from segkit.report.drawings import to_draw
 from segkit.report.leaderboard import direction, leaderboard
+from segkit.report.payload.portraits import FEWEST
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
+    from segkit.segments.profiles import Portrait
 
 FACETS = 4
 LISTED = 50
@@ -23,7 +26,8 @@ LISTED = 50
 
 def sections(summary: Summary) -> list[Section]:
     """Tell a study, section by section, in the order a reviewer asks."""
-    return [section(summary) for section in SECTIONS]
+    told = discreet(summary)
+    return [section(told) for section in SECTIONS]
 
 
 # ------------------------------------------------------------------ 1 verdict
@@ -351,14 +355,16 @@ def segments(summary: Summary) -> Section:
     features = gather.widest(summary.profile)
     if summary.recommendation.get("verdict") == "no_structure":
         section.blocks.append(Notice(confirmed_words.NOT_SEGMENTS))
-    section.blocks.append(Cards(_cards(summary)))
+    cards = _cards(summary)
+    section.blocks.extend([Cards(cards)] if cards else [])
+    section.blocks.extend(_hidden(summary))
     if features:
         section.blocks.append(
             Plot(
                 "profiles",
                 to_draw("profiles", summary.profile, features),
                 "Heat map: a row for each feature, a column for each segment, the segment's standardised mean",
-                words.profile_caption(summary),
+                words.profile_caption(summary) + _but_few(summary),
             )
         )
     if summary.plane is not None:
@@ -373,7 +379,7 @@ def segments(summary: Summary) -> Section:
             )
         )
     section.blocks.extend([*_silhouettes(summary), *_contrast(summary)])
-    section.blocks.append(_medians(summary, features))
+    section.blocks.extend([_medians(summary, features)] if features else [])
     return section
 
 
@@ -382,8 +388,17 @@ def _silhouettes(summary: Summary) -> list[Plot]:
         return []
     mean = float(summary.silhouettes["silhouette"].mean())
     alt = "Silhouette plot: for each segment the customers' silhouettes, sorted, as an area around 0, and their mean"
-    draw = to_draw("silhouettes", summary.silhouettes, mean, figure_words.MOST)
-    return [Plot("silhouettes", draw, alt, figure_words.silhouettes(summary))]
+    least = 1 if summary.options.customers else FEWEST
+    draw = to_draw("silhouettes", summary.silhouettes, mean, figure_words.MOST, least)
+    caption = figure_words.silhouettes(summary)
+    caption += f" Each step is the mean of at least {least} customers.{_but_few(summary)}" if least > 1 else ""
+    return [Plot("silhouettes", draw, alt, caption)]
+
+
+def _but_few(summary: Summary) -> str:
+    few = hidden(summary)
+    told = "" if len(few) > LISTED else f" ({words.listed([words.segment(p.segment) for p in few])})"
+    return f" Segments of fewer than {FEWEST} customers are left out{told}." if few else ""
 
 
 def _contrast(summary: Summary) -> list[Plot]:
@@ -432,7 +447,7 @@ def _cards(summary: Summary) -> list[Card]:
     medians = summary.profile.drop_duplicates(["segment", "feature"]).set_index(["segment", "feature"])["median"]
     total = sum(p.n for p in summary.portraits)
     cards = []
-    for p in summary.portraits:
+    for p in _described(summary):
         sides = [
             [(name, f"{z:+.1f} sd".replace("-", "−"), words.short(medians[p.segment, name])) for name, z in side]
             for side in (p.high, p.low)
@@ -444,6 +459,28 @@ def _cards(summary: Summary) -> list[Card]:
     return cards
 
 
+def _described(summary: Summary) -> list[Portrait]:
+    told = set(summary.profile["segment"])
+    return [portrait for portrait in summary.portraits if portrait.segment in told]
+
+
+def _hidden(summary: Summary) -> list[Table]:
+    """List the segments of which this page may tell no more than their size."""
+    total = sum(p.n for p in summary.portraits)
+    refitted = "refitted" in summary.jaccards
+    rows = [
+        [
+            words.segment(p.segment),
+            words.count(p.n),
+            words.percent(p.n / total, 1),
+            _card_note(summary.jaccard, p.segment, refitted) or words.NONE,
+        ]
+        for p in hidden(summary)
+    ]
+    caption = f"What is typical of these is hidden: fewer than {FEWEST} customers have a value."
+    return [Table(["Segment", "Customers", "Share", "Stability"], rows, "lrrl", caption=caption)] if rows else []
+
+
 def _card_note(values: np.ndarray, segment: int, refitted: bool) -> str:
     if not 0 <= segment < len(values) or np.isnan(values[segment]):
         return ""
@@ -453,7 +490,7 @@ def _card_note(values: np.ndarray, segment: int, refitted: bool) -> str:
 
 def _medians(summary: Summary, features: Sequence[str]) -> Table:
     found = summary.profile.drop_duplicates(["segment", "feature"]).set_index(["feature", "segment"])
-    order = [p.segment for p in summary.portraits]
+    order = [p.segment for p in _described(summary)]
     rows = [
         [name, *(_quartiles(found.loc[(name, s)]) if (name, s) in found.index else words.NONE for s in order)]
         for name in features
@@ -464,8 +501,13 @@ def _medians(summary: Summary, features: Sequence[str]) -> Table:
         rows,
         "l" + "r" * len(order),
         title="Medians and quartiles by segment",
-        caption="Median (lower to upper quartile), in the feature's own units.",
+        caption="Median (lower to upper quartile), in the feature's own units." + _but_few_values(summary),
     )
+
+
+def _but_few_values(summary: Summary) -> str:
+    rounded = f" Three digits; {words.NONE} where fewer than {FEWEST} customers have a value.{_but_few(summary)}"
+    return "" if summary.options.customers else rounded
 
 
 def _quartiles(row: pd.Series) -> str:
@@ -692,6 +734,7 @@ def data(summary: Summary) -> Section:
     """Say whether the input is sane."""
     found = summary.provenance.get("data", {})
     section = Section("data", "Data", "Is the input sane?", words.data_answer(summary))
+    section.blocks.extend([Notice(text) for text in [left_out(summary)] if text])
     warnings = [*words.variance_warnings(summary), *map(str, found.get("warnings") or [])]
     section.blocks.extend([Notice(text) for text in warnings[:LISTED]])
     if len(summary.variance):

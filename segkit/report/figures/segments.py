@@ -70,10 +70,11 @@ def _signed(z: float) -> str:
 
 
 @styled
-def silhouettes(table: pd.DataFrame, mean: float, most: int) -> Figure:
+def silhouettes(table: pd.DataFrame, mean: float, most: int, step: int = 1) -> Figure:
     """Draw the customers' silhouettes, sorted within each segment, with each segment's mean and that of all.
 
     Rousseeuw's plot: a segment is as thick as it has customers. Of more than ``most`` segments the largest are drawn.
+    With ``step`` above 1 no customer's own silhouette is drawn, but the means of at least so many neighbours.
     """
     parts = {int(s): np.sort(part.to_numpy())[::-1] for s, part in table.groupby("segment")["silhouette"]}
     parts = dict(list(parts.items())[:most])
@@ -86,9 +87,8 @@ def silhouettes(table: pd.DataFrame, mean: float, most: int) -> Figure:
     for label, values in parts.items():
         room = max(1.04 * len(values), least)
         top = start + (room - len(values)) / 2
-        places = np.linspace(0, len(values) - 1, min(len(values), _STEPS))
-        x = values[places.astype(int)]
-        y = top + places + 0.5
+        x, places = _curve(values) if step == 1 else _stairs(values, step)
+        y = top + places
         ax.fill_betweenx(y, np.minimum(x, 0), np.maximum(x, 0), color=colour(label), alpha=0.85, lw=0)
         ax.vlines(values.mean(), top, top + len(values), color=INK, lw=2)
         ticks.append(start + room / 2)
@@ -104,6 +104,21 @@ def silhouettes(table: pd.DataFrame, mean: float, most: int) -> Figure:
     means = [Line2D([], [], color=INK, lw=2, label="segment's mean"), Line2D([], [], color=INK, ls="--", label="mean")]
     legend_below(figure, means)
     return figure
+
+
+def _curve(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return sorted values, no more than can be seen, and their places."""
+    places = np.linspace(0, len(values) - 1, min(len(values), _STEPS))
+    return values[places.astype(int)], places + 0.5
+
+
+def _stairs(values: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return means of sorted values, each of at least so many, and the places where each begins and ends."""
+    steps = max(min(len(values) // least, _STEPS), 1)
+    parts = np.array_split(values, steps)
+    edges = np.cumsum([0, *map(len, parts)])
+    means = [part.mean() for part in parts]
+    return np.repeat(means, 2), np.repeat(edges, 2)[1:-1].astype(float)
 
 
 # ------------------------------------------------------------------ features by segment

@@ -14,6 +14,7 @@ import pandas as pd
 from segkit.report import gather
 from segkit.report.files import Files
 from segkit.report.payload.codec import LEFT_OUT, NOWHERE, hilbert, label_codes, plane_codes, quantile_codes
+from segkit.report.payload.few import coarse, telling_planes
 from segkit.report.payload.portraits import customers, kept_profiles, portrait
 from segkit.scoring.agreement import partition_agreement
 from segkit.segments.profiles import feature_columns
@@ -162,6 +163,7 @@ def read_material(summary: Summary) -> Material:
     first = {places[run]: run for run in reversed(runs)}
     standing = dict(zip(summary.runs["run"], summary.runs["standing"], strict=True))
     found = kept_profiles(files, list(first.values()))
+    found = found if asked.customers else coarse(files, found, _data(summary))
     return Material(
         customers=len(table) or summary.n_customers,
         shown=len(rows),
@@ -178,6 +180,10 @@ def read_material(summary: Summary) -> Material:
         ids=table[stored[0]].iloc[rows].astype(str).tolist() if stored and asked.customers else None,
         portraits={place: portrait(found[run], asked.customers) for place, run in first.items() if run in found},
     )
+
+
+def _data(summary: Summary) -> dict[str, Any]:
+    return summary.provenance.get("data") or {}
 
 
 def _distinct(table: pd.DataFrame, runs: Sequence[str]) -> tuple[list[np.ndarray], dict[str, int]]:
@@ -215,6 +221,8 @@ def _planes(files: Files, summary: Summary, rows: np.ndarray) -> list[Plane]:
     if not len(rows):
         return []
     listed = gather.listed_planes(files, summary.runs, summary.best)
+    if not summary.options.customers:
+        listed = telling_planes(listed, summary.runs, _data(summary))
     first = summary.plane.name if summary.plane else None
     listed = sorted(listed, key=lambda plane: plane[0] != first)
     described = files.mapping("embeddings.json") if listed else {}

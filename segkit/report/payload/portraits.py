@@ -15,8 +15,9 @@ from segkit.study.outputs import FEATURE, OWN
 if TYPE_CHECKING:
     from segkit.report.files import Files
 
-# The summaries of a smaller segment would come close to telling its customers' values.
+# What is told of fewer customers comes close to telling their own values.
 FEWEST = 5
+HIDDEN = f"hidden: fewer than {FEWEST} customers"
 # Of a run with more segments times features, the features that set its segments apart most.
 MOST_CELLS = 12_000
 LEAST_FEATURES = 5
@@ -81,8 +82,8 @@ def portrait(found: pd.DataFrame, exact: bool) -> dict[str, Any]:
     found : DataFrame
         A profile, long.
     exact : bool
-        Whether a customer's own value may be among the quartiles: with False these are rounded to three digits, and
-        segments of fewer than five customers have none.
+        Whether a customer's own value may be among the quartiles: with False these are rounded to three digits, and a
+        segment of which nothing is told says so.
     """
     segments = sorted(found["segment"].unique().tolist(), key=lambda s: (s == NOISE, s))
     names = list(dict.fromkeys(found["feature"]))
@@ -94,24 +95,22 @@ def portrait(found: pd.DataFrame, exact: bool) -> dict[str, Any]:
     chosen = _telling(cells["z"], np.array(segments) != NOISE)
     told: dict[str, Any] = {
         "segments": [
-            {"segment": s, "n": int(n), "share": round(float(n / sizes.sum()), 6), "name": _name(s)}
-            for s, n in zip(segments, sizes, strict=True)
+            {"segment": s, "n": int(n), "share": round(float(n / sizes.sum()), 6), "name": _name(s, known or exact)}
+            for s, n, known in zip(segments, sizes, (~np.isnan(cells["z"])).any(axis=1), strict=True)
         ],
         "features": [names[i] for i in chosen],
     }
     for name, values in cells.items():
-        shown = values[:, chosen].copy()
-        if not exact:
-            shown[sizes < FEWEST] = np.nan
+        shown = values[:, chosen]
         digits = 4 if name == "z" else 5 if exact else 3
         told[name] = [significant(np.round(row, 3) if name == "z" else row, digits) for row in shown]
     return told
 
 
-def _name(segment: int) -> str:
-    from segkit.report.words import segment as named
+def _name(segment: int, told: bool) -> str:
+    from segkit.report import words
 
-    return named(segment)
+    return words.segment(segment) if told else words.sentence(HIDDEN)
 
 
 def _order(found: pd.DataFrame, segments: Sequence[int], features: int) -> list[int]:
