@@ -298,6 +298,130 @@ def test_two_runs_are_compared_as_their_labels_say(page, study):
     assert page.one(".map-second canvas").is_displayed()
 
 
+def test_several_runs_agree_as_their_labels_say(page, study):
+    table, runs, _ = study
+    unknown = next(row["run"] for row in table.rows if row.get("clusterer.n_clusters") == 20)
+    compared = [runs[2], runs[7], runs[4], unknown]
+    page.visit(f"#run={compared[0]}&compare={','.join(compared[1:])}")
+    told = [row[1:5] for row in page.cells(".matrix")]
+    for i, a in enumerate(compared):
+        for j, b in enumerate(compared):
+            if unknown in (a, b) and i != j:
+                assert told[i][j] == "not known here"
+            else:
+                known = 1.0 if i == j else adjusted_rand_score(partition(table, a), partition(table, b))
+                assert float(told[i][j]) == pytest.approx(known, abs=6e-3)
+    differing = {row[0]: row[1:] for row in page.cells(".three > div:first-child > .scroll")}
+    assert differing["clusterer.n_clusters"] == ["4", "3", "6", "20"]
+    assert differing["clusterer.init"] == ["k-means++", "random", "k-means++", "k-means++"]
+    scores = {row[0]: row[1:] for row in page.cells(".three > .scroll:nth-child(2)")}
+    assert scores["Silhouette"][:3] == ["0.470 ●", "0.420", "0.450"]
+    assert not page.js("return document.querySelector('.cross')")
+    assert not page.one(".map-second").is_displayed()
+    page.click(f"[data-key='Show{runs[4]}']")
+    assert page.run == runs[4]
+    assert f"compare={runs[7]},{runs[2]},{unknown}" in page.address
+    page.click(f"[data-key='Remove{unknown}']")
+    assert unknown not in page.address
+    for i, full in ((0, False), (5, True), (6, True)):
+        page.click(f"tr[data-run='{runs[i]}'] input")
+        assert ("no more fit" in page.one(".full").text) == full
+    assert not page.js("return document.querySelector(arguments[0]).checked", f"tr[data-run='{runs[6]}'] input")
+    page.visit(page.address)
+    assert [row[0].split()[1] for row in page.cells(".matrix")] == [runs[i] for i in (4, 7, 2, 0, 5)]
+    page.click("[data-key=close]")
+    assert not page.one(".compare-view").is_displayed()
+    page.assert_quiet()
+
+
+# Where the pointer finds a run, in a part of the picture where few are.
+POINT_AT = """
+const [run] = arguments, map = document.querySelector('.all-runs .map'), canvas = map.querySelector('canvas');
+const box = canvas.getBoundingClientRect(), [tip, ring] = map.querySelectorAll('.tip');
+for (let y = 0; y < box.height; y += 4) for (let x = box.width / 2; x < box.width; x += 4) {
+  canvas.dispatchEvent(new MouseEvent('mousemove', { clientX: box.left + x, clientY: box.top + y }));
+  if (tip.textContent.startsWith(`Run ${run}\n`)) {
+    return [parseFloat(ring.style.left), parseFloat(ring.style.top), tip.textContent];
+  }
+}
+"""
+CLICK_AT = """
+const [x, y, keys] = arguments, canvas = document.querySelector('.all-runs canvas');
+const box = canvas.getBoundingClientRect();
+canvas.dispatchEvent(new MouseEvent('click', { clientX: box.left + x, clientY: box.top + y, ...keys }));
+"""
+DRAG = """
+const [x0, y0, x1, y1] = arguments, canvas = document.querySelector('.all-runs canvas');
+const box = canvas.getBoundingClientRect();
+const at = (x, y) => ({ clientX: box.left + x, clientY: box.top + y, bubbles: true });
+canvas.dispatchEvent(new MouseEvent('mousedown', at(x0, y0)));
+canvas.dispatchEvent(new MouseEvent('mousemove', at(x1, y1)));
+canvas.dispatchEvent(new MouseEvent('mouseup', at(x1, y1)));
+canvas.dispatchEvent(new MouseEvent('click', at(x1, y1)));
+"""
+
+
+def test_a_point_stands_at_its_scores_and_is_clicked_like_a_row(page, study):
+    table, runs, _ = study
+    rows = {row["run"]: row for row in table.rows}
+    page.visit(f"#run={runs[0]}")
+    chosen = [runs[i] for i in (1, 3, 7)]
+    found = np.array([page.js(POINT_AT, run)[:2] for run in chosen])
+    for axis, score in enumerate(("stability_ari", "silhouette_reference")):
+        way, values = found[:, axis], np.array([rows[run][score] for run in chosen])
+        assert (way[1] - way[0]) / (way[2] - way[0]) == pytest.approx(
+            np.diff(values)[0] / (values[2] - values[0]), abs=0.01
+        )
+    assert found[0, 0] > found[2, 0]
+    assert found[0, 1] < found[2, 1]
+    told = page.js(POINT_AT, chosen[1])[2]
+    assert "kmeans" in told
+    assert "Stability 0.82, Silhouette 0.460" in told
+    page.js(CLICK_AT, *found[1], {})
+    assert page.run == chosen[1]
+    page.js(CLICK_AT, *found[0], {"shiftKey": True})
+    page.js(CLICK_AT, *found[2], {"ctrlKey": True})
+    assert f"compare={chosen[0]},{chosen[2]}" in page.address
+    assert page.run == chosen[1]
+    page.js(CLICK_AT, *found[0], {"shiftKey": True})
+    assert f"compare={chosen[2]}" in page.address
+    page.assert_quiet()
+
+
+def test_the_picture_of_all_runs_follows_the_filter_and_the_address(page, study):
+    table, runs, _ = study
+    scored = sum("silhouette_reference" in row for row in table.rows)
+    canvas = "return document.querySelector('.all-runs canvas').getAttribute('aria-label')"
+    page.visit()
+    assert f"{scored} of {len(table.rows)} runs have both values" in page.js(canvas)
+    page.put("[data-key=colour]", "p:clusterer.init")
+    assert page.texts(".all-runs .legend li")[:2] == [f"k-means++ {scored - 1}", "random 1"]
+    page.put("[data-key=x]", "n_clusters")
+    page.put(".find", "init=random", "input")
+    assert page.texts(".all-runs .legend li")[0] == "random 1"
+    assert f"the {len(runs) - 1} outside the filter are not drawn" in page.js(canvas)
+    page.visit(page.address)
+    assert page.one("[data-key=x]").get_attribute("value") == "n_clusters"
+    assert page.texts(".all-runs .legend li")[0] == "random 1"
+
+
+def test_a_part_of_the_picture_is_looked_at_closely(page, study):
+    _, runs, _ = study
+    page.visit(f"#run={runs[0]}")
+    first, second, last = np.array([page.js(POINT_AT, runs[i])[:2] for i in (1, 2, 5)])
+    away = 8 * np.sign(first - last)
+    page.js(DRAG, *first + away, *last - away)
+    assert page.texts(".all-runs .legend li")[0] == "eligible 5"
+    assert page.run == runs[0]
+    closer = np.array([page.js(POINT_AT, runs[i])[:2] for i in (1, 2)])
+    assert closer[0, 0] - closer[1, 0] > 2 * (first - second)[0]
+    page.visit(page.address)
+    assert page.texts(".all-runs .legend li")[0] == "eligible 5"
+    page.click("[data-key=whole]")
+    assert "zoom" not in page.address
+    assert page.texts(".all-runs .legend li")[0] == f"eligible {len(runs) + OTHERS}"
+
+
 def test_filters_count_the_customers_that_pandas_counts(page, study):
     table, runs, _ = study
     labels = partition(table, runs[3])
@@ -366,14 +490,15 @@ def test_all_runs_are_there_but_only_those_in_sight_are_drawn_and_sorting_is_qui
 @pytest.mark.parametrize("dark", [False, True])
 def test_no_serious_accessibility_violation(page, study, axe, dark):
     runs = study[1]
-    page.visit(f"#run={runs[2]}&segment=1&compare={runs[7]}&range=5:40:AGE", dark=dark)
-    page.js(axe)
-    found = page.later(
-        "axe.run(document, { resultTypes: ['violations'] }).then((r) => done([r.passes.length, r.violations"
-        ".filter((v) => ['serious', 'critical'].includes(v.impact)).map((v) => [v.id, v.nodes.map((n) => n.html)])]))"
-    )
-    assert found[0] > 10
-    assert found[1] == []
+    for compared in ([runs[7]], [runs[7], runs[4], study[0].rows[20]["run"]]):
+        page.visit(f"#run={runs[2]}&segment=1&compare={','.join(compared)}&range=5:40:AGE", dark=dark)
+        page.js(axe)
+        found = page.later(
+            "axe.run(document, { resultTypes: ['violations'] }).then((r) => done([r.passes.length, r.violations.filter("
+            "(v) => ['serious', 'critical'].includes(v.impact)).map((v) => [v.id, v.nodes.map((n) => n.html)])]))"
+        )
+        assert found[0] > 10
+        assert found[1] == []
 
 
 def test_theme_and_print(page, study):
@@ -394,8 +519,9 @@ def test_theme_and_print(page, study):
 
 
 def test_narrow_pages_do_not_scroll_sideways(page, study):
-    page.visit(f"#run={study[1][2]}&segment=1&compare={study[1][7]}&range=5:40:AGE", width=390)
-    assert page.js("return document.documentElement.scrollWidth") <= 390
+    for compared in (study[1][7], ",".join(study[1][3:7])):
+        page.visit(f"#run={study[1][2]}&segment=1&compare={compared}&range=5:40:AGE", width=390)
+        assert page.js("return document.documentElement.scrollWidth") <= 390
 
 
 def test_without_script_the_answers_and_the_first_runs_are_there(page):
@@ -420,22 +546,17 @@ def test_a_segments_card_opens_it_below(page, study):
     assert page.js("return document.activeElement.tagName") == "H4"
 
 
-def test_without_blocks_the_table_in_the_page_is_sorted_and_filtered(browser, study, tmp_path):
+def test_without_blocks_the_page_is_as_without_script(browser, study, tmp_path):
     text = study[2].read_text(encoding="utf-8")
     path = tmp_path / "bare.html"
     bare = text[: text.index('<script type="text/plain"')] + text[text.rindex("<script>") :]
     path.write_text(bare, encoding="utf-8")
     page = Page(browser, path)
     page.driver.get(path.as_uri())
-    page.wait("document.querySelector('.find')")
-    assert page.texts(".matches") == ["100 runs"]
-    page.click("th[data-name=Silhouette] button")
-    page.click("th[data-name=Silhouette] button")
-    place = page.texts(".runs th").index("Silhouette")
-    ascending = [float(row[place]) for row in page.cells(".runs")]
-    assert len(ascending) > 10
-    assert ascending == sorted(ascending)
+    page.wait("document.querySelector('nav button')")
+    assert len(page.cells(".runs")) == 100
     assert not page.one("#explorer").is_displayed()
+    assert not page.one(".all-runs").is_displayed()
 
 
 @pytest.mark.parametrize("kind", ["failed", "noise", "forty"])

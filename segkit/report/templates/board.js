@@ -6,28 +6,24 @@ const PRINTED = 40;
 
 function leaderboard(board, study) {
   const scroller = board.querySelector(".tall"), table = board.querySelector("table");
-  const controls = { find: make("input", { type: "search", class: "find", placeholder: "umap kmeans" }) };
-  const matches = make("span", { class: "matches", role: "status" });
+  const find = make("input", { type: "search", class: "find", placeholder: "umap kmeans",
+    input: () => change({ find: find.value }) });
+  const flags = { eligible: "eligible only", pareto: "Pareto front only" };
+  const boxes = Object.entries(flags)
+    .map(([name, label]) => checkbox(label, false, (on) => change({ only: on ? name : "" })));
+  const matches = make("span", { class: "matches", role: "status" }), full = make("span", { class: "matches full" });
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
-  const hidden = new Set();
-  let order = [], active = 0, printing = false, texts = null;
+  const columns = study.columns.map((column) => ({ ...column, values: study.table[column.name], shown: true }));
+  let order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null;
 
-  const columns = study.columns.map((column) => ({ ...column, values: study.table[column.name], width: 0 }));
   const classOf = (column) => (column.name === "run" ? "id" : column.kind === "number" ? "r" : "l");
-  const shownColumns = () => columns.filter((column) => !hidden.has(column.name));
+  const shownColumns = () => columns.filter((column) => column.shown);
 
   function prepare() {
-    const check = (name, label) => {
-      const box = make("input", { type: "checkbox", change: () => change({ only: box.checked ? name : "" }) });
-      controls[name] = box;
-      return make("label", {}, box, ` ${label}`);
-    };
-    controls.find.addEventListener("input", () => change({ find: controls.find.value }));
-    board.querySelector(".controls").replaceChildren(make("label", {}, "Filter ", controls.find),
-      check("eligible", "eligible only"), check("pareto", "Pareto front only"), chooser(), matches);
-    board.querySelector(".controls").hidden = false;
-    scroller.classList.add("live");
-    scroller.classList.toggle("few", study.size <= 10);
+    const controls = board.querySelector(".controls");
+    controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(), matches, full);
+    controls.hidden = false;
+    scroller.classList.add("live", ...(study.size <= 10 ? ["few"] : []));
     scroller.addEventListener("scroll", () => window.requestAnimationFrame(paint));
     table.setAttribute("role", "grid");
     table.setAttribute("aria-label", "All runs");
@@ -39,17 +35,14 @@ function leaderboard(board, study) {
   }
 
   function chooser() {
-    const boxes = columns.map((column) => {
-      const box = make("input", { type: "checkbox", change: () => {
-        if (box.checked) hidden.delete(column.name);
-        else hidden.add(column.name);
-        heads();
-        paint();
-      } });
-      box.checked = true;
-      return make("label", {}, box, " ", named(column.title));
-    });
-    return make("details", { class: "chooser" }, make("summary", {}, "Columns"), make("div", {}, ...boxes));
+    const listed = columns.map((column) => checkbox(named(column.title), true, (on) => {
+      column.shown = on;
+      heads();
+      paint();
+    }));
+    const folding = folded("Columns", make("div", {}, ...listed));
+    folding.className = "chooser";
+    return folding;
   }
 
   // Widths come from the longest text, so that columns stand still while rows come and go.
@@ -63,7 +56,7 @@ function leaderboard(board, study) {
   }
 
   function heads() {
-    const widths = ["2.4rem", ...shownColumns().map((column) => `${column.width}rem`)].map((width) => {
+    const widths = ["2.7rem", ...shownColumns().map((column) => `${column.width}rem`)].map((width) => {
       const col = make("col");
       col.style.width = width;
       return col;
@@ -71,12 +64,12 @@ function leaderboard(board, study) {
     const cells = shownColumns().map((column) => make("th",
       { scope: "col", class: classOf(column), title: column.hint || null, "data-name": column.name },
       button(make("bdi", {}, column.title), () => change({ sort: nextSort(column) }), { "data-key": column.name })));
-    const mark = make("th", { scope: "col", class: "l", title: "Compare this run with the shown one" }, "vs");
+    const mark = make("th", { scope: "col", class: "l", title: "Compare with the shown run" }, "vs");
     const head = make("thead", {}, make("tr", { "aria-rowindex": 1 }, mark, ...cells));
     const held = table.contains(document.activeElement) && document.activeElement.dataset.key;
     table.replaceChildren(make("colgroup", {}, ...widths), head, above, rows, below);
     if (held) [...head.querySelectorAll("button")].find((each) => each.dataset.key === held)?.focus();
-    table.style.width = `${2.4 + shownColumns().reduce((sum, column) => sum + column.width, 0)}rem`;
+    table.style.width = `${2.7 + shownColumns().reduce((sum, column) => sum + column.width, 0)}rem`;
     tellSort();
   }
 
@@ -105,11 +98,10 @@ function leaderboard(board, study) {
   function arrange() {
     const wanted = state.find.toLowerCase().split(/\s+/).filter(Boolean);
     if (wanted.length && !texts) texts = searchable();
-    const flags = state.only && study.table[state.only];
-    order = [];
-    for (let row = 0; row < study.size; row += 1) {
-      if ((!flags || flags[row]) && wanted.every((word) => texts[row].includes(word))) order.push(row);
-    }
+    const wished = Object.hasOwn(flags, state.only) && study.table[state.only];
+    passing = Uint8Array.from(study.table.run,
+      (_, row) => (!wished || wished[row]) && wanted.every((word) => texts[row].includes(word)));
+    order = [...passing.keys()].filter((row) => passing[row]);
     const now = sorting();
     if (now) sort(now);
     matches.textContent = order.length === study.size ? `${count(study.size)} ${study.size === 1 ? "run" : "runs"}`
@@ -119,7 +111,7 @@ function leaderboard(board, study) {
   }
 
   function searchable() {
-    const told = columns.filter((column) => column.kind !== "number" || column.texts);
+    const told = columns.filter((column) => column.kind !== "number");
     const varying = study.parameters.filter((parameter) => parameter.values.length > 1);
     return study.table.run.map((run, row) => [run, ...told.map((column) => cellText(study, column, row)),
       ...varying.map((p) => `${p.name}=${parameterOf(p, row)}`)].join(" ").toLowerCase());
@@ -151,23 +143,22 @@ function leaderboard(board, study) {
   function spacer(body, hiddenRows) {
     body.replaceChildren();
     if (!hiddenRows) return;
-    const cell = make("td");
-    cell.style.height = `${hiddenRows * ROW}px`;
-    body.append(make("tr", {}, cell));
+    const room = cell();
+    room.style.height = `${hiddenRows * ROW}px`;
+    body.append(make("tr", {}, room));
   }
 
   function rowOf(row, place) {
-    const run = study.table.run[row], chosen = run === state.run;
-    const box = make("input", { type: "checkbox", tabindex: place === active ? 0 : -1,
-      "aria-label": `Compare run ${run} with the shown one`, disabled: chosen });
-    box.checked = run === state.compare;
-    const cells = shownColumns().map((column) => make("td", { class: classOf(column) },
+    const run = study.table.run[row], chosen = run === state.run, letter = [state.run, ...state.compare].indexOf(run);
+    const box = make("input", { type: "checkbox", tabindex: place === active ? 0 : -1, disabled: chosen,
+      "aria-label": `Compare run ${run} with the shown one`, checked: state.compare.includes(run) });
+    const cells = shownColumns().map((column) => cell(classOf(column),
       column.bar && !absent(column.values[row]) ? scoreBar(column, row) : null, cellText(study, column, row)));
     return make("tr", { "data-run": run, "data-place": place, "aria-rowindex": place + 2,
-      tabindex: place === active ? 0 : -1, "aria-selected": String(chosen),
+      tabindex: place === active ? 0 : -1, "aria-selected": chosen,
       "data-pareto": Boolean(study.table.pareto?.[row]),
       "data-dim": study.table.eligible && !study.table.eligible[row], "data-embedded": study.embedded.has(run) },
-    make("td", {}, box), ...cells);
+    cell("", box, state.compare.length > 0 && letter >= 0 && ` ${letterOf(letter)}`), ...cells);
   }
 
   // The interval, where the study has one, is a line over the bar.
@@ -185,7 +176,7 @@ function leaderboard(board, study) {
   function onClick(event) {
     const line = event.target.closest("tr"), { run } = line.dataset;
     active = Number(line.dataset.place);
-    if (event.target.matches("input")) change({ compare: event.target.checked ? run : null });
+    if (event.target.matches("input")) compareOrNot(run);
     else if (run !== state.run) choose(run);
   }
 
@@ -196,9 +187,8 @@ function leaderboard(board, study) {
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -order.length, End: order.length };
     if (event.key in steps) goTo(active + steps[event.key]);
     else if (event.key === "Enter") choose(line.dataset.run);
-    else if (event.key === " " && event.target === line && line.dataset.run !== state.run) {
-      change({ compare: state.compare === line.dataset.run ? null : line.dataset.run });
-    } else return;
+    else if (event.key === " " && event.target === line) compareOrNot(line.dataset.run);
+    else return;
     event.preventDefault();
   }
 
@@ -217,24 +207,23 @@ function leaderboard(board, study) {
 
   function update(changes) {
     if (["sort", "find", "only"].some((name) => name in changes)) {
-      if (controls.find.value !== state.find) controls.find.value = state.find;
-      for (const name of ["eligible", "pareto"]) controls[name].checked = state.only === name;
+      if (find.value !== state.find) find.value = state.find;
+      Object.keys(flags).forEach((name, i) => { boxes[i].control.checked = state.only === name; });
       arrange();
       tellSort();
       scroller.scrollTop = 0;
     }
     if ("run" in changes) active = Math.max(0, order.indexOf(study.position.get(state.run)));
+    if ("compare" in changes) full.textContent = state.compare.length < MOST_COMPARED ? "" : FULL;
     if (["sort", "find", "only", "run", "compare"].some((name) => name in changes)) paint();
   }
 
   prepare();
-  arrange();
-  return { update, reveal, print(on) { printing = on; paint(); } };
+  return { update, reveal, keeps: (row) => passing[row] === 1, print(on) { printing = on; paint(); } };
 }
 
 /** What a cell of the leaderboard shows: a number with its standard deviation where the study has one. */
 function cellText(study, column, row) {
-  if (column.texts) return column.texts[row];
   const value = study.table[column.name][row];
   if (column.kind === "flag") return value ? "yes" : "";
   if (column.kind !== "number") return value == null ? "" : String(value);
@@ -242,24 +231,4 @@ function cellText(study, column, row) {
   const told = column.digits == null ? short(value) : fixed(value, column.digits);
   const spread = study.table[`${column.name}_sd`]?.[row];
   return absent(value) || absent(spread) ? told : `${told} ± ${fixed(spread, column.digits ?? 2)}`;
-}
-
-/** A study of nothing but the table that stands in the page: what there is without the blocks. */
-function studyOfTable(table) {
-  const heads = [...table.tHead.rows[0].cells], lines = [...table.tBodies[0].rows];
-  const data = { run: lines.map((line) => line.dataset.run), eligible: lines.map((line) => "eligible" in line.dataset),
-    pareto: lines.map((line) => "pareto" in line.dataset) };
-  const columns = heads.map((head, i) => {
-    const kind = head.classList.contains("r") ? "number" : "text", name = head.textContent.trim();
-    const texts = lines.map((line) => line.cells[i].textContent.trim());
-    const keys = lines.map((line, row) => line.cells[i].dataset.v ?? texts[row]);
-    data[name] = kind === "text" ? texts : keys.map((key) => (key === "" ? null : Number(key)));
-    const barred = lines.some((line) => line.cells[i].querySelector("svg"));
-    const top = barred && Math.max(...data[name].filter((value) => !absent(value)));
-    const bar = barred ? [0, top] : null;
-    return { name, title: name, hint: head.title, kind, first: head.dataset.first, texts, bar };
-  });
-  const meta = { best: null, features: [], planes: [], runs: [], profiles: {}, partitions: [], shown: 0 };
-  return { meta, table: data, size: lines.length, columns, parameters: [], embedded: new Map(), featureAt: new Map(),
-    position: new Map(data.run.map((run, i) => [run, i])), planes: [], alone: true };
 }

@@ -1,76 +1,103 @@
-// Two runs side by side: what differs, their scores, and how their segments overlap.
+// Runs side by side: what differs, their scores, and how far their segments agree.
 
 // Columns that are no score, and text that is no choice.
-const UNCOMPARED = ["standing", "n_clusters", "seed", "run", "status", "state"];
+const UNCOMPARED = ["standing", "n_clusters", "seed", "run", "status", "state", "silhouette_native"];
+const UNKNOWN = "not known here";
+const LONGEST = 60;
 
-const UNKNOWN = "Their agreement is not known here: this page does not hold the labels of both.";
+/** The letters of the shown run and of those compared with it, here and in the picture of all runs. */
+const letterOf = (place) => "ABCDE"[place];
 
 function comparison(study) {
-  const runs = [state.run, state.compare], rows = runs.map((run) => study.position.get(run));
-  const [a, b] = runs.map((run) => labelsOf(study, run));
-  const table = a && b && crossTable(a, b);
+  const runs = [state.run, ...state.compare], two = runs.length === 2;
+  const title = two ? ["A ", make("code", {}, runs[0]), " and B ", make("code", {}, runs[1])] : [`${runs.length} runs`];
   return [
-    make("div", { class: "bar-title" },
-      make("h4", {}, "Compared: ", make("code", {}, runs[0]), " and ", make("code", {}, runs[1])),
-      button("Swap", () => change({ run: runs[1], compare: runs[0], segment: null }), { "data-key": "swap" }),
-      button("Close", () => change({ compare: null }), { title: "Escape", "data-key": "close" })),
-    make("p", { class: "agreement" }, ...(table ? agreementText(study, table) : [UNKNOWN])),
-    make("div", { class: "three" }, parameterTable(study, rows, runs), scoreTable(study, rows, runs),
-      table ? overlap(table) : null),
+    barTitle(make("h4", {}, "Compared: ", ...title),
+      two ? button("Swap", () => swapWith(runs[1]), { "data-key": "swap" }) : null,
+      closer({ compare: [] })),
+    two ? make("p", { class: "agreement" }, ...agreementText(study, runs)) : matrix(study, runs),
+    make("div", { class: "three" }, parameterTable(study, runs), scoreTable(study, runs), two && overlap(study, runs)),
   ];
 }
 
-function agreementText(study, table) {
-  const value = adjustedRand(table);
+function agreementText(study, runs) {
+  const value = agreement(study, ...runs);
+  if (value === null) return [`Their agreement is ${UNKNOWN}: this page does not hold the labels of both.`];
   const reading = value >= 0.8 ? "much the same answer" : value >= 0.5 ? "related answers" : "different answers";
-  return ["Adjusted Rand index ", make("b", { "data-ari": value }, fixed(value, 3)), `: ${reading}`,
-    study.meta.sampled ? `, over the ${count(study.meta.shown)} customers shown.` : ".",
-    " Noise counts as a group of its own."];
+  return ["Adjusted Rand index ", make("b", { "data-ari": value }, fixed(value, 3)), `: ${reading}. `, overWhom(study)];
 }
 
-// A parameter that only one of the two has belongs to an option that differs: it is folded away.
-function parameterTable(study, rows, runs) {
-  const differing = study.parameters.map((p) => [named(p.name), ...rows.map((row) => parameterOf(p, row))])
-    .filter(([, a, b]) => written(a) !== written(b));
-  const shared = differing.filter(([, a, b]) => a !== null && b !== null);
-  const single = differing.filter((line) => !shared.includes(line));
-  if (!differing.length) return make("p", { class: "note" }, "No parameter differs.");
-  const lines = (some) => some.map(([name, a, b]) => [name, written(a), written(b)]);
-  return make("div", {}, tableOf(["What differs", ...runs], lines(shared), "lll"),
-    single.length ? make("details", {}, make("summary", {}, `${single.length} parameters that only one of them has`),
-      tableOf(["Parameter", ...runs], lines(single), "lll")) : null);
+function overWhom({ meta }) {
+  const shown = meta.sampled ? `Over the ${count(meta.shown)} customers shown. ` : "";
+  return `${shown}Noise counts as a group of its own.`;
+}
+
+/** How far several runs agree with each other, what they are, and buttons to show or remove them. */
+function matrix(study, runs) {
+  const agreeing = (a, b) => {
+    if (a === b) return cell("z soft", "1");
+    const value = agreement(study, a, b);
+    if (value === null) return cell("z soft unknown", UNKNOWN);
+    const level = Math.max(0, Math.floor(5.999 * value)), title = `${a} and ${b}: ${fixed(value, 3)}`;
+    return make("td", { class: `z zm${level}`, title }, fixed(value, 2));
+  };
+  const does = (text, run, work) => button(text, () => work(run),
+    { "data-key": text + run, "aria-label": `${text} run ${run}` });
+  const line = (run, i) => [rowHeading(make("b", {}, letterOf(i)), " ", make("code", {}, run)),
+    ...runs.map((other) => agreeing(run, other)),
+    i ? cell("does", does("Show", run, swapWith), " ", does("Remove", run, compareOrNot)) : cell("soft", "shown"),
+    cell("made", configurationOf(study, study.position.get(run)))];
+  const head = ["Adjusted Rand index", ...runs.map((_, i) => heading(letterOf(i), "c")), cell(), "Configuration"];
+  return tableOf(head, runs.map(line), "", { label: "Agreement of the compared runs", kind: "heat matrix",
+    caption: `1: the same segments; 0: as much alike as by chance. ${overWhom(study)}` });
+}
+
+const headsOf = (runs) => runs.map((run, i) => `${letterOf(i)} ${run}`);
+
+// A parameter in which the runs that have it are alike belongs to an option that differs: it is folded away.
+function parameterTable(study, runs) {
+  const several = (values) => new Set(values).size > 1, rows = runs.map((run) => study.position.get(run));
+  const told = study.parameters.map((p) => [named(p.name), ...rows.map((row) => parameterOf(p, row))])
+    .filter(([, ...values]) => several(values));
+  const shared = told.filter(([, ...values]) => several(values.filter((value) => value !== null)));
+  const rest = told.filter((line) => !shared.includes(line));
+  const table = (title, lines) => lines.length > 0 && tableOf([title, ...headsOf(runs)],
+    lines.map(([name, ...values]) => [name, ...values.map(written)]), "");
+  const which = `${rest.length === 1 ? "A parameter" : `${rest.length} parameters`} that not every one of them has`;
+  return make("div", {}, told.length ? null : note("No parameter differs."), table("What differs", shared),
+    rest.length > 0 && folded(which, table("Parameter", rest)));
 }
 
 function written(value) {
-  return value === null ? NONE : typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = value === null ? NONE : String(value);
+  return text.length <= LONGEST ? text : folded(`${text.slice(0, LONGEST - 20)}…`, text);
 }
 
-function scoreTable(study, rows, runs) {
-  const known = ({ name, kind }) => kind === "number" && rows.some((row) => !absent(study.table[name][row]));
-  const told = study.columns.filter(known).map((column) => {
-    const better = betterOf(column, rows.map((row) => study.table[column.name][row]));
-    const cell = (row, i) => {
-      const told = cellText(study, column, row);
-      return i === better ? make("b", {}, `${told} ●`) : told;
-    };
-    return [named(column.title, { title: column.hint }), ...rows.map(cell)];
+function scoreTable(study, runs) {
+  const told = study.columns.filter(({ kind }) => kind === "number").map((column) => {
+    const rows = runs.map((run) => study.position.get(run)), values = rows.map((row) => study.table[column.name][row]);
+    const best = bestOf(column, values), texts = rows.map((row) => cellText(study, column, row));
+    return values.every(absent) ? null : [named(column.title, { title: column.hint }),
+      ...texts.map((text, i) => (values[i] === best ? make("b", {}, `${text} ●`) : text))];
   });
-  return tableOf(["Score", ...runs], told, "lrr", "● marks the better one.");
+  return tableOf(["Score", ...headsOf(runs)], told.filter(Boolean), "lrrrrr", { caption: "● marks the best one." });
 }
 
-/** Which of two values is the better one: 0, 1, or −1 where neither is. */
-function betterOf({ name, first }, [a, b]) {
-  if (UNCOMPARED.includes(name) || absent(a) || absent(b) || a === b) return -1;
-  return Number(first === "desc" ? b > a : b < a);
+/** The best of several values of a score; undefined where they are no scores, or none is better than another. */
+function bestOf({ name, first }, values) {
+  const found = values.filter((value) => !absent(value));
+  if (UNCOMPARED.includes(name) || new Set(found).size < 2) return undefined;
+  return first === "desc" ? Math.max(...found) : Math.min(...found);
 }
 
-function overlap({ rows, columns, counts }) {
-  const totals = counts.map((row) => Math.max(1, row.reduce((sum, n) => sum + n, 0)));
-  const level = (n, i) => (n ? ["z0", "zp1", "zp2", "zp3"][Math.min(3, Math.floor((4 * n) / totals[i]))] : "z0");
-  const heads = columns.map((group) => heading(group < 0 ? "Noise" : group, "r"));
-  const line = (group, i) => make("tr", {}, make("th", { scope: "row" }, segmentTitle(group)),
-    ...counts[i].map((n) => make("td", { class: `z ${level(n, i)}` }, count(n))));
-  return scrolling("Cross table of segments", "heat cross", make("table", {},
-    make("caption", {}, `Customers by segment of ${state.run} (rows) and of ${state.compare} (columns).`),
-    make("thead", {}, make("tr", {}, heading("Segment"), ...heads)), make("tbody", {}, ...rows.map(line))));
+function overlap(study, runs) {
+  const labels = runs.map((run) => labelsOf(study, run));
+  if (!labels.every(Boolean)) return null;
+  const { rows, columns, counts } = crossTable(...labels);
+  const level = (n, row) => (n ? Math.min(3, Math.floor((4 * n) / row.reduce((sum, each) => sum + each))) : 0);
+  const line = (group, i) => [rowHeading(segmentTitle(group)),
+    ...counts[i].map((n) => cell(`z zp${level(n, counts[i])}`, count(n)))];
+  return tableOf(["Segment", ...columns.map((group) => (group < 0 ? "Noise" : String(group)))], rows.map(line),
+    `l${"r".repeat(columns.length)}`, { label: "Cross table of segments", kind: "heat cross",
+      caption: `Customers by segment of A, ${runs[0]} (rows), and of B, ${runs[1]} (columns).` });
 }

@@ -21,25 +21,30 @@ async function unpackJson(name) {
 /** Opens the leaderboard; `openPoints` and `openValues` bring the rest. Null where the page holds no such blocks. */
 async function openStudy() {
   const meta = await unpackJson("meta");
-  if (!meta || meta.version !== 1) return null;
+  if (meta?.version !== 1) return null;
   const table = await unpackJson("runs");
-  const names = Object.keys(table).filter((name) => name.startsWith("p:"));
   return {
-    meta, table, size: table.run.length,
-    columns: meta.columns.filter((column) => column.name in table),
-    parameters: names.map((name) => ({ name: name.slice(2), ...table[name] })),
+    meta, table, size: table.run.length, columns: meta.columns, planes: [], labels: null, values: null,
+    parameters: Object.keys(table).filter((name) => name.startsWith("p:"))
+      .map((name) => ({ name: name.slice(2), ...table[name] })),
     position: new Map(table.run.map((run, i) => [run, i])),
     embedded: new Map(meta.runs.map((entry) => [entry.run, entry.labels])),
     featureAt: new Map(meta.features.map((feature, i) => [feature.name, i])),
-    planes: [], partitions: new Map(), profiles: new Map(), histograms: new Map(), labels: null, values: null,
+    // Made when they are first asked for.
+    partitions: new Map(), profiles: new Map(), agreements: new Map(), histograms: new Map(),
   };
+}
+
+/** What a map has under a key; made first where it is not there. */
+function once(map, key, work) {
+  if (!map.has(key)) map.set(key, work());
+  return map.get(key);
 }
 
 async function openPoints(study) {
   const [labels, planes] = await Promise.all([unpack("labels"), unpack("planes")]);
   const m = study.meta.shown;
   study.labels = labels;
-  study.partitions.clear();
   study.planes = !planes ? [] : study.meta.planes.map((plane) => {
     const xy = new Uint16Array(planes.slice(plane.offset, plane.offset + 4 * m));
     return { ...plane, x: xy.subarray(0, m), y: xy.subarray(m) };
@@ -60,11 +65,7 @@ function codesOf(study, feature) {
 
 /** How many of all customers shown have each code of a feature. */
 function everyone(study, feature) {
-  const { histograms } = study;
-  if (!histograms.has(feature)) {
-    histograms.set(feature, momentsOf(codesOf(study, feature), knotsOf(study, feature), () => true));
-  }
-  return histograms.get(feature);
+  return once(study.histograms, feature, () => momentsOf(codesOf(study, feature), knotsOf(study, feature), () => true));
 }
 
 const knotsOf = (study, feature) => study.meta.features[study.featureAt.get(feature)].knots;
@@ -72,9 +73,8 @@ const knotsOf = (study, feature) => study.meta.features[study.featureAt.get(feat
 /** The run's label of each customer shown (−1 noise, −2 left out), null where the run is not embedded. */
 function labelsOf(study, run) {
   const at = study.embedded.get(run);
-  if (at === undefined || !study.labels) return null;
-  if (!study.partitions.has(at)) study.partitions.set(at, decoded(study, study.meta.partitions[at]));
-  return study.partitions.get(at);
+  return at === undefined || !study.labels ? null
+    : once(study.partitions, at, () => decoded(study, study.meta.partitions[at]));
 }
 
 function decoded(study, { offset, bytes }) {
@@ -86,17 +86,11 @@ function decoded(study, { offset, bytes }) {
 
 /** The run's profile: the study's own, a duplicate's, or one made from the customers shown. */
 function profileOf(study, run) {
-  if (!study.profiles.has(run)) {
-    const found = study.meta.profiles[run] || study.meta.profiles[twin(study, run)];
-    if (!found && study.meta.values && !study.values) return null;
-    study.profiles.set(run, found || shownProfile(study, labelsOf(study, run)));
-  }
-  return study.profiles.get(run);
-}
-
-function twin(study, run) {
-  const { runs, profiles } = study.meta;
-  return runs.find((other) => other.labels === study.embedded.get(run) && profiles[other.run])?.run;
+  const { runs, profiles, values } = study.meta;
+  const told = runs.find((other) => other.labels === study.embedded.get(run) && profiles[other.run]);
+  if (told) return profiles[told.run];
+  if (values && !study.values) return null;
+  return once(study.profiles, run, () => shownProfile(study, labelsOf(study, run)));
 }
 
 /** Sizes from the customers shown; with their values also z, median and quartiles, as good as the codes are. */

@@ -13,11 +13,10 @@ function filtersView(study) {
   if (!study.values) return [];
   const taken = state.filters.map((filter) => filter.feature);
   const free = study.meta.features.filter(({ name, knots }) => knots && !taken.includes(name));
-  const add = make("select", { "aria-label": "Add a filter by feature", "data-key": "add-filter",
-    change: (event) => addFilter(study, event.target.value) },
-  make("option", { value: "" }, "Add a feature…"), ...free.map(({ name }) => make("option", { value: name }, name)));
+  const add = picker("", [["", "Add a feature…"], ...free.map(({ name }) => [name, name])], "",
+    (name) => addFilter(study, name), { "aria-label": "Add a filter by feature", "data-key": "add-filter" });
   const clear = button("Clear", () => change({ filters: [] }), { "data-key": "clear" });
-  return [make("div", { class: "bar-title" }, title, free.length ? add : null, taken.length ? clear : null),
+  return [barTitle(title, free.length ? add : null, taken.length ? clear : null),
     ...state.filters.map((filter) => filterLine(study, filter)), make("div", { class: "outcome" })];
 }
 

@@ -16,10 +16,9 @@ function themeSwitch() {
   tell();
 }
 
-function explorer(study, board) {
+function explorer(study) {
   const root = byId("explorer"), part = (name) => root.querySelector(`.${name}`);
-  const toSegment = (segment) => pickSegment(segment);
-  const first = scatter(part("map-first"), toSegment), second = scatter(part("map-second"), () => {});
+  const show = scatter(part("map-first"), pickSegment), showSecond = scatter(part("map-second"), () => {});
   let allFeatures = false;
 
   function title() {
@@ -52,15 +51,11 @@ function explorer(study, board) {
   const planeNow = () => study.planes.find((plane) => plane.name === state.plane) || ownPlane() || study.planes[0];
 
   function planeChoice() {
-    const own = ownPlane();
-    const option = (value, text) => make("option", { value }, text);
     const here = ({ runs }) => (runs.includes(state.run) ? " (clustered here)" : "");
-    const select = make("select", { "data-key": "plane", change: () => change({ plane: select.value }) },
-      option("", own ? "where the run clustered" : "the first plane"),
-      ...study.planes.map((plane) => option(plane.name, plane.label + here(plane))));
-    select.value = state.plane;
-    const choice = study.planes.length ? make("label", {}, "Plane ", select) : null;
-    refill(part("plane"), make("h4", {}, "Embedding"), choice);
+    const options = [["", ownPlane() ? "where the run clustered" : "the first plane"],
+      ...study.planes.map((plane) => [plane.name, plane.label + here(plane)])];
+    refill(part("plane"), make("h4", {}, "Embedding"), study.planes.length
+      ? picker("Plane", options, state.plane, (plane) => change({ plane }), { "data-key": "plane" }) : null);
   }
 
   function legend(profile) {
@@ -68,13 +63,14 @@ function explorer(study, board) {
       const size = make("span", { class: "soft" }, percent(share, 0));
       const told = make("span", {}, swatch(segment), ` ${segmentTitle(segment)} `, size);
       return make("li", {}, button(told, () => pickSegment(segment),
-        { "data-key": `l${segment}`, "aria-pressed": String(segment === state.segment) }));
+        { "data-key": `l${segment}`, "aria-pressed": segment === state.segment }));
     };
     refill(part("legend"), ...(profile ? segmentsOf(profile) : []).map(entry));
   }
 
   function maps(passes) {
-    const plane = planeNow(), other = state.compare && labelsOf(study, state.compare);
+    const plane = planeNow(), [second] = state.compare;
+    const other = state.compare.length === 1 && labelsOf(study, second);
     part("maps").hidden = !plane;
     part("map-second").hidden = part("second-title").hidden = !other;
     root.classList.toggle("comparing", Boolean(other));
@@ -83,23 +79,23 @@ function explorer(study, board) {
     const away = plane.runs.includes(state.run) ? "" : ": a picture only, the run did not cluster in it.";
     part("plane-note").textContent = plane.label + away;
     const view = (run, labels, segment) => ({ plane, labels, segment, passes,
-      title: `${plane.label}, coloured by the segments of run ${run}`, tell: (row) => segmentTitle(labels[row]) });
+      title: `${plane.label}, coloured by the segments of run ${run}` });
     const labels = labelsOf(study, state.run);
-    first.show(view(state.run, labels, labels.includes(state.segment) ? state.segment : null));
-    if (other) {
-      part("second-title").textContent = `The same plane, by the segments of ${state.compare}`;
-      second.show(view(state.compare, other, null));
-    }
+    show(view(state.run, labels, labels.includes(state.segment) ? state.segment : null));
+    if (!other) return;
+    part("second-title").textContent = `The same plane, by the segments of ${second}`;
+    showSecond(view(second, other, null));
   }
 
   function render(changes) {
     const only = (...names) => Object.keys(changes).every((name) => names.includes(name));
-    if (only("sort", "find", "only")) return;
+    if (only("sort", "find", "only", "x", "y", "zoom", "colour")) return;
     title();
     const labels = embeddedOrNot() && labelsOf(study, state.run), profile = labels && profileOf(study, state.run);
     const passes = labels && matching(study, state.filters);
-    part("compare-view").hidden = !state.compare;
-    if (state.compare && !only("ranges", "segment", "feature")) refill(part("compare-view"), ...comparison(study));
+    const comparing = state.compare.length > 0;
+    part("compare-view").hidden = !comparing;
+    if (comparing && !only("ranges", "segment", "feature")) refill(part("compare-view"), ...comparison(study));
     if (!labels) return;
     maps(passes);
     if (only("ranges")) return outcome(passes, labels, profile);
@@ -123,23 +119,18 @@ function explorer(study, board) {
     if (told && profile) refill(told, ...filterOutcome(study, passes, labels, profile));
   }
 
-  watchers.push(render, board.update, ({ run, segment }) => {
+  watchers.push(render, ({ run, segment }) => {
     if (run != null) announce(`Run ${run}. ${configurationOf(study, study.position.get(run))}`);
     else if (segment != null) announce(`${segmentTitle(segment)} is shown below the profile.`);
   });
-  for (const name of ["resize", "themechange"]) window.addEventListener(name, () => { first.paint(); second.paint(); });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     const chooser = document.querySelector(".chooser[open]");
     if (chooser) chooser.open = false;
     else if (state.segment !== null) change({ segment: null });
-    else if (state.compare) change({ compare: null });
+    else if (state.compare.length) change({ compare: [] });
   });
-  return { render, repaint: () => { first.paint(); second.paint(); } };
-}
-
-function choose(run) {
-  change({ run, segment: null, compare: state.compare === run ? null : state.compare });
+  return render;
 }
 
 /** The cards of section 3 open the same segment below. */
@@ -153,10 +144,10 @@ function linkCards(study) {
   }
 }
 
-function printing(board, views) {
+function printing(board) {
   const set = (on) => {
     board.print(on);
-    views?.repaint();
+    repaintAll();
   };
   window.matchMedia("print").addEventListener("change", (event) => set(event.matches));
   window.addEventListener("beforeprint", () => set(true));
@@ -165,39 +156,41 @@ function printing(board, views) {
 
 async function start() {
   themeSwitch();
-  const place = document.querySelector(".leaderboard");
-  if (!place) return;
-  const study = (await openStudy()) || studyOfTable(place.querySelector("table"));
-  const read = study.alone ? null : readAddress(study);
-  Object.assign(state, START, { run: study.meta.best ?? study.meta.runs[0]?.run ?? study.table.run[0] ?? null });
-  const board = leaderboard(place, study);
-  if (study.alone) {
-    watchers.push(board.update);
-    return printing(board);
-  }
-  const views = explorer(study, board);
+  const place = document.querySelector(".leaderboard"), study = place && await openStudy();
+  if (!study) return;
+  Object.assign(state, { run: study.meta.best ?? study.meta.runs[0]?.run ?? study.table.run[0] ?? null });
+  const read = readAddress(study);
+  if (read) restore(read);
+  const board = leaderboard(place, study), plot = runsPlot(place.querySelector(".all-runs"), study, board);
+  const render = explorer(study);
+  watchers.push(board.update, plot);
+  board.update(state);
+  plot(state);
   byId("explorer").hidden = !state.run;
   byId("explorer").querySelector(".budget").textContent = study.meta.cut || "";
   byId("explorer").querySelector(".budget").hidden = !study.meta.cut;
-  printing(board, views);
+  printing(board);
+  for (const name of ["resize", "themechange"]) window.addEventListener(name, repaintAll);
   if (!state.run) return;
-  restore(study, board, read);
+  board.reveal();
   await openPoints(study);
-  views.render(state);
+  render(state);
   linkCards(study);
-  window.addEventListener("hashchange", () => restore(study, board, readAddress(study)));
+  window.addEventListener("hashchange", () => {
+    const next = readAddress(study);
+    if (!next) return;
+    restore(next);
+    watchers.forEach((watch) => watch(state));
+    board.reveal();
+  });
   if (read) byId("explorer").scrollIntoView();
   await openValues(study);
-  views.render(state);
+  render(state);
   document.documentElement.dataset.ready = "";
 }
 
-function restore(study, board, read) {
-  if (!read) return;
-  const { unknown, ...found } = read;
-  Object.assign(state, START, found, { run: found.run ?? state.run });
-  watchers.forEach((watch) => watch(state));
-  board.reveal();
+function restore({ unknown, ...found }) {
+  Object.assign(state, START, found);
   if (unknown) announce(`There is no run ${unknown} in this study.`);
 }
 

@@ -16,16 +16,19 @@ function draw(tag, attributes, ...children) {
 function fill(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes || {})) {
     if (typeof value === "function") element.addEventListener(name, value);
+    else if (typeof value === "boolean" && name.startsWith("aria-")) element.setAttribute(name, String(value));
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value != null) element.setAttribute(name, value);
   }
-  element.append(...children.filter((child) => child != null));
+  element.append(...children.filter((child) => child != null && child !== false));
   return element;
 }
 
 function button(label, click, attributes) {
   return make("button", { type: "button", click, ...attributes }, label);
 }
+
+const closer = (changes) => button("Close", () => change(changes), { title: "Escape", "data-key": "close" });
 
 /** Replaces what an element holds; the focus stays with the control of the same `data-key`. */
 function refill(element, ...children) {
@@ -44,13 +47,12 @@ function named(name, attributes) {
 const formats = new Map();
 
 function formatted(value, options) {
-  const key = JSON.stringify(options);
-  if (!formats.has(key)) formats.set(key, new Intl.NumberFormat("en-US", options));
-  return formats.get(key).format(value).replace("-", "−");
+  const format = once(formats, JSON.stringify(options), () => new Intl.NumberFormat("en-US", options));
+  return format.format(value).replace("-", "−");
 }
 
 const absent = (value) => value == null || Number.isNaN(value);
-const count = (value) => (absent(value) ? NONE : formatted(value, { maximumFractionDigits: 0 }));
+const count = (value) => fixed(value, 0);
 
 function fixed(value, digits) {
   return absent(value) ? NONE : formatted(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -79,9 +81,12 @@ function deviations(z) {
 const segmentTitle = (segment) => (segment < 0 ? "Noise" : `Segment ${segment}`);
 const colourOf = (segment) => (segment < 0 ? NOISE_COLOUR : COLOURS[segment % COLOURS.length]);
 
+function icon(kind, ...shapes) {
+  return draw("svg", { class: kind, viewBox: "0 0 10 10", "aria-hidden": "true" }, ...shapes);
+}
+
 function swatch(segment) {
-  return draw("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" },
-    draw("rect", { width: 10, height: 10, rx: 2, fill: colourOf(segment) }));
+  return icon("swatch", draw("rect", { width: 10, height: 10, rx: 2, fill: colourOf(segment) }));
 }
 
 /** A bar from 0 to 100, coloured as a segment or by the theme. */
@@ -92,20 +97,42 @@ function bar(length, segment) {
     preserveAspectRatio: "none", "aria-hidden": "true" }, rect);
 }
 
+function checkbox(label, checked, change) {
+  const box = make("input", { type: "checkbox", checked, change: () => change(box.checked) });
+  return make("label", {}, box, " ", label);
+}
+
 const note = (text) => make("p", { class: "note" }, text);
+const cell = (kind, ...children) => make("td", { class: kind }, ...children);
 const heading = (text, align) => make("th", { scope: "col", class: align }, text);
+const rowHeading = (...children) => make("th", { scope: "row" }, ...children);
+const folded = (title, ...children) => make("details", {}, make("summary", {}, title), ...children);
+const barTitle = (...children) => make("div", { class: "bar-title" }, ...children);
 
 /** A part that scrolls by itself, which the keyboard must reach. */
 function scrolling(label, kind, ...children) {
   return make("div", { class: `scroll ${kind}`, tabindex: 0, role: "group", "aria-label": label }, ...children);
 }
 
-/** Rows of cells (text, or an element) under a head; `align` has a letter per column, r for numbers. */
-function tableOf(head, rows, align, caption) {
-  const cells = (row) => row.map((content, i) => make("td", { class: align[i] }, content));
-  return scrolling(head.join(", "), "", make("table", {}, caption ? make("caption", {}, caption) : null,
-    make("thead", {}, make("tr", {}, ...head.map((text, i) => heading(text, align[i])))),
-    make("tbody", {}, ...rows.map((row) => make("tr", {}, ...cells(row))))));
+/**
+ * Rows of cells under a head, in a part that scrolls. A cell is a text, an element, or a `td` or `th` itself; a row may
+ * be a `tr` itself. `align` has a letter per column, r for numbers.
+ */
+function tableOf(head, rows, align, { label, kind = "", caption, click } = {}) {
+  const whole = (content) => content?.matches?.("td, th, tr");
+  const line = (row) => (whole(row) ? row
+    : make("tr", {}, ...row.map((content, i) => (whole(content) ? content : cell(align[i], content)))));
+  const heads = head.map((content, i) => (whole(content) ? content : heading(content, align[i])));
+  return scrolling(label ?? head.join(", "), kind, make("table", { click }, caption && make("caption", {}, caption),
+    make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows.map(line))));
+}
+
+/** A choice among [value, text]; the first one where the value is none of them. */
+function picker(label, options, value, pick, attributes) {
+  const chosen = options.some(([other]) => other === value) ? value : options[0]?.[0];
+  const select = make("select", { change: () => pick(select.value), ...attributes },
+    ...options.map(([other, text]) => make("option", { value: other, selected: other === chosen }, text)));
+  return label ? make("label", {}, `${label} `, select) : select;
 }
 
 /** Calls a function once its callers have been quiet for a while. */

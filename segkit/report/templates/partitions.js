@@ -30,6 +30,12 @@ function adjustedRand({ counts, columns }) {
   return most === expected ? 1 : (together - expected) / (most - expected);
 }
 
+/** The agreement of two runs; null where this page does not hold the labels of both. */
+function agreement(study, ...runs) {
+  const labels = runs.sort().map((run) => labelsOf(study, run));
+  return labels.every(Boolean) ? once(study.agreements, runs.join(), () => adjustedRand(crossTable(...labels))) : null;
+}
+
 /** Which customers pass every filter (a range of codes of a feature); null where there is no filter. */
 function matching(study, filters) {
   const tests = filters.map((filter) => ({ ...filter, codes: codesOf(study, filter.feature) })).filter((t) => t.codes);

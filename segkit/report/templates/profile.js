@@ -25,10 +25,9 @@ function heat(z) {
 
 function heatMap(profile, all, showAll) {
   const features = widestFeatures(profile), kept = all ? features : features.slice(0, WIDEST);
-  const pressed = (on) => ({ "aria-pressed": String(on) });
   const heads = kept.map(({ name }) => heading(button(named(name, { title: name }), () => pickFeature(name),
-    { "data-key": `f${name}`, ...pressed(state.feature === name) })));
-  const cell = (segment, at) => ({ name, i }) => {
+    { "data-key": `f${name}`, "aria-pressed": state.feature === name })));
+  const coloured = (segment, at) => ({ name, i }) => {
     const z = profile.z[at][i], median = short(profile.median[at]?.[i]);
     return make("td", { class: `z ${heat(z)}`, "data-segment": segment, "data-feature": name,
       title: `${segmentTitle(segment)}, ${name}: ${deviations(z)} sd, median ${median}` }, deviations(z));
@@ -36,22 +35,21 @@ function heatMap(profile, all, showAll) {
   const rows = segmentsOf(profile).map(({ segment, at, n, share }) => {
     const chosen = segment === state.segment;
     const pick = button(segmentTitle(segment), () => pickSegment(segment),
-      { class: "pick", "data-key": `s${segment}`, ...pressed(chosen) });
-    return make("tr", { "aria-current": chosen ? "true" : null },
-      make("th", { scope: "row" }, swatch(segment), " ", pick),
-      make("td", { class: "r" }, count(n)), make("td", { class: "r" }, percent(share)), ...kept.map(cell(segment, at)));
+      { class: "pick", "data-key": `s${segment}`, "aria-pressed": chosen });
+    return make("tr", { "aria-current": chosen ? "true" : null }, rowHeading(swatch(segment), " ", pick),
+      cell("r", count(n)), cell("r", percent(share)), ...kept.map(coloured(segment, at)));
   });
-  const titles = [heading("Segment"), heading("Customers", "r"), heading("Share", "r")];
-  const table = make("table", { click: (event) => {
+  const click = (event) => {
     const { segment, feature } = event.target.closest("td.z")?.dataset || {};
     if (feature !== undefined) change({ segment: Number(segment), feature });
-  } }, make("thead", {}, make("tr", {}, ...titles, ...heads)), make("tbody", {}, ...rows));
+  };
   const more = all ? `Only the ${WIDEST} widest` : `Show all ${count(features.length)} features`;
   return [
     make("h4", {}, "Profile"),
     note("Segment means in standard deviations from everybody's mean. A segment or a cell opens the drill-down."
       + (profile.shownOnly ? " Of the customers in this page, whose values are rounded to 255 steps." : "")),
-    scrolling("Profile heat map", "heat", table),
+    tableOf(["Segment", "Customers", "Share", ...heads], rows, "lrr",
+      { label: "Profile heat map", kind: "heat", click }),
     features.length > WIDEST ? button(more, showAll, { "data-key": "more" }) : null,
   ];
 }

@@ -12,8 +12,7 @@ function segmentView(study, profile) {
   const chosen = profile.features.includes(state.feature) ? state.feature : features[0]?.name;
   const title = segmentTitle(found.segment), told = ` ${title}: ${count(found.n)} customers, ${percent(found.share)}`;
   return [
-    make("div", { class: "bar-title" }, make("h4", { tabindex: -1 }, swatch(found.segment), told),
-      button("Close", () => change({ segment: null }), { title: "Escape", "data-key": "close" })),
+    barTitle(make("h4", { tabindex: -1 }, swatch(found.segment), told), closer({ segment: null })),
     found.name && found.name !== title ? note(found.name) : null,
     make("div", { class: "pair drill" },
       figures(study, profile, features, found.at, chosen), make("div", {}, ...distribution(study, chosen))),
@@ -22,21 +21,17 @@ function segmentView(study, profile) {
 
 /** A row per feature: the segment's mean, median and quartiles, and where everybody's values are known also those. */
 function figures(study, profile, features, at, chosen) {
-  const heads = [["Feature"], ["Mean, sd"], ["Median, quartiles", "r"]];
-  if (study.values) heads.push(["Everybody", "r"], ["Among everybody"]);
+  const heads = ["Feature", "Mean, sd", "Median, quartiles", ...(study.values ? ["Everybody", "Among everybody"] : [])];
   const rows = features.map(({ name, i, z }) => {
     const own = ["q25", "median", "q75"].map((key) => profile[key][at]?.[i]), all = everybody(study, name);
     const pick = button(named(name), () => pickFeature(name),
-      { class: "pick", "data-key": `k${name}`, "aria-pressed": String(name === chosen) });
-    const cell = (kind, ...children) => make("td", { class: kind }, ...children);
+      { class: "pick", "data-key": `k${name}`, "aria-pressed": name === chosen });
     const cells = [cell(`z ${heat(z)}`, deviations(z)), cell("r", ...quartilesText(own))];
     if (study.values) cells.push(cell("r", ...quartilesText(all)), cell("l", strip(study, name, own)));
     const current = name === chosen ? "true" : null;
-    return make("tr", { "aria-current": current }, make("th", { scope: "row" }, pick), ...cells);
+    return make("tr", { "aria-current": current }, rowHeading(pick), ...cells);
   });
-  return scrolling("Figures by feature", "kpis", make("table", {},
-    make("thead", {}, make("tr", {}, ...heads.map(([text, align]) => heading(text, align)))),
-    make("tbody", {}, ...rows)));
+  return tableOf(heads, rows, "llrrl", { label: "Figures by feature", kind: "kpis" });
 }
 
 function quartilesText(quartiles) {
@@ -99,7 +94,7 @@ function distribution(study, feature) {
   }, { "data-key": "scale" });
   const ticks = byPercentile ? ["0%", "50%", "100%"] : [ends[0], (ends[0] + ends[1]) / 2, ends[1]].map(short);
   return [
-    make("div", { class: "bar-title" }, make("h5", {}, named(feature, { title: feature })), toggle,
+    barTitle(make("h5", {}, named(feature, { title: feature })), toggle,
       button("Filter by it", () => addFilter(study, feature), { "data-key": "add" })),
     histogram(shares((row) => labels[row] !== LEFT_OUT), shares((row) => labels[row] === state.segment), ticks),
     note(`Share of customers per bin: filled, ${segmentTitle(state.segment)}; line, everybody. ${byPercentile

@@ -1,8 +1,10 @@
 // What is looked at, kept in the address after the #: copying the address shares the view.
 
-const START = {
-  run: null, compare: null, segment: null, plane: "", feature: null, sort: "", find: "", only: "", filters: [],
-};
+const MOST_COMPARED = 4;
+const FULL = `${MOST_COMPARED} runs are compared with the shown one, and no more fit: remove one first.`;
+const TEXTS = ["plane", "feature", "sort", "find", "only", "x", "y", "zoom", "colour"];
+const ADDRESSED = ["run", "compare", "segment", ...TEXTS];
+const START = { run: null, compare: [], segment: null, filters: [], ...Object.fromEntries(TEXTS.map((t) => [t, ""])) };
 const state = { ...START };
 const watchers = [];
 
@@ -10,6 +12,24 @@ function change(changes) {
   Object.assign(state, changes);
   keepAddress();
   watchers.forEach((watch) => watch(changes));
+}
+
+/** Shows a run; one that was compared with the shown one no longer is. */
+function choose(run) {
+  change({ run, segment: null, compare: state.compare.filter((other) => other !== run) });
+}
+
+/** Shows a compared run and compares the shown one in its place. */
+function swapWith(run) {
+  change({ run, segment: null, compare: state.compare.map((other) => (other === run ? state.run : other)) });
+}
+
+/** Adds a run to those compared with the shown one, or takes it away. */
+function compareOrNot(run) {
+  const rest = state.compare.filter((other) => other !== run), adds = rest.length === state.compare.length;
+  if (run === state.run) return;
+  if (adds && rest.length === MOST_COMPARED) announce(FULL);
+  change({ compare: adds ? [...rest, run].slice(0, MOST_COMPARED) : rest });
 }
 
 // Browsers refuse an address that changes with every step of a slider: such steps wait for the last one.
@@ -28,26 +48,25 @@ function keepAddress() {
 
 function address() {
   const told = new URLSearchParams();
-  for (const name of ["run", "compare", "segment", "plane", "feature", "sort", "find", "only"]) {
-    if (state[name] !== null && state[name] !== "") told.set(name, state[name]);
+  for (const name of ADDRESSED) {
+    const text = String(state[name] ?? "");
+    if (text) told.set(name, text);
   }
   for (const { feature, low, high } of state.filters) told.append("range", `${low}:${high}:${feature}`);
-  return told.toString();
+  return told.toString().replaceAll("%2C", ",");
 }
 
-/** Reads the address; null where it names a section, or nothing. Names that the study does not know are dropped. */
+/** Reads the address; null where it names a section, or nothing. Runs that the study does not know are dropped. */
 function readAddress(study) {
   if (!location.hash.includes("=")) return null;
-  const told = new URLSearchParams(location.hash.slice(1)), known = study.position;
-  const run = known.has(told.get("run")) ? told.get("run") : null;
-  const compare = known.has(told.get("compare")) && told.get("compare") !== run ? told.get("compare") : null;
-  const segment = /^-?\d+$/.test(told.get("segment") || "") ? Number(told.get("segment")) : null;
-  const plane = study.meta.planes.some((each) => each.name === told.get("plane")) ? told.get("plane") : "";
-  const filters = told.getAll("range").map((text) => text.match(/^(\d+):(\d+):([^]*)$/))
+  const told = new URLSearchParams(location.hash.slice(1)), text = (name) => told.get(name) || "";
+  const known = (run) => study.position.has(run), asked = text("compare").split(",").filter(Boolean);
+  const run = known(text("run")) ? text("run") : state.run;
+  const others = [...new Set(asked)].filter((other) => known(other) && other !== run);
+  const filters = told.getAll("range").map((each) => each.match(/^(\d+):(\d+):([^]*)$/))
     .filter((found) => found && study.featureAt.has(found[3]))
     .map(([, low, high, feature]) => ({ feature, low: Math.min(low, 254), high: Math.min(high, 254) }));
-  const only = ["eligible", "pareto"].includes(told.get("only")) ? told.get("only") : "";
-  const unknown = ["run", "compare"].map((name) => told.get(name)).find((name) => name && !known.has(name));
-  return { run, compare, segment, plane, filters, only, unknown,
-    feature: told.get("feature"), sort: told.get("sort") || "", find: told.get("find") || "" };
+  return { ...Object.fromEntries(TEXTS.map((name) => [name, text(name)])), run, filters,
+    compare: others.slice(0, MOST_COMPARED), segment: /^-?\d+$/.test(text("segment")) ? Number(text("segment")) : null,
+    unknown: [text("run"), ...asked].find((name) => name && !known(name)) };
 }
