@@ -57,8 +57,8 @@ DEFINITIONS = {
     "Penalised silhouette": "Coverage times the silhouette where that is positive, else the silhouette.",
     "Answer": f"Confirmed runs whose partitions agree (average ARI of at least {gather.SAME_ANSWER}) give one answer.",
     "Place": (
-        "Among runs that hold up: by the share of all weightings of excess silhouette and Davies-Bouldin (as z) and "
-        "refitted stability that each wins, by rank. Its interval: 90% of the places over resampled refits."
+        "Among runs that hold up: by the share of all weightings of excess silhouette and Davies-Bouldin (as pooled z) "
+        "and refitted stability that each wins, by rank. Its interval: 90% of the places over resampled refits."
     ),
     "Trustworthiness, continuity": (
         "Whether the 15 nearest in a projection are near in the scaled features, and the other way round; 1 is all. "

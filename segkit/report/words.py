@@ -382,8 +382,8 @@ def _reason(entry: Mapping[str, Any], summary: Summary) -> dict[str, str]:
 def criterion(name: str, summary: Summary) -> str:
     """Name a gate or a criterion for people."""
     for score in summary.scores:
-        if name == f"{score.name}_z":
-            return f"{score.label}, excess over structureless data (z)"
+        if name.startswith(f"{score.name}_") and name.endswith("_z"):
+            return f"{score.label}, excess over structureless data (z{', pooled' if 'pooled' in name else ''})"
         if name.startswith(f"{score.name}_"):
             where = name.removeprefix(f"{score.name}_").replace("reference", f"{summary.references[0]} reference")
             return f"{score.label}, {where} space"

@@ -89,10 +89,16 @@ def z(observed: float | None, null: Values, higher_is_better: bool) -> float | N
     None where there is no excess, for fewer than two null values, and where these are all the same. Parameters are
     those of `p_value`.
     """
-    over, values = excess(observed, null, higher_is_better), _present(null, higher_is_better)
-    if over is None or len(values) < 2 or values.min() == values.max():
+    over, sd = excess(observed, null, higher_is_better), spread(null)
+    return over / sd if over is not None and sd else None
+
+
+def spread(null: Values) -> float | None:
+    """Give the standard deviation (n - 1) of the null values that are there; None for fewer than two, 0 if alike."""
+    values = _present(null, True)
+    if len(values) < 2:
         return None
-    return over / float(values.std(ddof=1))
+    return 0.0 if values.min() == values.max() else float(values.std(ddof=1))
 
 
 def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:

@@ -43,13 +43,15 @@ class Confirmation:
 
     ``stages`` has each run's stages by role (stability, refit, reseed, prediction, density:<space>, quality);
     ``nulls`` the keys of its scores on each table without segments, by kind, None where it cannot be done there. Runs
-    that differ from one of the shortlist only in their number of clusters have ``nulls`` alone.
+    that differ from one of the shortlist only in their number of clusters have ``nulls`` alone; ``pipelines`` has the
+    same text for runs that differ in nothing else.
     """
 
     shortlist: tuple[str, ...]
     nodes: Mapping[str, Node]
     stages: Mapping[str, Mapping[str, str]]
     nulls: Mapping[str, Mapping[str, tuple[str | None, ...]]]
+    pipelines: Mapping[str, str]
     qualities: Mapping[str, str]
 
     @property
@@ -86,8 +88,9 @@ def plan_confirmation(
     nulls = {run.id: _null_scores(planner, run, settings.nulls) for run in shortlist}
     only_copula = {COPULA: settings.nulls[COPULA]}
     nulls |= {run.id: _null_scores(planner, run, only_copula) for run in others if run.id not in nulls}
+    pipelines = {run.id: _but_for_k(run) for run in (*shortlist, *others)}
     qualities = _qualities(planner, pictured)
-    return Confirmation(tuple(run.id for run in shortlist), planner.nodes, stages, nulls, qualities)
+    return Confirmation(tuple(run.id for run in shortlist), planner.nodes, stages, nulls, pipelines, qualities)
 
 
 def siblings(runs: Sequence[RunPlan], shortlist: Sequence[RunPlan]) -> list[RunPlan]:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What the confirmed runs are chosen by; all higher is better. The excess counts in standard deviations of the null:
-# as it is, it favours pipelines whose scores scatter widely on tables without segments, such as DBSCAN's.
-CRITERIA = ("silhouette_z", "davies_bouldin_z", "stability_ari_refit")
+# as it is, it favours pipelines whose scores scatter widely on tables without segments, such as DBSCAN's. They are the
+# pipeline's, the same for all its numbers of clusters: those of single runs are too uncertain to choose k.
+CRITERIA = ("silhouette_pooled_z", "davies_bouldin_pooled_z", "stability_ari_refit")
 # Without it a run cannot be recommended; a missing z is a last place.
 NEEDED = ("stability_ari_refit",)
 SAME_ANSWER = 0.8
@@ -70,6 +71,7 @@ def confirmed_columns(
         if run in null_by_run:
             cells.setdefault(run, {}).update(_null_cells(runs.loc[index], null_by_run[run]))
     frame = pd.DataFrame([cells.get(run, {}) for run in ids], index=runs.index)
+    frame = frame.join(_pooled(frame, ids.map(confirmation.pipelines)))
     frame["confirmed"] = [run in confirmation.stages for run in ids]
     for name in frame.columns[frame.columns.str.match("(stability_jaccard|dissolved|recovered)_(fresh|refit)$")]:
         frame[name] = list_texts(frame[name])
@@ -147,10 +149,24 @@ def _null_cells(run: pd.Series, nulls: pd.DataFrame) -> dict[str, Any]:
             found = own[name].dropna().to_numpy(dtype=float)
             found = found if len(found) else values
             cells[f"{prefix}_null_mean"] = float(np.nanmean(found)) if not np.isnan(found).all() else None
+            cells[f"{prefix}_null_sd"] = calibration.spread(values)
             cells[f"{prefix}_excess"] = calibration.excess(observed, found, higher)
             cells[f"{prefix}_z"] = calibration.z(observed, values, higher)
             cells[f"{prefix}_p"] = calibration.p_value(observed, values, higher) if len(values) else None
     return cells
+
+
+def _pooled(frame: pd.DataFrame, pipelines: pd.Series) -> pd.DataFrame:
+    """Return each choosing score's z with the standard deviation pooled over the runs of a pipeline."""
+    import pandas as pd
+
+    found = {}
+    for name in CHOOSING_SCORES:
+        if f"{name}_null_sd" in frame:
+            variance = frame[f"{name}_null_sd"].astype(float) ** 2
+            pooled = variance.groupby(pipelines).transform("mean")
+            found[f"{name}_pooled_z"] = frame[f"{name}_z"].astype(float) * np.sqrt(variance / pooled)
+    return pd.DataFrame(found, index=frame.index)
 
 
 def _number(value: Any) -> float | None:

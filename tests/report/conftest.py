@@ -174,6 +174,7 @@ class Study:
         over = observed - np.mean(against)
         row |= {"silhouette_null_mean": np.mean(against), "silhouette_excess": over, "confirmed": True}
         row |= {"silhouette_z": over / np.std(against, ddof=1), "davies_bouldin_excess": over, "davies_bouldin_z": 2.0}
+        row |= {"silhouette_pooled_z": row["silhouette_z"], "davies_bouldin_pooled_z": 2.0}
         row |= {"silhouette_p": (1 + sum(v >= observed for v in against)) / (1 + len(against))}
         for level, ari in {"fresh": 0.95, "refit": 0.8, "seed": 0.99}.items():
             row |= {f"stability_ari_{level}": ari, f"stability_ari_{level}_sd": 0.02, f"stability_{level}_draws": 7.0}
@@ -201,7 +202,7 @@ class Study:
         row = next(row for row in confirmed if row["run"] == run)
         placed = [
             {"criterion": name, "value": row[name], "place": 1, "of": len(held)}
-            for name in ("silhouette_z", "davies_bouldin_z", "stability_ari_refit", "weight_share")
+            for name in ("silhouette_pooled_z", "davies_bouldin_pooled_z", "stability_ari_refit", "weight_share")
         ]
         gates = [{"gate": "coverage", "value": 1 - row["noise_fraction"], "bar": 0.7, "passed": True}]
         self.recommendation |= {"verdict": "recommended", "reasons": [*gates, *placed, gone]}

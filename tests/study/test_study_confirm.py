@@ -128,6 +128,20 @@ def test_p_and_excess_follow_from_the_kept_null_scores(finished, folder):
         assert run["silhouette_p"] == pytest.approx((1 + (values >= observed).sum()) / 20)
         assert run["silhouette_excess"] == pytest.approx(observed - values.mean())
         assert run["silhouette_z"] == pytest.approx((observed - values.mean()) / values.std(ddof=1))
+        assert run["silhouette_null_sd"] == pytest.approx(values.std(ddof=1))
+
+
+def test_the_criteria_are_excesses_in_standard_deviations_of_the_whole_pipeline(finished, folder):
+    kept = pd.read_parquet(folder / "study" / "nulls.parquet").query("kind == 'copula'")
+    runs = finished.runs.set_index("run")
+    kept = kept.assign(projection=kept["run"].map(runs["projection"]))
+    for score, sign in (("silhouette", 1), ("davies_bouldin", -1)):
+        by_run = kept.groupby(["projection", "run"])[score]
+        pooled = np.sqrt(by_run.var(ddof=1).groupby("projection").mean())
+        for (projection, run), mean in by_run.mean().items():
+            expected = sign * (runs.loc[run, f"{score}_reference"] - mean) / pooled[projection]
+            assert runs.loc[run, f"{score}_pooled_z"] == pytest.approx(expected)
+    assert kept.groupby("projection")["run"].nunique().min() > 1
 
 
 def test_every_number_of_clusters_of_a_confirmed_pipeline_has_an_excess(finished):
