@@ -11,10 +11,10 @@ Power: studies of the built-in ``simulated`` customers, in five planted groups, 
 and an adjusted Rand index of at least 0.8 with the truth. How far the groups overlap is printed as the index that
 K-Means with the true number of clusters has in the power space.
 
-Every study is a sweep of 51 runs (without projection, PCA and UMAP; K-Means, agglomerative, DBSCAN and HDBSCAN) of which
-20 are confirmed, as by default, with less of what is costly: 19 copula tables, the fewest for the level, instead of 39;
-5 draws in the screen, which only place runs on the shortlist; 5 refits, which only choose among the runs that hold up;
-a single fresh draw and other seed, which decide nothing; no shuffled tables. All of it makes the recommendation less
+Every study is a sweep of 51 runs (without projection, PCA and UMAP; K-Means, agglomerative, DBSCAN and HDBSCAN), 20 of
+them confirmed, as by default, with less of what is costly: 19 copula tables, the fewest for the level, instead of 39; 5
+draws in the screen, which only place runs on the shortlist; 5 refits, which only choose among the runs that hold up; a
+single fresh draw and other seed, which decide nothing; no shuffled tables. All of it makes the recommendation less
 certain than by default; the level is the same. The scaler is the power space's, and UMAP runs the 200
 epochs that umap-learn takes for large tables (500 are its default for small ones).
 
@@ -372,7 +372,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--shortlist", type=int, default=Settings.shortlist, help="runs that are confirmed (20)")
     parser.add_argument("--refits", type=int, default=Settings.refits, help="draws with the pipeline fitted anew (5)")
-    parser.add_argument("--nulls", type=int, default=Settings.nulls, help="copula tables (39)")
+    parser.add_argument("--nulls", type=int, default=Settings.nulls, help="copula tables (19)")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (one per core)")
     parser.add_argument("--output", type=Path, default=Path("outputs/false_findings.jsonl"), help="JSON-lines file")
     parser.add_argument("--keep", metavar="FOLDER", help="keep every study's folder here, to look into")
