@@ -33,6 +33,7 @@ _USUAL: Mapping[str, object] = {"eps": 0.5, "min_samples": 5, "metric": "euclide
 _FREE = ("eps", "min_samples", "algorithm", "leaf_size", "n_jobs", "p")  # the last four decide no label
 _BASE = 1 << 20  # bytes; whatever does not grow with the customers
 _PER_PAIR = 24  # bytes
+_QUERIED = 8192
 
 
 def infeasible(config: Mapping, n: int) -> str | None:  # noqa: ARG001
@@ -74,7 +75,7 @@ def _drawn_partitions(
 
     found = {}
     for eps, least, labels, core in label_drawn(X, landmarks.rows, wanted):
-        everybody = _reached(labels, core & (labels >= 0), eps, landmarks)
+        everybody = _reached(X, labels, core & (labels >= 0), eps, landmarks)
         fidelity = float((everybody[landmarks.rows] == labels).mean())
         everybody[landmarks.rows] = labels
         figures = {"fitted_customers": len(labels), "fidelity": fidelity}
@@ -82,14 +83,32 @@ def _drawn_partitions(
     return found
 
 
-def _reached(labels: np.ndarray, core: np.ndarray, eps: float, landmarks: Landmarks) -> np.ndarray:
-    """Return everybody's label by their nearest core landmarks within the radius, which may be none."""
+def _reached(X: np.ndarray, labels: np.ndarray, core: np.ndarray, eps: float, landmarks: Landmarks) -> np.ndarray:
+    """Return everybody's label by their nearest core landmark within the radius, which may be none."""
     import numpy as np
 
     near = core[landmarks.indices] & (landmarks.distances <= eps)
     first = near.argmax(axis=1)
     nearest = np.take_along_axis(landmarks.indices, first[:, None], axis=1)[:, 0]
-    return np.where(near.any(axis=1), labels[nearest], NOISE)
+    found = np.where(near.any(axis=1), labels[nearest], NOISE)
+    # The few landmarks that are known of each customer may all be near and none of them core.
+    open_ones = np.flatnonzero(~near.any(axis=1) & (landmarks.distances[:, -1] <= eps))
+    if len(open_ones) and core.any():
+        found[open_ones] = _nearest_core(X, landmarks.rows[core], labels[core], eps, open_ones)
+    return found
+
+
+def _nearest_core(X: np.ndarray, rows: np.ndarray, labels: np.ndarray, eps: float, of: np.ndarray) -> np.ndarray:
+    import numpy as np
+    from sklearn.neighbors import NearestNeighbors
+
+    index = NearestNeighbors(n_neighbors=1).fit(X[rows])
+    found = np.empty(len(of), dtype=labels.dtype)
+    for start in range(0, len(of), _QUERIED):
+        part = slice(start, start + _QUERIED)
+        distances, nearest = index.kneighbors(X[of[part]])
+        found[part] = np.where(distances[:, 0] <= eps, labels[nearest[:, 0]], NOISE)
+    return found
 
 
 def _wanted(config: Mapping) -> tuple[float, int] | None:

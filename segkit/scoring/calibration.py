@@ -86,17 +86,20 @@ def excess(observed: float | None, null: Values, higher_is_better: bool) -> floa
 def z(observed: float | None, null: Values, higher_is_better: bool) -> float | None:
     """Give the excess in standard deviations (n - 1) of the null values.
 
-    None where there is no excess, for fewer than two null values, and where these are all the same. Parameters are
-    those of `p_value`.
+    None where there is no excess, where fewer than half of the tables (or than two) have a value, and where these are
+    all the same. Parameters are those of `p_value`.
     """
     over, sd = excess(observed, null, higher_is_better), spread(null)
     return over / sd if over is not None and sd else None
 
 
 def spread(null: Values) -> float | None:
-    """Give the standard deviation (n - 1) of the null values that are there; None for fewer than two, 0 if alike."""
+    """Give the standard deviation (n - 1) of the null values that are there, 0 if they are alike.
+
+    None where fewer than half of the tables (or than two) have one: that of a few values is small by chance too often.
+    """
     values = _present(null, True)
-    if len(values) < 2:
+    if len(values) < max(2, len(null) / 2):
         return None
     return 0.0 if values.min() == values.max() else float(values.std(ddof=1))
 
@@ -118,6 +121,7 @@ def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
     Returns
     -------
     MaxT
+        Without a p value where there are no tables.
 
     Raises
     ------
@@ -138,6 +142,9 @@ def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
     tables = {name: _stacked(*each) for name, each in scores.items()}
     if len({values.shape for values in tables.values()}) != 1:
         raise ValueError(f"scores must be of the same runs and tables: {_shapes(tables)}")
+    if next(len(values) for values in tables.values()) == 1:
+        nothing = {name: np.full(values.shape[1], np.nan) for name, values in tables.items()}
+        return MaxT(None, None, None, nothing, np.empty(0))
     standardised = {name: _standardised(values) for name, values in tables.items()}
     cells = np.nan_to_num(np.stack(list(standardised.values()), axis=1), nan=-np.inf)  # (1 + M, scores, r)
     maxima = cells.max(axis=(1, 2), initial=-np.inf)

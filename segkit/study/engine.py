@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import time
@@ -69,8 +70,21 @@ class EngineSettings:
 
     @property
     def most_memory(self) -> int | None:
-        """Bytes that no stage can exceed: this machine's memory; None on a scheduler's workers, which may have more."""
-        return None if self.address and self.mode != "inline" else machine_memory()
+        """Bytes that a stage may take, which is what a worker has; None where that is not known or not limited."""
+        machine = machine_memory()
+        if self.mode == "inline":
+            return machine
+        if self.address or machine is None:
+            return None
+        if self.memory_limit is None:
+            return machine
+        return machine // self.n_workers if self.memory_limit == "auto" else min(machine, _bytes(self.memory_limit))
+
+
+def _bytes(amount: str | float) -> int:
+    """Return an amount of memory such as ``4GB``, ``512 MiB`` or 4e9 in bytes."""
+    number, prefix, binary = re.fullmatch(r"([\d.e+]+)\s*([kKMGT]?)(i?)B?", str(amount)).groups()
+    return int(float(number) * (1024 if binary else 1000) ** " kMGT".index(prefix.replace("K", "k") or " "))
 
 
 def machine_memory() -> int | None:
@@ -403,7 +417,7 @@ def _local_cluster(settings: EngineSettings) -> Iterator[Any]:
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",
-            memory_limit=settings.memory_limit,
+            memory_limit=0 if settings.memory_limit is None else settings.most_memory or "auto",
             silence_logs=logging.CRITICAL,
         )
     try:

@@ -29,6 +29,8 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "quality": 1,
 }
 KINDS: tuple[str, ...] = tuple(STAGE_VERSIONS)
+# The same for what stages do on drawn customers only.
+SAMPLED_VERSION = 2
 
 # Kinds in the order of the data flow; who is nearest to whom in a projection is asked after it is made.
 _IN_PROJECTION = "landmarks of a projection"

@@ -10,7 +10,7 @@ from typing import Any
 from segkit import clustering, projection, scoring
 from segkit.data import TableInfo
 from segkit.projection.neighbours import ladder
-from segkit.study.graph import STAGE_VERSIONS, Node
+from segkit.study.graph import SAMPLED_VERSION, STAGE_VERSIONS, Node
 from segkit.study.keys import canonical, kind_of, library_version, run_id, stage_key
 from segkit.study.sampling import EXACT, LANDMARKS, SCORED, Sampling
 from segkit.targets import class_name
@@ -115,7 +115,7 @@ class Planner:
         sample: int | None = None,
     ) -> str:
         """Add a stage, if it is not there, and return its key: a hash of its kind, its version and what decides it."""
-        drawn = () if sample is None else ({"sample": sample},)
+        drawn = () if sample is None else ({"sample": sample, "version": SAMPLED_VERSION},)
         key = stage_key(kind, STAGE_VERSIONS[kind], *decides, *drawn)
         self.nodes.setdefault(key, Node(key, config, dict(inputs), sample))
         return key
@@ -235,7 +235,7 @@ class Planner:
             return None
         return (
             f"{class_name(clusterer)} needs about {needed / 1e9:.1f} GB of memory for {customers:,} customers, "
-            f"{self.memory / 1e9:.1f} GB are there; fit it on fewer (sampling.{clustering.sampled_as(clusterer)})"
+            f"a worker has {self.memory / 1e9:.1f} GB; fit it on fewer (sampling.{clustering.sampled_as(clusterer)})"
         )
 
     def reference(self, world: World, name: str) -> str:

@@ -28,6 +28,9 @@ def one_thread() -> Iterator[None]:
 @lru_cache(maxsize=1)
 def _libraries(_modules: int) -> Any:
     """Find the libraries that have threads: a search through all that is loaded, repeated when modules were added."""
+    # Loaded by the stages anyway; what is loaded later would not be found.
+    import scipy.linalg  # noqa: F401
+    import sklearn.utils._openmp_helpers  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

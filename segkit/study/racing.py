@@ -127,7 +127,7 @@ def contenders(runs: pd.DataFrame, size: int) -> np.ndarray:
     Notes
     -----
     A run that another certainly dominates is not on the Pareto front; all runs with its number of clusters that
-    certainly dominate it come before it. If t of those are themselves certainly not on the front, its turn is at least
+    certainly dominate it come before it. If t partitions of those are certainly not on the front, its turn is at least
     t, and t runs of every other number of clusters (all, where there are fewer) come before it too.
     """
     import numpy as np
@@ -139,11 +139,13 @@ def contenders(runs: pd.DataFrame, size: int) -> np.ndarray:
     dominated = [_beaten(scores, low, high, partition, i) for i in range(len(runs))]
     lost = np.array([len(others) > 0 for others in dominated])
     distinct = {value: len(np.unique(partition[k == value])) for value in np.unique(k)}
+    # A partition with a run that may be on the front takes no turn.
+    waiting = lost & ~np.isin(partition, partition[~lost])
     found = np.ones(len(runs), dtype=bool)
     for i in np.flatnonzero(lost):
         same = dominated[i][k[dominated[i]] == k[i]]
         ahead = len(np.unique(partition[same]))
-        turn = len(np.unique(partition[same[lost[same]]]))
+        turn = len(np.unique(partition[same[waiting[same]]]))
         ahead += sum(min(turn, count) for value, count in distinct.items() if value != k[i])
         found[i] = ahead < size
     return found

@@ -38,7 +38,8 @@ def gate_values(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One boolean column per gate: status, coverage, smallest_cluster, clusters, scores.
+        One boolean column per gate: status, coverage, smallest_cluster, clusters, scores. The last is a value in each
+        criterion, and segments that came back in at least half of the draws.
     """
     import pandas as pd
 
@@ -49,9 +50,18 @@ def gate_values(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
         "coverage": 1 - runs["noise_fraction"] >= gates["coverage"],
         "smallest_cluster": runs["smallest_cluster"] >= gates["smallest_cluster"],
         "clusters": clusters.between(least, most),
-        "scores": runs[list(criteria())].notna().all(axis=1),
+        "scores": runs[list(criteria())].notna().all(axis=1) & ~_vanished(runs),
     }
     return pd.DataFrame({name: column.fillna(False).astype(bool) for name, column in passed.items()})
+
+
+def _vanished(runs: pd.DataFrame) -> pd.Series:
+    """Mark the runs whose segments came back in fewer than half of their draws: the mean over the others flatters."""
+    import pandas as pd
+
+    if not {"stability_draws", "stability_draws_valid"} <= set(runs):
+        return pd.Series(False, index=runs.index)
+    return (2 * runs["stability_draws_valid"] < runs["stability_draws"]).fillna(False).astype(bool)
 
 
 def pareto_front(values: np.ndarray) -> np.ndarray:

@@ -309,9 +309,9 @@ def _clustering(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Excepti
     configs = [node.config for node in nodes]
     if "landmarks" in nodes[0].inputs:
         found = clustering.fit_drawn(space, configs, _landmarks_of(nodes[0], inputs))
-    elif nodes[0].sample:
-        # Another draw for each space would do as well; the space's name is at hand.
-        found = clustering.fit_from(space, configs, draw(nodes[0].inputs["space"], 0, len(space), nodes[0].sample))
+    elif nodes[0].sample and nodes[0].sample < len(space):
+        # The same draw for every space of so many customers: a run's labels hang on nothing but the run.
+        found = clustering.fit_from(space, configs, draw("starts", 0, len(space), nodes[0].sample))
     else:
         found = clustering.fit_many(space, configs)
     return [item if isinstance(item, Exception) else _partition(item, truth) for item in found]
@@ -371,7 +371,7 @@ def _stability(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exceptio
     draws = _draws(first, inputs)[first.config.get("done", 0) :]
     partitions = [inputs.arrays(node.inputs["partition"])["labels"] for node in nodes]
     configs = [node.config["clusterer"] for node in nodes]
-    share = first.sample / len(space) if first.sample else None
+    share = first.sample / _customers(first, inputs) if first.sample else None
     found = stability_many(space, configs, partitions, draws, share)
     if "before" in first.inputs:
         found = [
@@ -392,10 +392,14 @@ def _draws(node: Node, inputs: _Inputs) -> list[np.ndarray]:
     """Return the study's draws of customers of the table, as positions in this run's space."""
     from segkit.scoring.stability import draw
 
-    features = node.inputs["features"]
-    customers = inputs.store.record(features)["facts"]["customers"]
+    features, customers = node.inputs["features"], _customers(node, inputs)
     drawn = (draw(node.config["identity"], index, customers, node.sample) for index in range(node.config["draws"]))
     return [_positions(picked, features, inputs) for picked in drawn]
+
+
+def _customers(node: Node, inputs: _Inputs) -> int:
+    """Return how many customers the table has, of which a run may have dropped some."""
+    return inputs.store.record(node.inputs["features"])["facts"]["customers"]
 
 
 def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
@@ -406,8 +410,7 @@ def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
 
     (node,) = nodes
     labels = inputs.arrays(node.inputs["partition"])["labels"]
-    features = node.inputs["features"]
-    customers = inputs.store.record(features)["facts"]["customers"]
+    features, customers = node.inputs["features"], _customers(node, inputs)
     place = np.full(customers, -1)
     place[inputs.arrays(features)["rows"]] = np.arange(len(labels))
     outcomes: list[Any] = []
@@ -437,8 +440,14 @@ def _reseed(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
     (node,) = nodes
     labels = inputs.arrays(node.inputs["partition"])["labels"]
     everyone = np.arange(len(labels))
-    others = (inputs.arrays(node.inputs[f"partition:{index}"])["labels"] for index in range(node.config["seeds"]))
-    return [_stable(collect([compare_draw(labels, everyone, found) for found in others], labels))]
+    outcomes: list[Any] = []
+    for index in range(node.config["seeds"]):
+        if not _is_there(node, f"partition:{index}", inputs):
+            outcomes.append(Infeasible("it cannot be clustered with that seed"))
+            continue
+        found = inputs.arrays(node.inputs[f"partition:{index}"])["labels"]
+        outcomes.append(compare_draw(labels, everyone, found))
+    return [_stable(collect(outcomes, labels))]
 
 
 def _prediction(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
@@ -566,12 +575,14 @@ def _compute(nodes: Sequence[Node], store: Store) -> dict[str, Outcome]:
 
 
 def _keep(node: Node, result: Result | Exception, store: Store, seconds: float, used: Mapping[str, float]) -> Outcome:
-    if isinstance(result, Result):
-        return Outcome(node.key, "ok", record=store.save(node.key, result.arrays, result.facts, seconds, used))
     if isinstance(result, Infeasible):
-        facts = {"skipped": f"{node.kind}: {result}"}
-        return outcome_of(node.key, store.save(node.key, {}, facts, seconds, used))
-    return _failed(node, result)
+        result = Result({}, {"skipped": f"{node.kind}: {result}"})
+    if not isinstance(result, Result):
+        return _failed(node, result)
+    try:
+        return outcome_of(node.key, store.save(node.key, result.arrays, result.facts, seconds, used))
+    except OSError as error:
+        return _failed(node, UsageError(f"store={store.root}: the result cannot be written ({error.strerror})"))
 
 
 def _failed(node: Node, error: Exception) -> Outcome:

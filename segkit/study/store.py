@@ -155,6 +155,8 @@ class Store:
             record = json.loads(self._path(key, ".json").read_bytes())
         except (FileNotFoundError, ValueError):
             return None
+        if not isinstance(record, dict):
+            return None
         return record if not record.get("arrays") or self._path(key, ".npz").exists() else None
 
     def arrays(self, key: str) -> dict[str, np.ndarray]:
@@ -170,7 +172,10 @@ class Store:
         try:
             with np.load(self._path(key, ".npz"), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
-        except (FileNotFoundError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
+            # What the system refuses is not damaged; a broken file may ask for a place before its beginning.
+            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.EINVAL):
+                raise
             self.remove(key)
             raise Damaged(
                 f"the stored {kind_of(key)} result {key} could not be read and was removed; launch again"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # as it is, it favours pipelines whose scores scatter widely on tables without segments, such as DBSCAN's. They are the
 # pipeline's, the same for all its numbers of clusters: those of single runs are too uncertain to choose k.
 CRITERIA = ("silhouette_pooled_z", "davies_bouldin_pooled_z", "stability_ari_refit")
-# Without it a run cannot be recommended; a missing z is a last place.
+# Without it a run cannot be recommended.
 NEEDED = ("stability_ari_refit",)
 SAME_ANSWER = 0.8
 RESAMPLES = 200
@@ -157,7 +157,11 @@ def _null_cells(run: pd.Series, nulls: pd.DataFrame) -> dict[str, Any]:
 
 
 def _pooled(frame: pd.DataFrame, pipelines: pd.Series) -> pd.DataFrame:
-    """Return each choosing score's z with the standard deviation pooled over the runs of a pipeline."""
+    """Return each choosing score's z with the standard deviation pooled over the runs of a pipeline.
+
+    A run that finds segments on hardly any table has no z. It counts what it does in the test if no table is as good,
+    M / sqrt(M + 1) for M tables, and less if some are.
+    """
     import pandas as pd
 
     found = {}
@@ -165,7 +169,8 @@ def _pooled(frame: pd.DataFrame, pipelines: pd.Series) -> pd.DataFrame:
         if f"{name}_null_sd" in frame:
             variance = frame[f"{name}_null_sd"].astype(float) ** 2
             pooled = variance.groupby(pipelines).transform("mean")
-            found[f"{name}_pooled_z"] = frame[f"{name}_z"].astype(float) * np.sqrt(variance / pooled)
+            z, p = frame[f"{name}_z"].astype(float), frame[f"{name}_p"].astype(float)
+            found[f"{name}_pooled_z"] = (z * np.sqrt(variance / pooled)).fillna((1 - p) / np.sqrt(p))
     return pd.DataFrame(found, index=frame.index)
 
 
@@ -218,7 +223,7 @@ def rank_confirmed(confirmed: pd.DataFrame, refits: Mapping[str, np.ndarray]) ->
     """
     import pandas as pd
 
-    # No value, as where no table without segments gave any: the last place in that criterion.
+    # No value: the last place in that criterion.
     values = confirmed[list(CRITERIA)].astype(float).fillna(-np.inf).to_numpy()
     ranks = pd.DataFrame(values).rank(ascending=False, method="average").to_numpy()
     shares = weight_shares(ranks)

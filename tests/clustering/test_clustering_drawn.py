@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.cluster import DBSCAN as SklearnDBSCAN
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.datasets import make_blobs
@@ -124,3 +125,19 @@ def test_kmeans_on_everybody_is_lloyds_fixed_point():
     distances = ((space[:, None] - centres) ** 2).sum(axis=2)
     assert np.array_equal(distances.argmin(axis=1), found.labels)
     assert found.figures["inertia"] == pytest.approx(distances.min(axis=1).sum())
+
+
+@pytest.mark.parametrize(("eps", "least"), [(0.3, 60), (0.5, 150)])
+def test_dbscan_joins_everybody_within_the_radius_of_any_core_landmark(eps, least):
+    rng = np.random.default_rng(2)
+    space = np.r_[rng.normal(size=(3000, 2)), rng.normal(size=(3000, 2)) * 0.3 + [6, 0]]
+    rows = np.sort(rng.choice(6000, 600, replace=False))
+    ((*_, labels, core),) = label_drawn(space, rows, [(eps, least)])
+    (found,) = fit_drawn(space, [DBSCAN | {"eps": eps, "min_samples": least}], nearest(space, rows))
+    distances = cdist(space, space[rows[core & (labels >= 0)]])
+    reached = distances.min(axis=1) <= eps
+    others = np.setdiff1d(np.arange(6000), rows)
+    np.testing.assert_array_equal(found.labels[others] >= 0, reached[others])
+    nearest_core = labels[core & (labels >= 0)][distances.argmin(axis=1)]
+    both = np.intersect1d(others, np.flatnonzero(reached))
+    assert adjusted_rand_score(nearest_core[both], found.labels[both]) == 1.0

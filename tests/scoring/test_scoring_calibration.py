@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segkit.scoring.calibration import excess, max_t, p_value, z
+from segkit.scoring.calibration import excess, max_t, p_value, spread, z
 
 
 def test_by_hand_in_both_directions():
@@ -146,3 +146,16 @@ def test_shapes_must_agree():
         max_t({"a": ([1.0], np.zeros((5, 1)), True), "b": ([1.0], np.zeros((6, 1)), True)})
     with pytest.raises(ValueError, match="none"):
         max_t({})
+
+
+def test_without_tables_there_is_no_test():
+    result = max_t({"silhouette": ([0.3, 0.2], np.empty((0, 2)), True)})
+    assert (result.p_value, result.run, result.statistic, len(result.null_maxima)) == (None, None, None, 0)
+    assert np.isnan(result.adjusted_p("silhouette")).all()
+
+
+def test_a_few_null_values_have_no_spread_worth_dividing_by():
+    few = [None] * 37 + [1.20, 1.21]
+    assert spread(few) is None
+    assert z(0.5, few, False) is None
+    assert z(0.5, [1.20, 1.21], False) == pytest.approx(0.705 / np.std([1.20, 1.21], ddof=1))

@@ -16,11 +16,13 @@ from segkit.scoring.null import permuted
 from segkit.scoring.stability import draw
 from segkit.study import stages
 from segkit.study.compose import compose_study
+from segkit.study.graph import Node, Task
 from segkit.study.keys import kind_of
 from segkit.study.prepare import prepare
-from segkit.study.ranking import shortlist
+from segkit.study.ranking import CHOOSING_SCORES, shortlist
+from segkit.study.store import Store
 from segkit.study.sweep import launch
-from segkit.study.verdict import best_against_nulls
+from segkit.study.verdict import _pooled, best_against_nulls
 
 SWEEP = [
     *["data.n=200", "engine=inline", "scoring.draws=3", "scoring.confirm_draws=4", "scoring.refits=3"],
@@ -286,3 +288,39 @@ def test_an_impossible_refit_is_one_draw_without_a_value(tmp_path):
     assert run["stability_refit_draws"] == 12
     assert 0 < run["stability_refit_draws_valid"] < 12
     assert run["stability_ari_refit"] == run["stability_ari_refit"]
+
+
+def test_another_seed_that_cannot_be_clustered_is_a_draw_without_a_value(tmp_path):
+    store = Store(tmp_path)
+    store.save("clustering-aa", {"labels": np.repeat([0, 1], 20).astype(np.int16)}, {}, 0.0)
+    store.save("clustering-bb", {"labels": np.repeat([1, 0], 20).astype(np.int16)}, {}, 0.0)
+    store.save("clustering-cc", {}, {"skipped": "projection: no finite coordinates"}, 0.0)
+    inputs = {"partition": "clustering-aa", "partition:0": "clustering-bb", "partition:1": "clustering-cc"}
+    (outcome,) = stages.run_task(Task("t", (Node("reseed-dd", {"seeds": 2}, inputs),), ()), tmp_path)
+    facts = outcome.record["facts"]
+    assert (outcome.status, facts["draws"], facts["stability_draws_valid"]) == ("ok", 2, 1)
+    assert store.has("clustering-cc")
+
+
+def test_a_study_whose_tables_without_segments_are_all_lost_ends_with_what_was_screened(tmp_path, monkeypatch):
+    def broken(_nodes, _inputs):
+        raise MemoryError("no room for a copula")
+
+    monkeypatch.setattr(stages, "COMPUTE", stages.COMPUTE | {"copula": broken})
+    finished = launch(study(tmp_path), ["segkit"], Silent())
+    told = json.loads((tmp_path / "study" / "recommendation.json").read_text())
+    assert (finished.state, finished.some_failed) == ("finished", True)
+    assert told["verdict"] == "screened_only"
+    assert "19 of 19 tables without segments were lost" in told["reasons"][-1]["reason"]
+    assert finished.runs["stability_ari_fresh"].notna().sum() == 3
+
+
+def test_a_run_that_finds_nothing_without_segments_counts_what_it_does_in_the_test():
+    frame = pd.DataFrame(
+        {
+            **{f"{name}_{part}": [1.0, np.nan, np.nan] for name in CHOOSING_SCORES for part in ("z", "null_sd")},
+            **{f"{name}_p": [0.05, 1 / 20, 0.5] for name in CHOOSING_SCORES},
+        }
+    )
+    found = _pooled(frame, pd.Series(["a", "b", "c"]))["silhouette_pooled_z"]
+    assert found.tolist() == pytest.approx([1.0, 19 / np.sqrt(20), 0.5 / np.sqrt(0.5)])

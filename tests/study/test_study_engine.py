@@ -331,3 +331,25 @@ def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_pat
         "stability": {"failed"},
     }
     assert "the worker was lost" in found["clustering"][0].reason
+
+
+def test_a_result_that_cannot_be_written_fails_its_stage_and_names_the_store(tmp_path, monkeypatch):
+    def refused(*_arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store.Store, "save", refused)
+    node = Node("null-aa", {}, {})
+    monkeypatch.setattr(stages, "COMPUTE", {"null": lambda _nodes, _inputs: [stages.Result({}, {})]})
+    (outcome,) = stages.run_task(Task("t", (node,), ()), tmp_path)
+    assert outcome.status == "failed"
+    assert outcome.reason == f"null: store={tmp_path}: the result cannot be written (Permission denied)"
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("auto", 8_000), ("3kB", 3_000), ("2 KiB", 2_048), (5_000, 5_000), ("1.5M", 16_000), (None, 16_000)],
+)
+def test_a_stage_may_take_the_memory_of_a_worker(monkeypatch, limit, expected):
+    monkeypatch.setattr(engine, "machine_memory", lambda: 16_000)
+    assert engine.EngineSettings(workers=2, memory_limit=limit).most_memory == expected
+    assert engine.EngineSettings(mode="inline", memory_limit=limit).most_memory == 16_000

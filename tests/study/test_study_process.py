@@ -18,7 +18,9 @@ def most():
     return max((found["num_threads"] for found in threadpool_info()), default=1)
 with one_thread():
     assert most() == 1
-import sklearn.cluster
+    import sklearn.cluster
+    import scipy.linalg
+    assert most() == 1
 before = most()
 with one_thread():
     assert most() == 1

@@ -170,3 +170,13 @@ def test_a_run_that_was_given_up_is_reproduced_with_the_draws_that_it_had(studie
     race = studies[1]
     run = race.runs.loc[race.runs["stability_draws"] == 5, "run"].iloc[0]
     assert reproduce(Study(race.folder), run).verdict == "exact"
+
+
+def test_a_partition_with_a_run_on_the_front_takes_no_turn():
+    view = pd.DataFrame(
+        [("P", 3, 0.5, 0.95), ("P", 3, 0.5, 0.65), ("B", 5, 0.5, 0.715), ("Q", 3, 0.3, 0.45), ("R", 4, 0.1, 0.15)],
+        columns=["partition", "n_clusters", "score:x", "stability"],
+    )
+    view = view.assign(low=view["stability"] - 0.005, high=view["stability"] + 0.005)
+    # The shortlist of three: the front's P, then B of five and Q of three clusters in turn.
+    assert contenders(view, 3)[3]

@@ -111,3 +111,8 @@ def test_nothing_eligible_recommends_nothing(table):
     found = recommend(table, GATES, lambda a, b: 1.0)
     assert found["run"] is None
     assert found["verdict"] == "nothing_eligible"
+
+
+def test_a_run_whose_segments_vanish_in_most_draws_is_not_eligible_however_well_the_others_agree():
+    table = runs(stability_draws=[20, 20, 20, None], stability_draws_valid=[20, 10, 9, None])
+    assert gate_values(table, GATES)["scores"].tolist() == [True, True, False, True]

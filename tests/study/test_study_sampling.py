@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from segkit.data import TableInfo
-from segkit.errors import UsageError
+from segkit.errors import Infeasible, UsageError
 from segkit.progress import Silent
 from segkit.study.compose import compose_study
-from segkit.study.graph import make_tasks
+from segkit.study.graph import Node, Task, make_tasks
 from segkit.study.keys import kind_of
 from segkit.study.plan import make_plan
 from segkit.study.prepare import prepare
 from segkit.study.sampling import Sampling
+from segkit.study.stages import run_task
+from segkit.study.store import Store
 from segkit.study.sweep import launch
 
 SWEEP = [
@@ -64,7 +66,7 @@ def test_what_cannot_fit_in_memory_is_skipped_and_says_what_it_would_take():
     average = "clusterer=agglomerative", "clusterer.linkage=average"
     plan = plan_of(200_000, "sampling=none", *average, memory=8 << 30)
     reasons = {run.choices["clusterer"]: run.reason for run in plan.runs}
-    assert "needs about 320.1 GB of memory for 200,000 customers, 8.6 GB are there" in reasons["agglomerative"]
+    assert "needs about 320.1 GB of memory for 200,000 customers, a worker has 8.6 GB" in reasons["agglomerative"]
     assert "sampling.clustering" in reasons["agglomerative"]
     others = plan_of(200_000, "sampling=none", memory=8 << 30), plan_of(200_000, *average, memory=8 << 30)
     assert not any(run.reason for plan in (*others, plan_of(200_000, "sampling=none", *average)) for run in plan.runs)
@@ -132,3 +134,23 @@ def test_partitions_have_every_customer(finished):
     partitions = pd.read_parquet(finished.folder / "partitions.parquet")
     assert len(partitions) == 1500
     assert partitions.drop(columns="id").notna().all().all()
+
+
+def test_sizes_shrink_by_the_share_of_all_customers_that_is_drawn(tmp_path, monkeypatch):
+    told = {}
+
+    def share_of(_space, configs, _partitions, draws, share=None):
+        told.update(share=share, drawn=np.mean([len(rows) for rows in draws]))
+        return [Infeasible("seen enough")] * len(configs)
+
+    monkeypatch.setattr("segkit.scoring.stability.stability_many", share_of)
+    store, rng = Store(tmp_path), np.random.default_rng(0)
+    rows = np.sort(rng.choice(1000, 300, replace=False))
+    store.save("features-aa", {"rows": rows}, {"customers": 1000}, 0.0)
+    store.save("scaling-bb", {"matrix": rng.normal(size=(300, 2))}, {}, 0.0)
+    store.save("clustering-cc", {"labels": np.zeros(300, np.int16)}, {}, 0.0)
+    config = {"draws": 5, "clusterer": {"_target_": "sklearn.cluster.DBSCAN"}, "identity": "x"}
+    inputs = {"partition": "clustering-cc", "space": "scaling-bb", "features": "features-aa"}
+    run_task(Task("t", (Node("stability-dd", config, inputs, sample=200),), ()), tmp_path)
+    assert told["share"] == 0.2
+    assert told["drawn"] / 300 == pytest.approx(0.2, abs=0.03)

@@ -108,3 +108,28 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_option(tmp_path):
     blocker.write_text("")
     with pytest.raises(UsageError, match=r"^store=.*file/below: the folder cannot be written \(Not a directory\)$"):
         writable_folder(blocker / "below", "store")
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "3"])
+def test_a_record_that_is_none_is_not_there(store, text):
+    store.save(KEY, {}, {}, 0.0)
+    store._path(KEY, ".json").write_text(text)
+    assert store.record(KEY) is None
+
+
+def test_whatever_byte_is_wrong_a_result_is_read_or_removed(store):
+    arrays = {"matrix": np.arange(6.0).reshape(3, 2), "rows": np.arange(3)}
+    store.save(KEY, arrays, {}, 0.0)
+    path = store._path(KEY, ".npz")
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    lost = 0
+    for place in range(len(whole)):
+        broken = bytearray(whole)
+        broken[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(broken)
+        try:
+            store.arrays(KEY)
+        except Damaged:
+            lost += 1
+            assert not path.exists()
+    assert lost > 100
