@@ -47,7 +47,7 @@ class Progress(ABC):
         if tasks:
             self._begin(f"{sum(self.todo.values())} stages to compute {prepared.engine.description}")
         else:
-            self._begin("everything is stored already")
+            self._begin("everything is stored already" if finished.get("ok") else "there is nothing to compute")
 
     def advance(self, task: Task, counts: Mapping[str, int]) -> None:
         """Take note of a finished task."""

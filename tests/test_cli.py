@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -172,7 +173,7 @@ def test_options_of_the_report_take_precedence_over_the_study(study, invoke):
     assert Path(out.strip()) == page
     (line,) = err.splitlines()
     assert re.match(r"segkit: report\.html has \d\.\d MB\. To keep the page near 0\.01 MB it holds", line)
-    assert error(invoke("report", study, "--max-mb", "0")) == "--max-mb=0.0: must be a number of megabytes above 0"
+    assert "--max-mb=0.0: must be a number of megabytes above 0" in error(invoke("report", study, "--max-mb", "0"))
     assert "--max-mb" in error(invoke("report", study, "--max-mb", "large"))
 
 
@@ -309,6 +310,10 @@ def test_help_is_quick_because_it_imports_little():
         (["store=/proc/nowhere"], "store"),
         (["hydra.sweep.dir=/proc/nowhere"], "hydra.sweep.dir"),
         (["engine.address=tcp://127.0.0.1:1"], "engine.address"),
+        (["engine.address=http://127.0.0.1:1"], "engine.address"),
+        (["engine.memory_limit=4"], "engine.memory_limit=4: must be at least 300MB"),
+        (["engine.memory_limit=1KB"], "engine.memory_limit=1KB: must be at least 300MB"),
+        (["report.max_mb=1e308"], "report.max_mb"),
     ],
 )
 def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, arguments, told):
@@ -451,3 +456,58 @@ def test_a_disk_that_fills_up_in_mid_study(tmp_path):
         assert segkit.load_study(tmp_path / "study").runs["status"].eq("ok").all()
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_folder_with_files_of_ones_own_is_left_as_it_is(invoke, tmp_path):
+    (tmp_path / "paper" / "figures").mkdir(parents=True)
+    mine = tmp_path / "paper" / "figures" / "fig1.pdf"
+    mine.write_text("mine")
+    line = error(invoke("sweep", *TINY, "hydra.sweep.dir=paper"))
+    assert "hydra.sweep.dir=paper: holds files but no study" in line
+    assert mine.read_text() == "mine"
+    assert [path.name for path in (tmp_path / "paper").iterdir()] == ["figures"]
+
+
+def test_a_store_that_is_a_file_is_named_and_leaves_no_study(invoke, tmp_path):
+    (tmp_path / "notes.md").write_text("")
+    for command in ("plan", "sweep"):
+        assert "store=notes.md: must be a folder" in error(invoke(command, *TINY, "store=notes.md"))
+    assert "store" in error(invoke("sweep", *TINY, "store=/proc/nowhere"))
+    assert not list(tmp_path.glob("outputs/*/*"))
+
+
+DAMAGES = [
+    ("configs.jsonl", '{"run": ', "reproduce", "configs.jsonl: line 1: is not readable"),
+    ("configs.jsonl", "[]", "reproduce", "configs.jsonl: line 1: must hold names and values, holds list"),
+    ("configs.jsonl", "{}", "reproduce", "configs.jsonl: line 1: 'run' is missing"),
+    ("configs.jsonl", "", "reproduce", "is not in"),
+    ("study.yaml", "{}", "reproduce", "study.yaml: 'scoring' is missing"),
+    ("study.yaml", "[1]", "reproduce", "study.yaml: must hold names and values, holds list"),
+    ("recommendation.json", "null", "reproduce", "recommendation.json: must hold names and values"),
+    ("recommendation.json", '{"run": "abc"}', "reproduce", "the recommended run abc is not in configs.jsonl"),
+    ("provenance.json", "{}", "status", "provenance.json: 'state' is missing"),
+    ("provenance.json", "[]", "status", "provenance.json: must hold names and values, holds list"),
+    ("provenance.json", '{"format": "x"}', "status", "format=x: must be a number"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "command", "told"), DAMAGES)
+def test_a_damaged_study_is_told_in_one_line(invoke, tmp_path, study, name, content, command, told):
+    shutil.copytree(study, tmp_path / "study")
+    (tmp_path / "study" / name).write_text(content)
+    assert told in error(invoke(command, "study"))
+
+
+def test_a_report_that_cannot_be_written_is_told_in_one_line_and_the_old_figures_stay(invoke, tmp_path, study):
+    folder = Path(shutil.copytree(study, tmp_path / "study"))
+    before = sorted(path.name for path in (folder / "figures").iterdir())
+    (folder / "report.html").unlink()
+    (folder / "report.html").mkdir()
+    assert "report.html: the report cannot be written" in error(invoke("report", "study"))
+    assert sorted(path.name for path in (folder / "figures").iterdir()) == before
+
+
+def test_a_study_of_impossible_runs_says_that_there_is_nothing_to_compute(invoke):
+    _code, _out, err = invoke("sweep", *TINY, "data.n=1")
+    assert "there is nothing to compute" in err
+    assert "stored already" not in err

@@ -39,6 +39,9 @@ class Tree(NamedTuple):
 
 def infeasible(config: Mapping, n: int) -> str | None:
     """Return why a configuration cannot be fitted on n customers, or None."""
+    linkage, metric = config.get("linkage", "ward"), config.get("metric", "euclidean")
+    if linkage == "ward" and metric != "euclidean":
+        return f"linkage = ward needs metric = euclidean, not {metric}"
     return generic.infeasible(config, n) or ("needs at least 2 customers, there is 1" if n < 2 else None)
 
 

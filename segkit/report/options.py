@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from math import isfinite
 from typing import Any
 
 from segkit.errors import UsageError
 
 FORMATS = ("png", "pdf")
 MEGABYTE = 1_000_000
+MOST_MEGABYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,15 @@ def options(asked: Mapping[str, Any], where: str = "", given: Mapping[str, Any] 
     listed = isinstance(formats, list | tuple) and formats and set(map(str, formats)) <= set(FORMATS)
     _require(bool(listed), told["formats"], formats, f"a list of {' and '.join(FORMATS)}")
     _require(isinstance(merged["customers"], bool), told["customers"], merged["customers"], "true or false")
-    _require(is_size(merged["max_mb"]), told["max_mb"], merged["max_mb"], "a number of megabytes above 0")
+    allowed = f"a number of megabytes above 0, at most {MOST_MEGABYTES:,}"
+    _require(is_size(merged["max_mb"]), told["max_mb"], merged["max_mb"], allowed)
     _require(is_count(merged["shortlist"]), told["shortlist"], merged["shortlist"], "a whole number from 1")
     return Options(**{**merged, "formats": tuple(dict.fromkeys(formats)), "max_mb": float(merged["max_mb"])})
 
 
 def is_size(value: object) -> bool:
-    """Tell whether a value is a number above 0."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and value > 0
+    """Tell whether a value is a number of megabytes above 0 that can be told in bytes."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_MEGABYTES
 
 
 def is_count(value: object) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from segkit.errors import UsageError
 from segkit.report import words
 from segkit.report.blocks import Cards, Leaderboard, Notice, Section
 from segkit.report.drawings import Image, drawn
@@ -65,15 +66,24 @@ def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
     -------
     Path
         Of ``report.html``.
+
+    Raises
+    ------
+    UsageError
+        If the folder cannot be written.
     """
     told = sections(summary)
     told[0].blocks.extend(Notice(line) for line in summary.lacking)
     images = draw(told, summary.formats, _store(summary))
-    _write_figures(summary.folder / "figures", images)
-    write_text(markdown(summary, told), summary.folder / "summary.md")
-    write_table(summary.explained, summary.folder / "effects.csv")
     page = summary.folder / "report.html"
-    cut = _write_page(summary, told, images, page)
+    try:
+        _write_figures(summary.folder / "figures", images)
+        write_text(markdown(summary, told), summary.folder / "summary.md")
+        write_table(summary.explained, summary.folder / "effects.csv")
+        cut = _write_page(summary, told, images, page)
+    except OSError as error:
+        where = error.filename2 or error.filename or summary.folder
+        raise UsageError(f"{where}: the report cannot be written ({error.strerror})") from error
     for line in (*summary.lacking, *cut) if tell else ():
         tell(line)
     return page
@@ -90,12 +100,12 @@ def _write_page(summary: Summary, told: list[Section], images: dict[str, Image],
 
 def _write_figures(folder: Path, images: dict[str, Image]) -> None:
     folder.mkdir(exist_ok=True)
-    for stale in (path for kind in FORMATS for path in folder.glob(f"*.{kind}")):
+    files = {folder / f"{name}.{kind}": data for name, image in images.items() for kind, data in image.files.items()}
+    for path, data in files.items():
+        with replacing(path) as file:
+            file.write(data)
+    for stale in {path for kind in FORMATS for path in folder.glob(f"*.{kind}")} - set(files):
         stale.unlink()
-    for name, image in images.items():
-        for kind, data in image.files.items():
-            with replacing(folder / f"{name}.{kind}") as file:
-                file.write(data)
 
 
 def draw(told: list[Section], formats: Sequence[str], store: Path | None = None) -> dict[str, Image]:

@@ -43,6 +43,9 @@ _QUIET = {
 }
 
 
+LEAST_MEMORY = 300_000_000
+
+
 @dataclass(frozen=True)
 class EngineSettings:
     """How to execute: ``mode`` local or inline; ``address`` of a running scheduler takes precedence over local."""
@@ -85,6 +88,20 @@ def _bytes(amount: str | float) -> int:
     """Return an amount of memory such as ``4GB``, ``512 MiB`` or 4e9 in bytes."""
     number, prefix, binary = re.fullmatch(r"([\d.e+]+)\s*([kKMGT]?)(i?)B?", str(amount)).groups()
     return int(float(number) * (1024 if binary else 1000) ** " kMGT".index(prefix.replace("K", "k") or " "))
+
+
+def check_memory(settings: EngineSettings) -> None:
+    """Check that a worker has memory enough to start.
+
+    Raises
+    ------
+    UsageError
+        If not.
+    """
+    limit, most = settings.memory_limit, settings.most_memory
+    if limit not in (None, "auto") and most is not None and most < LEAST_MEMORY:
+        least = f"at least {LEAST_MEMORY // 1_000_000}MB, which a worker takes to start, with its unit, or auto or null"
+        raise UsageError(f"engine.memory_limit={limit}: must be {least}")
 
 
 def machine_memory() -> int | None:

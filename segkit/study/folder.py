@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,13 +40,18 @@ class Study:
         except pyarrow.ArrowException as error:
             raise _unreadable(path, error) from error
 
-    def _document(self, name: str, parse: Callable[[str], Any] = json.loads) -> Any:
-        return _parsed(self._path(name), parse)
+    def _document(self, name: str, needed: Sequence[str], parse: Callable[[str], Any] = json.loads) -> dict[str, Any]:
+        path = self._path(name)
+        return _mapping(_parsed(path, parse), str(path), needed)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """The runs table, one row per run."""
-        return self._table("runs.parquet")
+        table = self._table("runs.parquet")
+        for name in ("run", "status", "reason"):
+            if name not in table:
+                raise UsageError(f"{self.folder / 'runs.parquet'}: has no column '{name}'")
+        return table
 
     @cached_property
     def partitions(self) -> pd.DataFrame:
@@ -56,25 +61,29 @@ class Study:
     @cached_property
     def recommendation(self) -> dict[str, Any]:
         """The recommended run and what led there."""
-        return self._document("recommendation.json")
+        return self._document("recommendation.json", ["run"])
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Command, versions, machine, data, seeds and the state of the study."""
-        return self._document("provenance.json")
+        return self._document("provenance.json", ["state", "counts", "failures"])
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What was asked: the study's resolved settings and axes."""
         import yaml
 
-        return self._document("study.yaml", yaml.safe_load)
+        return self._document("study.yaml", ["scoring", "references", "store"], yaml.safe_load)
 
     @cached_property
     def configurations(self) -> dict[str, dict[str, Any]]:
         """Each run's full resolved configuration by its id."""
-        with self._path("configs.jsonl").open(encoding="utf-8") as file:
-            return {entry["run"]: entry for entry in map(json.loads, file)}
+        path, found = self._path("configs.jsonl"), {}
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+            where = f"{path}: line {number}"
+            entry = _mapping(_loaded(where, line, json.loads), where, ["run", "groups", "stages", "seed", "choices"])
+            found[entry["run"]] = entry
+        return found
 
 
 def load_study(path: str | Path) -> Study:
@@ -115,6 +124,8 @@ def check_format(folder: Path) -> None:
     written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
     if isinstance(written, int) and written <= FORMAT:
         return
+    if not isinstance(written, int):
+        raise UsageError(f"{path}: format={written}: must be a number, such as {FORMAT}")
     version = f" {found['segkit']}" if isinstance(found.get("segkit"), str) else ""
     raise UsageError(
         f"{path}: format={written}: written by a newer segkit{version}, this one knows format {FORMAT}; "
@@ -123,16 +134,29 @@ def check_format(folder: Path) -> None:
 
 
 def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
+    return _loaded(str(path), path.read_bytes(), parse)
+
+
+def _loaded(where: str, content: bytes, parse: Callable[[str], Any]) -> Any:
     import yaml
 
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse(content.decode("utf-8"))
     except (ValueError, yaml.YAMLError) as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(where, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> UsageError:
-    return UsageError(f"{path}: is not readable ({' '.join(str(error).split())[:120]})")
+def _mapping(found: Any, where: str, needed: Sequence[str]) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise UsageError(f"{where}: must hold names and values, holds {type(found).__name__}")
+    for name in needed:
+        if name not in found:
+            raise UsageError(f"{where}: '{name}' is missing")
+    return found
+
+
+def _unreadable(where: Path | str, error: Exception) -> UsageError:
+    return UsageError(f"{where}: is not readable ({' '.join(str(error).split())[:120]})")
 
 
 def find_study(name: str, outputs: Path = Path("outputs")) -> Study:
@@ -157,6 +181,8 @@ def find_run(study: Study, prefix: str | None) -> str:
         recommended = study.recommendation["run"]
         if recommended is None:
             raise UsageError(f"{study.folder}: no run is recommended here; name a run")
+        if recommended not in study.configurations:
+            raise UsageError(f"{study.folder}: the recommended run {recommended} is not in configs.jsonl")
         return recommended
     found = [run for run in study.configurations if run.startswith(prefix.lower())]
     if len(found) != 1:

@@ -122,12 +122,13 @@ def customers_frame(customers: Customers, drawn: np.ndarray) -> pd.DataFrame:
         ``id``; ``row`` (in the partitions) unless everybody is drawn; then the feature columns in their own units. A
         feature of one of these two names has `` (feature)`` after it.
     """
+    import pandas as pd
+
     found = customers.frame().iloc[drawn].reset_index(drop=True)
     found.columns = [f"{name}{FEATURE}" if str(name) in OWN else str(name) for name in found.columns]
-    found.insert(0, "id", customers.ids()[drawn])
-    if len(drawn) < len(customers):
-        found.insert(1, "row", drawn)
-    return found
+    own = {"id": customers.ids()[drawn]} | ({"row": drawn} if len(drawn) < len(customers) else {})
+    # Not inserted: a table that was put together column by column is copied whole, with a warning.
+    return pd.concat([pd.DataFrame(own), found], axis=1)
 
 
 def partitions_frame(

@@ -13,7 +13,7 @@ from segkit.data import source
 from segkit.errors import UsageError
 from segkit.study import cost
 from segkit.study.checked import check_estimators
-from segkit.study.engine import EngineSettings
+from segkit.study.engine import EngineSettings, check_memory
 from segkit.study.graph import KINDS, Task
 from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.sampling import Sampling
@@ -56,12 +56,15 @@ def prepare(composition: Composition) -> Prepared:
     """
     study = composition.study
     store = Store(Path(study["store"]).resolve())
+    if store.root.exists() and not store.root.is_dir():
+        raise UsageError(f"store={study['store']}: must be a folder, is a file")
     check_estimators(_estimators(composition), store.checked)
     infos = _Infos(store.memo)
     _check_features(composition, infos)
     sampling = Sampling.of(study)
     draws = 0 if study["scoring"]["racing"] else study["scoring"]["draws"]
     engine = EngineSettings(**study["engine"])
+    check_memory(engine)
     memory = engine.most_memory
     plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, memory)
     return Prepared(

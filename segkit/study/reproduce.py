@@ -76,6 +76,8 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     UsageError
         If the run has no result to compare with.
     """
+    if run not in study.configurations:
+        raise UsageError(f"run {run} is not in {study.folder}/configs.jsonl")
     entry = study.configurations[run]
     row = study.runs.set_index("run").loc[run] if run in set(study.runs["run"]) else None
     if row is None or row["status"] != "ok":

@@ -100,8 +100,10 @@ def sketch(matrix: np.ndarray) -> list[list[float]]:
     import numpy as np
 
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(SKETCH_SIGNS, len(matrix)))
-    sums = signs @ matrix / np.sqrt(len(matrix))
-    return np.vstack([matrix.mean(axis=0), matrix.std(axis=0), sums]).T.tolist()
+    # Huge values overflow here before a later stage says that they do.
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = signs @ matrix / np.sqrt(len(matrix))
+        return np.vstack([matrix.mean(axis=0), matrix.std(axis=0), sums]).T.tolist()
 
 
 def load_unchanged(data: Mapping[str, Any], root: str) -> Table:

@@ -43,8 +43,8 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     goes on.
     """
     check_address(prepared.engine)
-    prepared = replace(prepared, folder=_claimed_folder(prepared))
     prepared.store.prepare()
+    prepared = replace(prepared, folder=_claimed_folder(prepared))
     record = Record(prepared, command, Collector(prepared.plan))
     scoring = prepared.composition.study["scoring"]
     state = "finished"
@@ -76,6 +76,9 @@ def _claimed_folder(prepared: Prepared) -> Path:
     folder = prepared.folder
     if prepared.folder_is_given:
         writable_folder(folder, "hydra.sweep.dir")
+        if not (folder / "study.yaml").exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            told = "holds files but no study; name a folder that is empty, new, or that of this study"
+            raise UsageError(f"hydra.sweep.dir={folder}: {told}")
         if (folder / "configs.jsonl").exists():
             others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
             if others:

@@ -9,6 +9,7 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn.metrics import adjusted_rand_score
 
 from segkit.clustering import agglomerative, canonical, fit_many
+from segkit.clustering.agglomerative import infeasible
 
 TARGET = "sklearn.cluster.AgglomerativeClustering"
 
@@ -150,3 +151,9 @@ def test_published_agreement_with_k_means(card_customers):
     ward = fit_many(card_customers, [config(n_clusters=3)])[0]
     kmeans = {"_target_": "sklearn.cluster.KMeans", "n_clusters": 3, "n_init": 10, "random_state": 42}
     assert round(adjusted_rand_score(ward.labels, fit_many(card_customers, [kmeans])[0].labels), 4) == 0.3597
+
+
+def test_ward_with_another_metric_is_told_before_it_is_tried():
+    config = {"_target_": "sklearn.cluster.AgglomerativeClustering", "n_clusters": 3, "metric": "cosine"}
+    assert infeasible(config, 100) == "linkage = ward needs metric = euclidean, not cosine"
+    assert infeasible(config | {"linkage": "average"}, 100) is None

@@ -111,8 +111,8 @@ class Loader:
         return [self._parse(line) for line in lines]
 
     def _parse(self, line: str) -> Override:
-        quoted = "name=value; a value with , ; : { } [ ] or spaces is quoted within, as in 'data.separator=\";\"'"
-        prefix = f"cannot read the override '{line}' (it must be {quoted}): "
+        quoted = "name=value; a value with , ; : { } [ ] ~ spaces or letters beyond a-z is quoted within"
+        prefix = f"cannot read the override '{line}' (it must be {quoted}, as in 'data.separator=\";\"'): "
         with one_line(prefix):
             override = self._parser.parse_overrides([line])[0]
         if not override.key_or_group:

@@ -25,6 +25,7 @@ SETTINGS = ("seed", "store", "name", "scoring", "sampling", "engine", "report")
 _FORMATS = ("png", "pdf")
 _MODES = ("local", "inline")
 _LEAST_DRAWN = 100
+_MOST_MEGABYTES = 1_000_000
 
 
 def check_study(study: Mapping, scalers: Sequence[str]) -> None:
@@ -125,7 +126,7 @@ def _check_engine(engine: Mapping) -> None:
         "a whole number from 1, or null for one per core",
     )
     _require(
-        address is None or (_is_text(address) and bool(re.fullmatch(r"[a-z]+://\S+", address))),
+        address is None or (_is_text(address) and bool(re.fullmatch(r"(tcp|tls|ucx|wss?)://\S+", address))),
         "engine.address",
         address,
         "a scheduler's address such as tcp://host:8786, or null",
@@ -146,8 +147,8 @@ def _check_report(report: Mapping) -> None:
     _require(bool(fits), "report.formats", formats, f"[{'], ['.join(_FORMATS)}] or [{', '.join(_FORMATS)}]")
     customers, size, shortlist = report["customers"], report["max_mb"], report["shortlist"]
     _require(isinstance(customers, bool), "report.customers", customers, "true or false")
-    sized = isinstance(size, Real) and not isinstance(size, bool) and math.isfinite(size) and size > 0
-    _require(sized, "report.max_mb", size, "a number of megabytes above 0")
+    sized = isinstance(size, Real) and not isinstance(size, bool) and 0 < size <= _MOST_MEGABYTES
+    _require(sized, "report.max_mb", size, f"a number of megabytes above 0, at most {_MOST_MEGABYTES:,}")
     _require(_is_int(shortlist) and shortlist >= 1, "report.shortlist", shortlist, "a whole number from 1")
 
 
