@@ -124,8 +124,6 @@ def check_format(folder: Path) -> None:
     written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
     if isinstance(written, int) and written <= FORMAT:
         return
-    if not isinstance(written, int):
-        raise UsageError(f"{path}: format={written}: must be a number, such as {FORMAT}")
     version = f" {found['segkit']}" if isinstance(found.get("segkit"), str) else ""
     raise UsageError(
         f"{path}: format={written}: written by a newer segkit{version}, this one knows format {FORMAT}; "
