@@ -352,7 +352,8 @@ def _higher(name: str, summary: Summary) -> bool:
 def _plain(name: str, summary: Summary) -> str:
     label = next((score.label for score in summary.scores if name.startswith(f"{score.name}_")), "stability")
     if name.endswith("_z"):
-        return f"{label.lower() if label == 'Silhouette' else label} excess as z"
+        pooled = "pooled " if name.endswith("_pooled_z") else ""
+        return f"{label.lower() if label == 'Silhouette' else label} excess as {pooled}z"
     if name == "stability_ari_refit":
         return "refitted stability"
     return "reference silhouette" if label == "Silhouette" else label
