@@ -34,7 +34,8 @@ def finished(tmp_path):
     table = pd.DataFrame(runs).assign(projection="none", clusterer="kmeans")
     pd.DataFrame(columns).to_parquet(tmp_path / "partitions.parquet", index=False)
     (tmp_path / "recommendation.json").write_text('{"run": null}')
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump({"report": {"shortlist": 16}}))
+    settings = {"report": {"shortlist": 16}, "scoring": {}, "references": {}, "store": ""}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(settings))
     plan = SimpleNamespace(runs=plans)
     return SimpleNamespace(folder=tmp_path, runs=table, customers=Customers(tables), plan=plan, frames=frames)
 
