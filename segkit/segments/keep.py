@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segkit.segments.profiles import profile
+from segkit.segments.profiles import COLUMNS, profile
 from segkit.segments.shortlist import shortlisted
 from segkit.study.folder import load_study
+from segkit.study.keys import stage_key
 from segkit.study.results import write_table
+from segkit.study.store import Damaged, Store, StoreFull
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from segkit.study.plan import RunPlan
     from segkit.study.record import Finished
 
 # Of a study of many features and segments, fewer runs are profiled, but not fewer than so many.
 PROFILED_RUNS = 12
 MOST_ROWS = 100_000
 _AT_ONCE = 12
+# Raise it when the code changes what a profile is: what older code stored is then not found.
+VERSION = 1
 
 
 def keep_profiles(finished: Finished, most: int | None = None, most_rows: int = MOST_ROWS) -> None:
@@ -34,21 +41,21 @@ def keep_profiles(finished: Finished, most: int | None = None, most_rows: int = 
     kept: list[pd.DataFrame] = []
     seen: set[bytes] = set()
     total = 0
-    data = {run.id: run.data for run in finished.plan.runs}
+    plans = {run.id: run for run in finished.plan.runs}
     study = load_study(finished.folder)
+    store = Store(study.settings["store"])
     runs = shortlisted(finished.runs, most or study.settings["report"]["shortlist"], study.recommendation["run"])
     for run, labels in _partitions(finished.folder, runs):
         identity = labels.to_numpy(dtype="float64", na_value=float("nan")).tobytes()
         if identity in seen:
             continue
         seen.add(identity)
-        table = finished.customers.tables[data[run]].frame
+        table = finished.customers.tables[plans[run].data].frame
         rows = labels.nunique() * table.shape[1]
         if len(kept) < PROFILED_RUNS or total + rows <= most_rows:
-            kept.append(_profile(finished, data[run], run, labels))
+            kept.append(_profile(finished, plans[run], labels, store))
             total += rows
-    columns = ["run", "segment", "feature", "n", "mean", "median", "q25", "q75", "z"]
-    found = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
+    found = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=["run", *COLUMNS])
     write_table(found, finished.folder / "profiles.parquet")
     write_table(found, finished.folder / "profiles.csv")
 
@@ -62,10 +69,31 @@ def _partitions(folder: Path, runs: Sequence[str]) -> Iterator[tuple[str, pd.Ser
         yield from pd.read_parquet(folder / "partitions.parquet", columns=some).items()
 
 
-def _profile(finished: Finished, data: str, run: str, labels: pd.Series) -> pd.DataFrame:
-    table = finished.customers.tables[data]
-    start = finished.customers.offsets[data]
-    own = labels.iloc[start : start + table.n_customers].reset_index(drop=True)
-    kept = own.notna().to_numpy()
-    found = profile(table.frame.reset_index(drop=True)[kept], own[kept].to_numpy(dtype=int))
-    return found.assign(run=run)[["run", *found.columns]]
+def _profile(finished: Finished, run: RunPlan, labels: pd.Series, store: Store) -> pd.DataFrame:
+    """Return a run's profile; it is kept in the store, where the next study of the same partition finds it."""
+    key = stage_key("profiles", VERSION, run.data, run.stages["features"], run.stages["clustering"])
+    found = _stored(store, key)
+    if found is None:
+        begun = time.process_time()
+        table = finished.customers.tables[run.data]
+        start = finished.customers.offsets[run.data]
+        own = labels.iloc[start : start + table.n_customers].reset_index(drop=True)
+        kept = own.notna().to_numpy()
+        found = profile(table.frame.reset_index(drop=True)[kept], own[kept].to_numpy(dtype=int))
+        arrays = {name: found[name].to_numpy() for name in COLUMNS if name != "feature"}
+        with contextlib.suppress(StoreFull):
+            store.save(key, arrays, {"feature": found["feature"].tolist()}, time.process_time() - begun)
+    return found.assign(run=run.id)[["run", *COLUMNS]]
+
+
+def _stored(store: Store, key: str) -> pd.DataFrame | None:
+    import pandas as pd
+
+    record = store.record(key)
+    if record is None:
+        return None
+    try:
+        columns = store.arrays(key) | {"feature": pd.Series(record["facts"]["feature"], dtype="str")}
+    except Damaged:
+        return None
+    return pd.DataFrame(columns, columns=list(COLUMNS))

@@ -30,11 +30,12 @@ def finished(tmp_path):
         run = f"{i:012d}"
         columns[run] = columns[f"{0:012d}"] if i == 5 else labels
         runs.append({"run": run, "status": "ok", "rank": i + 1, "silhouette_reference": 0.1})
-        plans.append(SimpleNamespace(id=run, data=data))
+        stages = {"features": f"features-{data}", "clustering": f"clustering-{0 if i == 5 else i}"}
+        plans.append(SimpleNamespace(id=run, data=data, stages=stages))
     table = pd.DataFrame(runs).assign(projection="none", clusterer="kmeans")
     pd.DataFrame(columns).to_parquet(tmp_path / "partitions.parquet", index=False)
     (tmp_path / "recommendation.json").write_text('{"run": null}')
-    settings = {"report": {"shortlist": 16}, "scoring": {}, "references": {}, "store": ""}
+    settings = {"report": {"shortlist": 16}, "scoring": {}, "references": {}, "store": str(tmp_path / "store")}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(settings))
     plan = SimpleNamespace(runs=plans)
     return SimpleNamespace(folder=tmp_path, runs=table, customers=Customers(tables), plan=plan, frames=frames)
@@ -62,3 +63,19 @@ def test_too_many_rows_leave_the_later_runs_out_but_never_the_first_twelve(finis
     assert kept(finished.folder)["run"].nunique() == 12
     keep.keep_profiles(finished, most=3)
     assert kept(finished.folder)["run"].nunique() == 3
+
+
+def test_a_profile_is_found_in_the_store_the_next_time_and_made_again_where_it_is_damaged(finished, monkeypatch):
+    finished.frames["one"]["d"] = np.nan
+    keep.keep_profiles(finished)
+    first = kept(finished.folder)
+    made = []
+    monkeypatch.setattr(keep, "profile", lambda *asked: made.append(asked) or profile(*asked))
+    keep.keep_profiles(finished)
+    pd.testing.assert_frame_equal(kept(finished.folder), first)
+    assert not made
+    damaged = sorted((finished.folder / "store" / "profiles").rglob("*.npz"))[0]
+    damaged.write_bytes(b"no archive")
+    keep.keep_profiles(finished)
+    pd.testing.assert_frame_equal(kept(finished.folder), first)
+    assert len(made) == 1
