@@ -14,8 +14,16 @@ from segkit import targets
 from segkit.study.keys import KEY_DIGITS, digest, library_version
 from segkit.study.store import StoreFull, replacing
 
+_MOST_REMEMBERED = 50_000
 # What says which parameters are right, beside the libraries.
 _CODE = ("targets.py", "projection/umap.py", "projection/tsne.py", "clustering/hdbscan.py")
+
+
+def user_memo() -> Path:
+    """Return the memo of this user on this machine, which all studies share."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("segkit", appauthor=False) / "checked.json"
 
 
 def check_estimators(configs: Iterable[tuple[str, Mapping[str, Any]]], memo: Path) -> None:
@@ -37,7 +45,7 @@ def check_estimators(configs: Iterable[tuple[str, Mapping[str, Any]]], memo: Pat
             targets.check_seeded(config, group)
             right |= {name} if name else set()
     if right:
-        _write(memo, known | right)
+        _write(memo, right if len(known) > _MOST_REMEMBERED else known | right)
 
 
 def _name(group: str, config: Mapping[str, Any]) -> str | None:
@@ -68,7 +76,8 @@ def _read(memo: Path) -> set[str]:
 
 
 def _write(memo: Path, names: set[str]) -> None:
-    # A memo that cannot be written is only missed; the store's folder is made by the first launch, not by a plan.
-    if memo.parent.is_dir():
-        with contextlib.suppress(OSError, StoreFull), replacing(memo, "w") as file:
+    # A memo that cannot be written is only missed.
+    with contextlib.suppress(OSError, StoreFull):
+        memo.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(memo, "w") as file:
             file.write(json.dumps(sorted(names)))

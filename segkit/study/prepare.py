@@ -12,7 +12,7 @@ from segkit import features
 from segkit.data import source
 from segkit.errors import UsageError
 from segkit.study import cost
-from segkit.study.checked import check_estimators
+from segkit.study.checked import check_estimators, user_memo
 from segkit.study.engine import EngineSettings, check_memory
 from segkit.study.graph import KINDS, Task
 from segkit.study.plan import Plan, RunPlan, make_plan
@@ -58,7 +58,7 @@ def prepare(composition: Composition) -> Prepared:
     store = Store(Path(study["store"]).resolve())
     if store.root.exists() and not store.root.is_dir():
         raise UsageError(f"store={study['store']}: must be a folder, is a file")
-    check_estimators(_estimators(composition), store.checked)
+    check_estimators(_estimators(composition), user_memo())
     infos = _Infos(store.memo)
     _check_features(composition, infos)
     sampling = Sampling.of(study)

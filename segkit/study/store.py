@@ -93,11 +93,6 @@ class Store:
         """The file that remembers data files' fingerprints."""
         return self.root / "fingerprints.json"
 
-    @property
-    def checked(self) -> Path:
-        """The file that remembers which estimators' parameters were found to be right."""
-        return self.root / "checked.json"
-
     def _path(self, key: str, suffix: str) -> Path:
         kind, _, digits = key.partition("-")
         # Joined as text: joining paths took longer than looking the files up.

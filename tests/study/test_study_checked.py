@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 
 from segkit import targets
 from segkit.errors import UsageError
+from segkit.study import checked
 from segkit.study.checked import check_estimators
 
 KMEANS = {"_target_": "sklearn.cluster.KMeans", "n_clusters": 5, "random_state": 42}
@@ -59,6 +61,14 @@ def test_a_damaged_memo_is_an_empty_one(tmp_path, seen, text):
     assert len(seen) == 1
 
 
+def test_a_memo_does_not_grow_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(checked, "_MOST_REMEMBERED", 2)
+    memo = tmp_path / "new" / "memo"
+    for k in range(1, 5):
+        check_estimators([("clusterer", KMEANS | {"n_clusters": k})], memo)
+    assert len(json.loads(memo.read_text())) == 1
+
+
 def test_a_memo_that_cannot_be_written_is_only_missed(tmp_path, seen):
     (tmp_path / "file").write_text("")
     check_estimators([("clusterer", KMEANS)], tmp_path / "file" / "memo")
@@ -71,6 +81,7 @@ def test_planning_again_imports_no_estimator(tmp_path):
         f"prepare(compose_study(['experiment=smoke', 'store={tmp_path}']))\n"
         "print(json.dumps([name in sys.modules for name in ('sklearn', 'scipy', 'numba', 'matplotlib', 'dask')]))"
     )
-    told = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True) for _ in range(2)]
+    here = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    told = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=here) for _ in range(2)]
     assert json.loads(told[0].stdout)[0]
     assert not any(json.loads(told[1].stdout))
