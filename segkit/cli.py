@@ -270,7 +270,7 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
         told = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
         print(f"segkit: warning: {told}", file=sys.stderr)
     try:
-        keep_profiles(finished)
+        keep_profiles(finished, workers=prepared.engine.n_workers)
         keep_silhouettes(finished)
         segkit.report.build(finished.folder, tell=_tell)
     except BaseException:

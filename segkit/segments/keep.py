@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,39 +28,49 @@ if TYPE_CHECKING:
 PROFILED_RUNS = 12
 MOST_ROWS = 100_000
 _AT_ONCE = 12
+_THREADED_FROM = 100_000  # customers
 # Raise it when the code changes what a profile is: what older code stored is then not found.
 VERSION = 1
 
 
-def keep_profiles(finished: Finished, most: int | None = None, most_rows: int = MOST_ROWS) -> None:
+def keep_profiles(finished: Finished, most: int | None = None, most_rows: int = MOST_ROWS, workers: int = 1) -> None:
     """Write ``profiles.parquet`` and ``profiles.csv``: the segments of the shortlist's runs, one row per feature.
 
     The shortlist is the one that the report looks at customer by customer, of as many runs as the study's settings say
     or of ``most``. Runs whose partition is the same as a better one's are left out; after the twelfth, so are those
-    with which there would be more than ``most_rows``.
+    with which there would be more than ``most_rows``. Large tables are profiled by so many ``workers`` at once.
     """
     import pandas as pd
 
-    kept: list[pd.DataFrame] = []
-    seen: set[bytes] = set()
-    total = 0
-    plans = {run.id: run for run in finished.plan.runs}
     study = load_study(finished.folder)
     store = Store(study.settings["store"])
     runs = shortlisted(finished.runs, most or study.settings["report"]["shortlist"], study.recommendation["run"])
-    for run, labels in _partitions(finished.folder, runs):
-        identity = labels.to_numpy(dtype="float64", na_value=float("nan")).tobytes()
-        if identity in seen:
-            continue
-        seen.add(identity)
-        table = finished.customers.tables[plans[run].data].frame
-        rows = labels.nunique() * table.shape[1]
-        if len(kept) < PROFILED_RUNS or total + rows <= most_rows:
-            kept.append(_profile(finished, plans[run], labels, store))
-            total += rows
+    chosen = _chosen(finished, runs, most_rows)
+    kept: list[pd.DataFrame] = []
+    threads = workers if len(finished.customers) >= _THREADED_FROM else 1
+    with ThreadPoolExecutor(threads) as pool:
+        while some := list(islice(chosen, _AT_ONCE)):
+            kept += pool.map(lambda pair: _profile(finished, *pair, store), some)
     found = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=["run", *COLUMNS])
     write_table(found, finished.folder / "profiles.parquet")
     write_table(found, finished.folder / "profiles.csv")
+
+
+def _chosen(finished: Finished, runs: Sequence[str], most_rows: int) -> Iterator[tuple[RunPlan, pd.Series]]:
+    """Yield the runs to profile, with their labels."""
+    plans = {run.id: run for run in finished.plan.runs}
+    seen: set[bytes] = set()
+    chosen = total = 0
+    for run, labels in _partitions(finished.folder, runs):
+        identity = sha256(labels.to_numpy(dtype="float64", na_value=float("nan"))).digest()
+        if identity in seen:
+            continue
+        seen.add(identity)
+        rows = labels.nunique() * finished.customers.tables[plans[run].data].frame.shape[1]
+        if chosen < PROFILED_RUNS or total + rows <= most_rows:
+            chosen += 1
+            total += rows
+            yield plans[run], labels
 
 
 def _partitions(folder: Path, runs: Sequence[str]) -> Iterator[tuple[str, pd.Series]]:
@@ -74,7 +87,7 @@ def _profile(finished: Finished, run: RunPlan, labels: pd.Series, store: Store) 
     key = stage_key("profiles", VERSION, run.data, run.stages["features"], run.stages["clustering"])
     found = _stored(store, key)
     if found is None:
-        begun = time.process_time()
+        begun = time.thread_time()
         table = finished.customers.tables[run.data]
         start = finished.customers.offsets[run.data]
         own = labels.iloc[start : start + table.n_customers].reset_index(drop=True)
@@ -82,7 +95,7 @@ def _profile(finished: Finished, run: RunPlan, labels: pd.Series, store: Store) 
         found = profile(table.frame.reset_index(drop=True)[kept], own[kept].to_numpy(dtype=int))
         arrays = {name: found[name].to_numpy() for name in COLUMNS if name != "feature"}
         with contextlib.suppress(StoreFull):
-            store.save(key, arrays, {"feature": found["feature"].tolist()}, time.process_time() - begun)
+            store.save(key, arrays, {"feature": found["feature"].tolist()}, time.thread_time() - begun)
     return found.assign(run=run.id)[["run", *COLUMNS]]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from segkit.study.keys import kind_of
 from segkit.targets import class_name
 
 if TYPE_CHECKING:
@@ -24,13 +25,13 @@ _BUNDLES_EACH = 20
 _STAGES: Mapping[str, tuple[float, float]] = {
     "copula": (3.0, 0.0),
     "null": (0.1, 1.0),
-    "features": (0.2, 1.0),
-    "scaling": (0.1, 1.0),
+    "features": (0.1, 1.0),
+    "scaling": (0.03, 1.0),
     "landmarks": (0.5, 1.0),
-    "neighbours": (2.0, 2.0),
+    "neighbours": (0.9, 2.0),
     "projection": (0.1, 1.0),
     "clustering": (0.2, 1.0),
-    "scoring": (0.08, 2.0),
+    "scoring": (0.03, 2.0),
     "stability": (2.0, 1.0),
     "refit": (0.05, 1.0),
     "reseed": (0.02, 1.0),
@@ -39,33 +40,54 @@ _STAGES: Mapping[str, tuple[float, float]] = {
     "quality": (20.0, 2.0),
 }
 _TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
-    ("scaling", "sklearn.preprocessing.PowerTransformer"): (1.0, 1.0),
-    ("projection", "openTSNE.TSNE"): (31.0, 1.0),
+    ("scaling", "sklearn.preprocessing.PowerTransformer"): (0.2, 1.0),
+    ("projection", "openTSNE.TSNE"): (40.0, 1.0),
     ("projection", "umap.UMAP"): (10.0, 1.0),
-    ("clustering", "sklearn.cluster.KMeans"): (0.1, 1.0),
-    ("clustering", "sklearn.cluster.AgglomerativeClustering"): (0.05, 2.0),
-    ("clustering", "sklearn.cluster.DBSCAN"): (0.1, 2.0),
-    ("clustering", "hdbscan.HDBSCAN"): (0.1, 1.2),
-    ("stability", "sklearn.cluster.KMeans"): (1.2, 1.0),
-    ("stability", "sklearn.cluster.AgglomerativeClustering"): (0.4, 2.0),
-    ("stability", "sklearn.cluster.DBSCAN"): (0.8, 2.0),
-    ("stability", "hdbscan.HDBSCAN"): (0.8, 1.2),
 }
 
 
-def node_seconds(node: Node, customers: int) -> float:
-    """Return the estimated CPU seconds of one stage for a number of customers."""
+class _Family(NamedTuple):
+    """Seconds of one configuration of a clusterer, and of each further one that shares its work."""
+
+    first: float
+    further: float
+    power: float
+
+
+# In a projected space of a few columns, and in a scaled space of many.
+_FAMILIES: Mapping[tuple[str, str], tuple[_Family, _Family]] = {
+    ("clustering", "sklearn.cluster.KMeans"): (_Family(0.02, 0.02, 1.0), _Family(0.03, 0.03, 1.0)),
+    ("clustering", "sklearn.cluster.AgglomerativeClustering"): (_Family(0.06, 0.001, 1.8), _Family(0.12, 0.001, 1.8)),
+    ("clustering", "sklearn.cluster.DBSCAN"): (_Family(0.03, 0.005, 1.2), _Family(0.15, 0.02, 1.2)),
+    ("clustering", "hdbscan.HDBSCAN"): (_Family(0.1, 0.01, 1.2), _Family(0.8, 0.02, 2.0)),
+    ("stability", "sklearn.cluster.KMeans"): (_Family(0.25, 0.25, 1.0), _Family(0.45, 0.45, 1.0)),
+    ("stability", "sklearn.cluster.AgglomerativeClustering"): (_Family(0.6, 0.01, 1.8), _Family(1.2, 0.01, 1.8)),
+    ("stability", "sklearn.cluster.DBSCAN"): (_Family(0.4, 0.1, 1.2), _Family(1.5, 0.2, 1.2)),
+    ("stability", "hdbscan.HDBSCAN"): (_Family(1.0, 0.1, 1.2), _Family(7.0, 0.15, 2.0)),
+}
+_STABILITY_DRAWS = 20
+# Of as many drawn with replacement, different ones.
+_SHARE_DRAWN = 0.632
+
+
+def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
+    """Return the estimated CPU seconds of one stage for a number of customers, alone or ``further`` to its like."""
     config = node.config.get("clusterer", node.config)
     target = class_name(config) if "_target_" in config else ""
+    scale = min(customers, node.sample or customers) / _REFERENCE_N
     seconds, power = _TARGETS.get((node.kind, target), _STAGES[node.kind])
-    draws = (node.config["draws"] - node.config.get("done", 0)) / 20 if node.kind == "stability" else 1.0
-    customers = min(customers, node.sample or customers)
-    return _LEAST_SECONDS + seconds * draws * (customers / _REFERENCE_N) ** power
+    if (node.kind, target) in _FAMILIES:
+        family = _FAMILIES[node.kind, target][kind_of(node.inputs["space"]) == "scaling"]
+        seconds, power = family.further if further else family.first, family.power
+    if node.kind == "stability":
+        seconds *= (node.config["draws"] - node.config.get("done", 0)) / _STABILITY_DRAWS
+        scale *= 1 / _SHARE_DRAWN if node.sample else 1
+    return _LEAST_SECONDS + seconds * scale**power
 
 
 def task_seconds(task: Task, customers: int) -> float:
-    """Return the estimated CPU seconds of a task."""
-    return sum(node_seconds(node, customers) for node in task.nodes)
+    """Return the estimated CPU seconds of a task, whose stages share their work."""
+    return sum(node_seconds(node, customers, further=place > 0) for place, node in enumerate(task.nodes))
 
 
 def priorities(tasks: Sequence[Task], customers: int) -> dict[str, float]:
