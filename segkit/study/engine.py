@@ -152,6 +152,7 @@ class Work:
     seconds: Counter[str] = field(default_factory=Counter)
     peak: dict[str, float] = field(default_factory=dict)
     growth: dict[str, float] = field(default_factory=dict)
+    overhead: dict[str, float] = field(default_factory=dict)
     began: float | None = None
     ended: float | None = None
 
@@ -180,6 +181,21 @@ class Work:
         available = self.wall_seconds * self.workers
         return self.seconds.total() / available if self.seconds and available else None
 
+    def account(self, here: float, starting: float, workers: float) -> None:
+        """Take note of CPU seconds that went into no stage, of which ``workers`` used so many in all.
+
+        Parameters
+        ----------
+        here
+            Of this process, since it handed the first task over: the scheduler, and the tables of what is finished.
+        starting
+            Of the workers, until they had imported and compiled what the study needs.
+        workers
+            Of the workers, from their start to now.
+        """
+        self.overhead["scheduler"] = self.overhead.get("scheduler", 0.0) + here
+        self.overhead |= {"starting": starting, "workers": max(0.0, workers - starting - self.seconds.total())}
+
     def figures(self) -> dict[str, Any]:
         """Return what is kept of it with a study."""
         efficiency = self.efficiency
@@ -187,6 +203,7 @@ class Work:
             "efficiency": None if efficiency is None else round(efficiency, 4),
             "execution_seconds": round(self.wall_seconds, 2),
             "computed_seconds": {kind: round(seconds, 3) for kind, seconds in self.seconds.items()},
+            "overhead_seconds": {what: round(seconds, 3) for what, seconds in self.overhead.items()},
             "peak_memory": dict(self.peak),
             "memory_growth": dict(self.growth),
         }
@@ -209,6 +226,7 @@ class Engine:
         self.work = Work(settings.n_workers)
         self._stack = contextlib.ExitStack()
         self._client: Any = None
+        self._started = 0.0
         self._warming: list[Any] = []
 
     def __enter__(self) -> Engine:
@@ -241,9 +259,17 @@ class Engine:
         """
         if tasks:
             self.work.begin()
+        begun = time.process_time()
         for task, outcomes in self._run(tasks, priorities, seconds):
             self.work.add(outcomes)
             yield task, outcomes
+        if self._client is not None and not self.settings.address:
+            warmed = sum(future.result() for future in self._warming if future.status == "finished")
+            self.work.account(time.process_time() - begun, self._started + warmed, self._spent())
+
+    def _spent(self) -> float:
+        """Return the CPU seconds of all workers that are there, since they were started."""
+        return sum(self._client.run(time.process_time, on_error="ignore").values())
 
     def _run(
         self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None
@@ -254,6 +280,7 @@ class Engine:
             if self._client is None:
                 self._client = self._stack.enter_context(_client(self.settings))
                 self.work.workers = self._workers()
+                self._started = self._spent()
             if not self._warming:
                 self._warm(tasks)
             bundled = [(task,) for task in tasks] if seconds is None else bundles(tasks, seconds, self.work.workers)
@@ -275,13 +302,16 @@ class Engine:
         return max(1, sum(self._client.nthreads().values()))
 
 
-def _warmed(configs: Sequence[Mapping[str, Any]]) -> None:
+def _warmed(configs: Sequence[Mapping[str, Any]]) -> float:
+    """Return the CPU seconds that it took."""
+    begun = time.process_time()
     from segkit import projection
 
     for config in configs:
         # What cannot be done here is told by the stage itself.
         with contextlib.suppress(Exception):
             projection.warm(config)
+    return time.process_time() - begun
 
 
 def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list[Outcome]]]:
