@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODULES = (
-    *("page", "data", "partitions", "state", "board", "canvas", "scatter", "plot"),
+    *("page", "data", "partitions", "state", "board", "canvas", "scatter", "plot", "lanes"),
     *("profile", "segment", "filters", "compare", "main"),
 )
 # What the elements around the blocks take at most, and what of the page is only there with them.

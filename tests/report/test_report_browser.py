@@ -422,6 +422,53 @@ def test_a_part_of_the_picture_is_looked_at_closely(page, study):
     assert page.texts(".all-runs .legend li")[0] == f"eligible {len(runs) + OTHERS}"
 
 
+# Where the pointer finds a run on a lane.
+LANE_AT = """
+const [run, lane] = arguments, map = document.querySelector('.all-lanes .map'), canvas = map.querySelector('canvas');
+const box = canvas.getBoundingClientRect(), [tip, ring] = map.querySelectorAll('.tip');
+for (let x = 20; x < box.width; x += 6) for (let y = 40; y < box.height; y += 6) {
+  canvas.dispatchEvent(new MouseEvent('mousemove', { clientX: box.left + x, clientY: box.top + y }));
+  if (tip.textContent.startsWith(`Run ${run}\n`) && tip.textContent.includes(`\n${lane} `)) {
+    return [parseFloat(ring.style.left), parseFloat(ring.style.top)];
+  }
+}
+"""
+OPEN_LANES = "document.querySelector('.all-lanes').open = true"
+
+
+def test_runs_are_kept_that_pass_where_a_lane_is_dragged_over(page, study):
+    table, runs, _ = study
+    rows = {row["run"]: row for row in table.rows}
+    page.visit(f"#run={runs[0]}")
+    page.js(OPEN_LANES)
+    page.wait("document.querySelector('.all-lanes canvas').width > 300")
+    canvas = "return document.querySelector('.all-lanes canvas').getAttribute('aria-label')"
+    assert "Silhouette, Stability, Coverage" in page.js(canvas)
+    assert f"{len(table.rows)} of {len(table.rows)} runs are drawn" in page.js(canvas)
+    x, y = page.js(LANE_AT, runs[2], "Silhouette")
+    above = page.js(LANE_AT, runs[0], "Silhouette")[1]
+    assert above < y
+    drag = DRAG.replace(".all-runs", ".all-lanes")
+    page.js(drag, x, 30, x + 1, y + 3)
+    least = rows[runs[2]]["silhouette_reference"]
+    wanted = [run for run, row in rows.items() if row.get("silhouette_reference", -1) >= least]
+    assert 1 < len(wanted) < len(rows)
+    assert page.one(".matches").text == f"{len(wanted)} of {len(rows)} runs"
+    assert f"{len(wanted)} of {len(rows)} runs are drawn: those that pass the marked part" in page.js(canvas)
+    x, y = page.js(LANE_AT, runs[0], "Stability")
+    page.js(drag, x, y - 3, x, y + 3)
+    both = page.one(".matches").text
+    page.visit(page.address)
+    assert page.one(".matches").text == both
+    page.js(OPEN_LANES)
+    page.click("[data-key=unmark]")
+    assert page.one(".matches").text == f"{len(rows)} runs"
+    assert "lanes" not in page.address
+    page.js(CLICK_AT.replace(".all-runs", ".all-lanes"), *page.js(LANE_AT, runs[3], "Silhouette"), {})
+    assert page.run == runs[3]
+    page.assert_quiet()
+
+
 def test_filters_count_the_customers_that_pandas_counts(page, study):
     table, runs, _ = study
     labels = partition(table, runs[3])

@@ -99,8 +99,9 @@ function leaderboard(board, study) {
     const wanted = state.find.toLowerCase().split(/\s+/).filter(Boolean);
     if (wanted.length && !texts) texts = searchable();
     const wished = Object.hasOwn(flags, state.only) && study.table[state.only];
-    passing = Uint8Array.from(study.table.run,
-      (_, row) => (!wished || wished[row]) && wanted.every((word) => texts[row].includes(word)));
+    const passes = passesLanes(study);
+    passing = Uint8Array.from(study.table.run, (_, row) => (!wished || wished[row]) && passes(row)
+      && wanted.every((word) => texts[row].includes(word)));
     order = [...passing.keys()].filter((row) => passing[row]);
     const now = sorting();
     if (now) sort(now);
@@ -206,7 +207,7 @@ function leaderboard(board, study) {
   }
 
   function update(changes) {
-    if (["sort", "find", "only"].some((name) => name in changes)) {
+    if (["sort", "find", "only", "lanes"].some((name) => name in changes)) {
       if (find.value !== state.find) find.value = state.find;
       Object.keys(flags).forEach((name, i) => { boxes[i].control.checked = state.only === name; });
       arrange();
@@ -215,7 +216,7 @@ function leaderboard(board, study) {
     }
     if ("run" in changes) active = Math.max(0, order.indexOf(study.position.get(state.run)));
     if ("compare" in changes) full.textContent = state.compare.length < MOST_COMPARED ? "" : FULL;
-    if (["sort", "find", "only", "run", "compare"].some((name) => name in changes)) paint();
+    if (["sort", "find", "only", "lanes", "run", "compare"].some((name) => name in changes)) paint();
   }
 
   prepare();

@@ -7,9 +7,9 @@ const DIM = -3;
 /**
  * `paint(pen, { width, height, density, style })` draws, and returns where the points are: {x, y}, not a number for
  * those that are not to be found. `tell(point)` names one, `pick(point, event)` takes a click on it, and where there is
- * a `drag`, it takes the corners of a part that the mouse was drawn over.
+ * a `drag`, it takes the corners of a part that the mouse was drawn over, if it is wider than `narrowest`.
  */
-function surface(host, { paint, tell, pick, drag }) {
+function surface(host, { paint, tell, pick, drag, narrowest = NEAR }) {
   const canvas = make("canvas", { role: "img" }), tip = make("div", { class: "tip", "aria-hidden": "true" });
   const ring = make("div", { class: "tip here", "aria-hidden": "true" });
   let at = null, dragged = false;
@@ -81,8 +81,8 @@ function surface(host, { paint, tell, pick, drag }) {
       const found = corners(event);
       window.removeEventListener("mousemove", move);
       part.remove();
-      dragged = found.every(([start, end]) => end - start > NEAR);
-      if (dragged) drag(...found);
+      dragged = found.every(([start, end], i) => end - start > (i ? NEAR : narrowest));
+      if (dragged) drag(...found, { height: canvas.clientHeight });
     }, { once: true });
   }
   new ResizeObserver(repaint).observe(canvas);

@@ -31,7 +31,7 @@ async function openStudy() {
     embedded: new Map(meta.runs.map((entry) => [entry.run, entry.labels])),
     featureAt: new Map(meta.features.map((feature, i) => [feature.name, i])),
     // Made when they are first asked for.
-    partitions: new Map(), profiles: new Map(), agreements: new Map(), histograms: new Map(),
+    partitions: new Map(), profiles: new Map(), agreements: new Map(), histograms: new Map(), views: new Map(),
   };
 }
 

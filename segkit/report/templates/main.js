@@ -89,7 +89,7 @@ function explorer(study) {
 
   function render(changes) {
     const only = (...names) => Object.keys(changes).every((name) => names.includes(name));
-    if (only("sort", "find", "only", "x", "y", "zoom", "colour")) return;
+    if (only("sort", "find", "only", "x", "y", "zoom", "colour", "lanes")) return;
     title();
     const labels = embeddedOrNot() && labelsOf(study, state.run), profile = labels && profileOf(study, state.run);
     const passes = labels && matching(study, state.filters);
@@ -162,10 +162,11 @@ async function start() {
   const read = readAddress(study);
   if (read) restore(read);
   const board = leaderboard(place, study), plot = runsPlot(place.querySelector(".all-runs"), study, board);
-  const render = explorer(study);
-  watchers.push(board.update, plot);
+  const lanes = runsLanes(place.querySelector(".all-lanes"), study, board), render = explorer(study);
+  watchers.push(board.update, plot, lanes);
   board.update(state);
   plot(state);
+  lanes(state);
   byId("explorer").hidden = !state.run;
   byId("explorer").querySelector(".budget").textContent = study.meta.cut || "";
   byId("explorer").querySelector(".budget").hidden = !study.meta.cut;

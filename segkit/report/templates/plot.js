@@ -9,11 +9,9 @@ const FIRST_CHOICES = {
 
 /** Fills `host`; what it returns is called with every change of the state. */
 function runsPlot(host, study, board) {
-  const { run: ids, eligible, pareto } = study.table, known = ({ name }) => !study.table[name].every(absent);
+  const { run: ids, pareto } = study.table, known = ({ name }) => !study.table[name].every(absent);
   const numbers = study.columns.filter((column) => column.kind === "number" && known(column));
-  const passed = { name: "eligible", title: "eligible or not", values: ["eligible"], rest: "not eligible",
-    codes: eligible.map((is) => (is ? 0 : ELSE)) };
-  const lists = { y: numbers, x: numbers, colour: [passed, ...groupings(study)] };
+  const lists = { y: numbers, x: numbers, colour: colourings(study) };
   if (study.size < 3 || !numbers.some(({ name }) => FIRST_CHOICES.y.includes(name))) return () => {};
 
   const map = make("div", { class: "map" }), side = make("div"), now = {};
@@ -24,7 +22,7 @@ function runsPlot(host, study, board) {
   const face = surface(map, { paint, tell, pick, drag });
 
   function update(changes) {
-    const names = ["x", "y", "zoom", "colour", "run", "compare", "find", "only"];
+    const names = ["x", "y", "zoom", "colour", "run", "compare", "find", "only", "lanes"];
     if (!names.some((name) => name in changes)) return;
     for (const [key, list] of Object.entries(lists)) {
       const wanted = [state[key], ...FIRST_CHOICES[key]].map((name) => list.find((each) => each.name === name));
@@ -122,7 +120,13 @@ function circle(pen, x, y, radius, colour, thick) {
   pen.stroke();
 }
 
-/** What runs may be coloured by: columns and parameters of two to eight values, which are coloured in their order. */
+/** What runs may be coloured by, first by whether they are eligible. */
+function colourings(study) {
+  return once(study.views, "colourings", () => [{ name: "eligible", title: "eligible or not", values: ["eligible"],
+    rest: "not eligible", codes: study.table.eligible.map((is) => (is ? 0 : ELSE)) }, ...groupings(study)]);
+}
+
+/** What else runs may be coloured by: columns and parameters of two to eight values, which are coloured in their order. */
 function groupings(study) {
   const grouped = (name, title, all) => {
     const values = distinct(all, MOST_GROUPS), codes = new Map(values.map((value, i) => [value, i]));
