@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from segkit.report import gather, words
+from segkit.report.columns import COMMONEST, NUMBERS, Columns
 from segkit.report.files import Files
-from segkit.report.payload.few import DIGITS, coarse, column_of, is_value, table_columns, telling_planes
+from segkit.report.payload.few import DIGITS, coarse, column_of, is_value, rounded, table_columns, telling_planes
 from segkit.report.payload.portraits import FEWEST, HIDDEN
 from segkit.segments.profiles import NOISE, OTHER, Portrait, describe
 
@@ -47,6 +49,7 @@ def discreet(summary: Summary) -> Summary:
         profile=told,
         portraits=_portraits(summary.portraits, told),
         silhouettes=_of_many(summary.silhouettes),
+        columns=summary.columns and _columns(summary.columns),
         embeddings=[plane for plane in summary.embeddings if plane.name in planes],
         plane=summary.plane if summary.plane is not None and summary.plane.name in planes else None,
         variance=_variance(summary.variance, data, set(profile["feature"])),
@@ -66,6 +69,17 @@ def _portraits(portraits: Sequence[Portrait], profile: pd.DataFrame) -> list[Por
 def _of_many(silhouettes: pd.DataFrame) -> pd.DataFrame:
     sizes = silhouettes.groupby("segment")["segment"].transform("size")
     return silhouettes[sizes >= FEWEST].reset_index(drop=True)
+
+
+def _columns(found: Columns) -> Columns:
+    """Leave out what only a few customers have: no exact value, no rare text, nothing that is drawn one by one."""
+    table = found.table.copy()
+    numbers = table[list(NUMBERS)].astype("float64")
+    table[list(NUMBERS)] = np.vectorize(rounded, otypes=[float])(numbers.to_numpy())
+    table.loc[table["n"] < FEWEST, [*NUMBERS, "zeros"]] = np.nan
+    rare = ~(table["n"] * table["commonest_share"].astype("float64") >= FEWEST)
+    table.loc[rare, list(COMMONEST)] = [None, np.nan]
+    return replace(found, table=table, drawn=found.drawn.iloc[:0, :0])
 
 
 def _variance(variance: pd.DataFrame, data: Mapping[str, Any], common: set[str]) -> pd.DataFrame:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from segkit.report import contrast, words
+from segkit.report.columns import DRAWN, MOSTLY
 
 if TYPE_CHECKING:
+    from segkit.report.columns import Columns
     from segkit.report.contrast import Contrast
     from segkit.report.gather import Summary
 
@@ -79,6 +81,44 @@ def _axes(found: Contrast) -> str:
     shown = f" {len(found.drawn):,} customers are drawn." if len(found.drawn) == contrast.DRAWN else ""
     many = EIGHT if int(found.labels.max(initial=-1)) >= 8 else ""
     return f"{shown}{SCALES}{many}"
+
+
+def drawn_columns(found: Columns) -> list[str]:
+    """Return the columns whose distributions are drawn: all, or of many those that are skewed the most."""
+    names = list(found.drawn)
+    if len(names) <= DRAWN:
+        return names
+    skewed = found.drawn.skew().abs().sort_values(ascending=False, kind="stable").index[:DRAWN]
+    return [name for name in names if name in set(skewed)]
+
+
+def distributions(summary: Summary) -> str:
+    """Say which columns are mostly zero, and how the histograms are drawn."""
+    found = summary.columns
+    zeros = found.table["zeros"].dropna().astype("float64").sort_values(ascending=False, kind="stable")
+    empty = zeros[zeros > MOSTLY]
+    told = "No column is zero for most customers."
+    if len(empty):
+        most = f"{words.clipped(str(empty.index[0]), 60)}{' the most' if len(empty) > 1 else ''}"
+        told = f"{words.plural(len(empty), 'column is', 'columns are')} zero for most customers"
+        told += f" ({most}: {words.percent(empty.iloc[0])})."
+    names = drawn_columns(found)
+    all_ = found.drawn.shape[1]
+    more = f" The {len(names)} of {all_} columns that are skewed the most are drawn." if len(names) < all_ else ""
+    axis = " Skewed columns have a logarithmic axis; the outermost half percent is cut off on either side."
+    few = f" {len(found.drawn):,} customers are drawn." if len(found.drawn) < summary.n_customers else ""
+    return f"{told}{axis}{more}{few}"
+
+
+def looked_at(summary: Summary) -> str:
+    """Say of which customers the columns' figures are, and how many of them are there twice."""
+    found = summary.columns
+    drawn = found.customers < summary.n_customers
+    of = f"{found.customers:,} drawn customers" if drawn else words.plural(found.customers, "customer")
+    twice = f"{found.repeated:,}" if found.repeated else "none"
+    have = "has" if found.repeated == 1 else "have"
+    missing = "Missing values and skew are of all customers, the rest" if drawn else "All"
+    return f"{missing} of {of}; {twice} {have} the values of another in every column. 5% and 95% are quantiles."
 
 
 def correlations(summary: Summary) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from segkit import scoring
 from segkit.errors import UsageError
 from segkit.report import confirmed
+from segkit.report.columns import Columns, read_columns
 from segkit.report.confirmed import Confirmation
 from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
 from segkit.report.files import Files
@@ -119,6 +120,8 @@ class Summary:
         ``segment`` and ``silhouette`` of the best run's customers, or of drawn ones.
     contrast : Contrast or None
         The customers' features by the best run's segments; None where the study kept none.
+    columns : Columns or None
+        What each column of the table holds; None where the study kept no customers.
     k_curves, effects, explained, inflation, grid, missing_and_skew, variance, failures, stages : DataFrame
     confirm_stages : DataFrame
         As ``stages``, of what only the confirmation needed.
@@ -159,6 +162,7 @@ class Summary:
     k_line: pd.DataFrame = field(default_factory=pd.DataFrame)
     silhouettes: pd.DataFrame = field(default_factory=pd.DataFrame)
     contrast: Contrast | None = None
+    columns: Columns | None = None
 
     @property
     def references(self) -> list[str]:
@@ -258,6 +262,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         k_line=k_line(runs, best),
         silhouettes=read_silhouettes(files, best),
         contrast=read_contrast(files, best),
+        columns=read_columns(files),
     )
 
 

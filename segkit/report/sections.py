@@ -751,9 +751,19 @@ def data(summary: Summary) -> Section:
             )
         )
     section.blocks.extend(_correlations(summary))
+    section.blocks.extend(_distributions(summary))
     if len(summary.missing_and_skew):
-        section.blocks.append(_columns_table(summary.missing_and_skew))
+        section.blocks.append(_columns_table(summary))
     return section
+
+
+def _distributions(summary: Summary) -> list[Plot]:
+    if summary.columns is None or summary.columns.drawn.empty:
+        return []
+    drawn = figure_words.drawn_columns(summary.columns)
+    alt = "Small histograms, one for each column of the table that holds numbers: shares of the customers"
+    caption = figure_words.distributions(summary)
+    return [Plot("distributions", to_draw("distributions", summary.columns.drawn[drawn]), alt, caption)]
 
 
 def _correlations(summary: Summary) -> list[Plot]:
@@ -777,12 +787,37 @@ def _variance_caption(summary: Summary, features: int) -> str:
     )
 
 
-def _columns_table(table: pd.DataFrame) -> Table:
+def _columns_table(summary: Summary) -> Table:
     rows = [
         [str(r.column), words.count(r.missing), words.percent(r.share, 1), words.number(r.skew, 1)]
-        for r in table.itertuples()
+        for r in summary.missing_and_skew.itertuples()
     ]
-    return Table(["Column", "Missing", "Share", "Skew"], rows, "lrrr", title="Missing values and skew by column")
+    head, align = ["Column", "Missing", "Share", "Skew"], "lrrr"
+    if summary.columns is None:
+        return Table(head, rows, align, title="Missing values and skew by column")
+    told = summary.columns.table
+    texts = bool(told["commonest"].notna().any())
+    for row in rows:
+        row.extend(_column_cells(told.loc[row[0]] if row[0] in told.index else None, texts))
+    head = [*head, "Distinct", "Zero", "Mean", "SD", "5%", "Median", "95%", *(["Commonest value"] if texts else [])]
+    caption = figure_words.looked_at(summary)
+    return Table(head, rows, f"{align}rrrrrrr{'l' * texts}", title="Every column in figures", caption=caption)
+
+
+def _column_cells(told: pd.Series | None, texts: bool) -> list[str]:
+    if told is None:
+        return [""] * (7 + texts)
+    zeros = "" if words.absent(told["zeros"]) else words.percent(told["zeros"])
+    numbers = (told[name] for name in ("mean", "sd", "low", "median", "high"))
+    cells = [
+        words.count(told["distinct"]),
+        zeros,
+        *("" if words.absent(value) else words.short(value) for value in numbers),
+    ]
+    if not texts:
+        return cells
+    share = told["commonest_share"]
+    return [*cells, "" if words.absent(share) else f"{words.clipped(told['commonest'], 40)} ({words.percent(share)})"]
 
 
 # ------------------------------------------------------------------ 8 failures

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from segkit.report import gather
+from segkit.report.columns import REPEATED
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
@@ -675,7 +676,7 @@ def data_answer(summary: Summary) -> str:
     size = plural(summary.n_customers, "customer")
     if table.empty:
         return f"{size}; nothing is known of the columns."
-    lines = [*_missing(table), *_skewed(table), *_deciding(summary)]
+    lines = [*_missing(table), *_skewed(table), *_repeated(summary), *_deciding(summary)]
     size = f"{size} with {plural(len(table), 'column')}"
     if not lines:
         return f"Yes: {size}; none has missing values, none is strongly skewed, and none decides the distances alone."
@@ -696,6 +697,13 @@ def _missing(table: pd.DataFrame) -> list[str]:
 def _skewed(table: pd.DataFrame) -> list[str]:
     skewed = int((table["skew"].abs() > 2).sum())
     return [f"{plural(skewed, 'is', 'are')} strongly skewed (|skew| above 2)"] if skewed else []
+
+
+def _repeated(summary: Summary) -> list[str]:
+    found = summary.columns
+    if found is None or found.repeated <= REPEATED * found.customers:
+        return []
+    return [f"{percent(found.repeated / found.customers)} of the customers have the values of another in every column"]
 
 
 def _deciding(summary: Summary) -> list[str]:

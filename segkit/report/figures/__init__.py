@@ -7,7 +7,7 @@ read as mathematics, so that a column called ``$x`` is drawn as it is. Figures a
 from __future__ import annotations
 
 from segkit.report.figures.choices import effects, grid, k_curves, k_excess, k_line
-from segkit.report.figures.data import correlations, variance
+from segkit.report.figures.data import correlations, distributions, variance
 from segkit.report.figures.segments import pairs, profiles, silhouettes, two_features
 from segkit.report.figures.spaces import embeddings, inflation
 from segkit.report.figures.style import to_pdf, to_png, to_small_png, to_svg
@@ -16,6 +16,7 @@ from segkit.report.figures.trust import agreement, jaccard, levels, nulls, trust
 __all__ = [
     "agreement",
     "correlations",
+    "distributions",
     "effects",
     "embeddings",
     "grid",

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from segkit.report.figures.segments import Scale
 from segkit.report.figures.style import (
+    COLOURS,
     SMALL,
     WIDTH,
     clipped,
@@ -18,12 +21,15 @@ from segkit.report.figures.style import (
     new_figure,
     styled,
     texts,
+    wrapped,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _TOLD = 11
+_ACROSS = 4
+_BINS = 24
 
 
 @styled
@@ -43,6 +49,35 @@ def variance(table: pd.DataFrame, features: Sequence[str]) -> Figure:
 
 def _share(share: float) -> str:
     return "<1%" if 0 < share < 0.005 else f"{100 * share:.0f}%"
+
+
+@styled
+def distributions(values: pd.DataFrame) -> Figure:
+    """Draw a histogram of each column, in shares of the customers that have a value."""
+    across = min(_ACROSS, values.shape[1])
+    down = -(-values.shape[1] // across)
+    figure = new_figure(0.5 + 1.35 * down, WIDTH * max(across, 2) / _ACROSS)
+    panels = figure.subplots(down, across, squeeze=False).ravel()
+    for ax, name in zip(panels, values, strict=False):
+        known = values[name].dropna()
+        scale = Scale(known)
+        scale.apply(ax, "x", 3)
+        edges = scale.backward(np.linspace(scale.forward(scale.low), scale.forward(scale.high), _BINS + 1))
+        counts = np.histogram(known, edges)[0]
+        ax.stairs(counts / len(known), edges, fill=True, color=COLOURS[0])
+        ax.set_title(wrapped(name, 19, 2), fontsize=7, fontweight="normal")
+        ax.yaxis.set_major_formatter(FuncFormatter(_percent))
+        ax.yaxis.set_major_locator(MaxNLocator(3))
+        ax.tick_params(labelsize=7)
+    for ax in panels[values.shape[1] :]:
+        ax.set_axis_off()
+    for ax in panels[::across]:
+        ax.set_ylabel("Customers", fontsize=7)
+    return figure
+
+
+def _percent(share: float, _place: int | None = None) -> str:
+    return f"{100 * share:.3g}%"
 
 
 @styled

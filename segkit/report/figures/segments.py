@@ -41,6 +41,8 @@ _LARGEST = 30
 _NAMED = 12
 _SKEWED = 2.0
 _DECADES = 30.0
+# Ticks nearer than this share of an axis are written over each other.
+_APART = 0.16
 
 
 @styled
@@ -212,7 +214,13 @@ class Scale:
         powers = np.arange(np.log10(self.linear_to), np.floor(np.log10(largest)) + 1)
         powers = powers[:: max(1, -(-len(powers) // (most - 1)))] if len(powers) else powers
         ticks = [0.0, *(sign * 10.0**p for p in powers for sign in (-1, 1))]
-        return sorted(tick for tick in ticks if self.low <= tick <= self.high)
+        apart = _APART * (self.forward(self.high) - self.forward(self.low))
+        kept: list[float] = []
+        # From the largest, whose labels are longest, but zero in any case.
+        for tick in sorted((tick for tick in ticks if self.low <= tick <= self.high), key=lambda t: (t != 0, -abs(t))):
+            if all(abs(self.forward(tick) - self.forward(other)) >= apart for other in kept):
+                kept.append(tick)
+        return sorted(kept)
 
 
 def _points(ax: Axes, values: pd.DataFrame, labels: np.ndarray, scales: Sequence[Scale], size: float) -> None:

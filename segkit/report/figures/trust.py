@@ -158,9 +158,13 @@ def nulls(table: pd.DataFrame, scores: pd.DataFrame, names: Mapping[str, str]) -
     for place, (kind, tint) in enumerate(kinds):
         y = np.arange(len(table)) + 0.14 + (0.26 * place - 0.13 * (len(kinds) - 1))
         for run, i in zip(table["run"], y, strict=True):
-            values = scores.loc[(scores["run"] == run) & (scores["kind"] == kind), "silhouette"].dropna()
+            own = scores.loc[(scores["run"] == run) & (scores["kind"] == kind), "silhouette"]
+            values = own.dropna()
             if len(values):
                 ax.hlines(i, *values.quantile([0.05, 0.95]), color=tint, lw=9 if len(kinds) == 1 else 6, alpha=0.3)
+            elif len(own):
+                told = f"no silhouette on {len(own)} of {len(own)} tables"
+                ax.annotate(told, (0.01, i), xycoords=("axes fraction", "data"), va="center", size=SMALL, color=tint)
             ax.plot(values, np.full(len(values), i), "|", color=tint, ms=7, mew=0.9, alpha=0.8, rasterized=True)
     at = np.arange(len(table)) + 0.14
     if not kinds:

@@ -50,7 +50,7 @@ def coarse(files: Files, found: Mapping[str, pd.DataFrame], data: Mapping[str, A
 
 def _coarse(profile: pd.DataFrame, least: pd.Series, columns: Sequence[str]) -> pd.DataFrame:
     told = profile.copy()
-    told[_SUMMARIES] = np.vectorize(_rounded, otypes=[float])(told[_SUMMARIES].to_numpy(np.float64))
+    told[_SUMMARIES] = np.vectorize(rounded, otypes=[float])(told[_SUMMARIES].to_numpy(np.float64))
     # A zero without a sign.
     told["z"] = told["z"].round(1) + 0.0
     told.loc[least < FEWEST, [*_SUMMARIES, "z"]] = np.nan
@@ -60,7 +60,8 @@ def _coarse(profile: pd.DataFrame, least: pd.Series, columns: Sequence[str]) -> 
     return told[~told["feature"].isin(rare)].reset_index(drop=True)
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a number with three significant digits."""
     return float(f"{value:.{DIGITS}g}")
 
 
