@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -324,7 +325,11 @@ def main() -> None:
         # Whoever reads stdout has gone; there is no one left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DONE)
-    except Exception:
+    except Exception as error:
+        # Files that are written name themselves.
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _fail(f"what was to be told cannot be written ({error.strerror})", WRONG_USAGE)
         traceback.print_exc()
         _fail("this is a bug in segkit, please report it with the lines above", INTERNAL)
 

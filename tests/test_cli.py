@@ -510,3 +510,15 @@ def test_a_study_of_impossible_runs_says_that_there_is_nothing_to_compute(invoke
     _code, _out, err = invoke("sweep", *TINY, "data.n=1")
     assert "there is nothing to compute" in err
     assert "stored already" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_cannot_be_written_is_one_line_and_no_bug(tmp_path):
+    command = [sys.executable, "-m", "segkit.cli", "plan", *TINY]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        "segkit: error: what was to be told cannot be written (No space left on device)"
+    )
+    assert "Traceback" not in done.stderr

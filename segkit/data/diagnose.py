@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,40 @@ from segkit.errors import UsageError
 
 if TYPE_CHECKING:
     from segkit.data.load import TableOptions
+
+
+_BEGINNINGS = {
+    b"PK\x03\x04": "an Excel workbook or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x1f\x8b": "compressed with gzip",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"%PDF-": "a PDF",
+    b"SQLite format 3": "an SQLite database",
+    b"\x89HDF": "HDF5",
+    b"RDX": "an R data file",
+}
+_WRITTEN = {
+    re.compile(rb"\s*(\[\s*\{|\{\s*\")"): "JSON",
+    re.compile(rb"\s*<(!doctype|html|\?xml)\b", re.IGNORECASE): "HTML or XML",
+}
+_LOOKED_AT = 1 << 16
+
+
+def another_kind(path: Path, options: TableOptions) -> UsageError | None:
+    """Return an error if a file begins as no CSV file does, naming what it seems to be, or None."""
+    with path.open("rb") as file:
+        start = file.read(_LOOKED_AT)
+    kinds = [kind for mark, kind in _BEGINNINGS.items() if start.startswith(mark)]
+    kinds += [kind for mark, kind in _WRITTEN.items() if mark.match(start)]
+    if kinds:
+        return UsageError(f"{path}: is {kinds[0]}; data.path must name a CSV or Parquet file")
+    # Wide encodings have a zero byte in every letter.
+    if b"\0" in start and "\0".encode(options.encoding) == b"\0":
+        return UsageError(
+            f"{path}: not text: a zero byte at offset {start.index(0)} (data.encoding={options.encoding})"
+        )
+    return None
 
 
 def explain(path: Path, options: TableOptions, error: Exception) -> UsageError:
@@ -67,11 +102,22 @@ def ragged(path: Path, options: TableOptions) -> UsageError | None:
     return None
 
 
-def records(path: Path, options: TableOptions) -> Iterator[tuple[int, list[str]]]:
+def open_quote(path: Path, options: TableOptions) -> str:
+    """Say where a quote begins that is never closed, so that all that follows is one value; empty if none does."""
+    last = 0
+    try:
+        for number, row in records(path, options, strict=True):
+            last = number + sum(value.count("\n") for value in row)
+    except csv.Error:
+        return f"; the quote that begins in row {last + 1} is never closed"
+    return ""
+
+
+def records(path: Path, options: TableOptions, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number in the file and the values of each record, the header first, blank lines left out."""
     encoding = "utf-8-sig" if options.encoding == "utf-8" else options.encoding
     with path.open(encoding=encoding, newline="") as file:
-        reader, number = csv.reader(file, delimiter=options.separator), 1
+        reader, number = csv.reader(file, delimiter=options.separator, strict=strict), 1
         for row in reader:
             if row:
                 yield number, row

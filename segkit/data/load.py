@@ -141,6 +141,7 @@ class _Reader:
     read: Callable[[Sequence[str]], pa.Table]
     row_number: Callable[[int], int]
     undecodable: Callable[[], UsageError | None]
+    open_quote: Callable[[], str] = str
 
 
 def _checked_id(name: object) -> str | None:
@@ -229,6 +230,9 @@ def _bad_parquet(path: Path, error: Exception) -> UsageError:
 
 
 def _csv_reader(path: Path, options: TableOptions) -> _Reader:
+    other = diagnose.another_kind(path, options)
+    if other:
+        raise other
     header = _header(path, options)
     names = _distinct(path, tuple(name.strip() for name in header))
     _check_separator(path, names, options)
@@ -240,6 +244,7 @@ def _csv_reader(path: Path, options: TableOptions) -> _Reader:
         read=lambda wanted: _read_csv(path, options, [raw[name] for name in wanted]).rename_columns(list(wanted)),
         row_number=lambda position: diagnose.line_number(path, options, position),
         undecodable=lambda: diagnose.undecodable(path, options),
+        open_quote=lambda: diagnose.open_quote(path, options),
     )
 
 
@@ -467,10 +472,9 @@ def _table(values: dict[str, np.ndarray], ids: np.ndarray, reader: _Reader, sour
     ]
     kept = {name: _series(column) for name, column in values.items() if not reasons[name]}
     if not kept:
-        found = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        raise UsageError(
-            f"{reader.path}: no usable feature column is left ({found if len(found) < 200 else found[:197] + '...'})"
-        )
+        found = " ".join("; ".join(f"{name}: {reason}" for name, reason in reasons.items()).split())
+        found = found if len(found) < 200 else f"{found[:197]}..."
+        raise UsageError(f"{reader.path}: no usable feature column is left ({found}){reader.open_quote()}")
     return Table(pd.DataFrame(kept, copy=False), ids, warnings=tuple(warnings), source=source)
 
 

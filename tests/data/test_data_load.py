@@ -203,6 +203,13 @@ BAD_CONTENT = {
     "not utf-8": (b"A,B\n1,x\n2,caf\xe9\n", {}, ["utf-8", "0xe9", "offset 13", "data.encoding"]),
     "not utf-8 far in": (b"A,B\n" + b"1,x\n" * 300_000 + b"2,\xff\n", {}, ["0xff", "offset 1200006", "data.encoding"]),
     "not ascii": ("A,B\n1,é\n".encode(), {"encoding": "ascii"}, ["ascii", "offset 6", "data.encoding"]),
+    "workbook": (b"PK\x03\x04\x14\0", {}, ["Excel", "CSV or Parquet"]),
+    "compressed": (b"\x1f\x8b\x08\0", {}, ["gzip", "CSV or Parquet"]),
+    "JSON": ('[{"a": 1, "b": 2},\n {"a": 3, "b": 4}]', {}, ["is JSON"]),
+    "JSON lines": ('{"a": 1}\n{"a": 2}\n', {}, ["is JSON"]),
+    "web page": ("<!DOCTYPE html>\n<html>404</html>", {}, ["is HTML"]),
+    "zero byte": (b"A,B\n1,2\n\0,3\n", {}, ["zero byte", "offset 8"]),
+    "open quote": ('A,B\n1,"2\n3,4\n5,6\n', {}, ["no usable", "quote that begins in row 2 is never closed"]),
     "too few values": ("A,B\n1,2\n3\n4,5\n", {}, ["row 3", "has 1 values", "header 2"]),
     "too many values": ("A,B\n1,2\n\n3,4,5\n", {}, ["row 4", "has 3 values", "header 2"]),
     "ragged after quoted lines": ('A,B\n"x\ny",2\n3\n', {}, ["row 4", "has 1 values"]),
@@ -251,6 +258,11 @@ BAD_CONTENT = {
     "drop ill-typed": ("A,B\n", {"drop": [1.5]}, ["data.drop", "1.5"]),
     "columns and drop": ("A,B\n", {"columns": ["A"], "drop": ["B"]}, ["data.columns", "data.drop"]),
 }
+
+
+@pytest.mark.parametrize("name", ["{{7*7}}", "<script>alert(1)</script>", "[a](b)", "PK", "%PDF"])
+def test_a_strange_name_is_no_sign_of_another_kind_of_file(write, name):
+    assert list(load(write(f"{name},B\n1,2\n3,4\n")).frame) == [name, "B"]
 
 
 @pytest.mark.parametrize("case", BAD_CONTENT)
