@@ -105,7 +105,7 @@ def main() -> None:
     asked = _arguments()
     asked.output.mkdir(parents=True, exist_ok=True)
     path = asked.output / "scaling.csv"
-    table = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["customers"])
+    table = pd.read_csv(path) if path.exists() else pd.DataFrame({"customers": pd.Series(dtype="int64")})
     for customers in asked.customers:
         if customers not in set(table["customers"]):
             table = pd.concat([table, pd.DataFrame(measure(customers, asked.workers))], ignore_index=True)
