@@ -82,8 +82,10 @@ def exponents(table: pd.DataFrame) -> pd.Series:
 def plot(table: pd.DataFrame, path: Path) -> None:
     """Draw CPU seconds and peak memory of each kind of stage against the number of customers."""
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
+    tints = {stage: f"C{place}" for place, stage in enumerate(table["stage"].unique())}
     for axes, column, label in zip(
         figure.subplots(1, 2),
         ("seconds", "peak_gib"),
@@ -91,11 +93,14 @@ def plot(table: pd.DataFrame, path: Path) -> None:
         strict=True,
     ):
         for stage, part in table.dropna(subset=[column]).groupby("stage", sort=False):
-            axes.plot(part["customers"], part[column], marker="o", markersize=3, label=stage)
+            axes.plot(part["customers"], part[column], marker="o", markersize=3, color=tints[stage])
         axes.set(xscale="log", yscale="log", xlabel="customers", ylabel=label)
         axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", ncols=2)
-    figure.savefig(path, dpi=120)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    handles = [Line2D([], [], marker="o", markersize=3, color=tint, label=stage) for stage, tint in tints.items()]
+    figure.legend(handles=handles, fontsize="small", ncols=5, loc="outside lower center")
+    figure.savefig(path, dpi=100)
 
 
 def main() -> None:

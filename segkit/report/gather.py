@@ -683,15 +683,24 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
         ``axis``, ``value``, ``runs``, and for ``silhouette`` and ``stability``: mean, quartiles and best.
     """
     table, rows = scored(runs), []
+    scores = {
+        name: table[column].to_numpy(np.float64)
+        for name, column in (("silhouette", "silhouette_reference"), ("stability", "stability_ari"))
+    }
     for axis, column in axes(table).items():
-        for value, part in table.groupby(column, sort=column == "n_clusters"):
-            row: dict[str, Any] = {"axis": axis, "value": _text(value), "runs": len(part)}
-            for name, score in (("silhouette", "silhouette_reference"), ("stability", "stability_ari")):
-                values = part[score].dropna()
-                row[name], row[f"{name}_best"] = values.mean(), values.max()
-                row[f"{name}_q25"], row[f"{name}_q75"] = values.quantile(0.25), values.quantile(0.75)
+        for value, places in table[[column]].groupby(column, sort=column == "n_clusters").indices.items():
+            row: dict[str, Any] = {"axis": axis, "value": _text(value), "runs": len(places)}
+            for name, values in scores.items():
+                row |= _spread(name, values[places])
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _spread(name: str, values: np.ndarray) -> dict[str, float]:
+    known = values[~np.isnan(values)]
+    q25, q75 = np.quantile(known, [0.25, 0.75]) if len(known) else (np.nan, np.nan)
+    mean, best = (known.mean(), known.max()) if len(known) else (np.nan, np.nan)
+    return {name: mean, f"{name}_best": best, f"{name}_q25": q25, f"{name}_q75": q75}
 
 
 def explained(runs: pd.DataFrame) -> pd.DataFrame:

@@ -40,6 +40,7 @@ def keep_profiles(finished: Finished, most: int | None = None, most_rows: int = 
     or of ``most``. Runs whose partition is the same as a better one's are left out; after the twelfth, so are those
     with which there would be more than ``most_rows``. Large tables are profiled by so many ``workers`` at once.
     """
+    import numpy as np
     import pandas as pd
 
     study = load_study(finished.folder)
@@ -51,7 +52,9 @@ def keep_profiles(finished: Finished, most: int | None = None, most_rows: int = 
     with ThreadPoolExecutor(threads) as pool:
         while some := list(islice(chosen, _AT_ONCE)):
             kept += pool.map(lambda pair: _profile(finished, *pair, store), some)
-    found = pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=["run", *COLUMNS])
+    names = ["run", *COLUMNS]
+    columns = {name: np.concatenate([part[name].to_numpy() for part in kept]) for name in names} if kept else {}
+    found = pd.DataFrame(columns, columns=names)
     write_table(found, finished.folder / "profiles.parquet")
     write_table(found, finished.folder / "profiles.csv")
 
@@ -75,11 +78,12 @@ def _chosen(finished: Finished, runs: Sequence[str], most_rows: int) -> Iterator
 
 def _partitions(folder: Path, runs: Sequence[str]) -> Iterator[tuple[str, pd.Series]]:
     """Yield each run's labels in the order of the runs; few are looked at, so few are read."""
-    import pandas as pd
+    from pyarrow.parquet import ParquetFile
 
-    for start in range(0, len(runs), _AT_ONCE):
-        some = list(runs[start : start + _AT_ONCE])
-        yield from pd.read_parquet(folder / "partitions.parquet", columns=some).items()
+    with ParquetFile(folder / "partitions.parquet") as file:
+        for start in range(0, len(runs), _AT_ONCE):
+            some = list(runs[start : start + _AT_ONCE])
+            yield from file.read(columns=some).to_pandas()[some].items()
 
 
 def _profile(finished: Finished, run: RunPlan, labels: pd.Series, store: Store) -> pd.DataFrame:

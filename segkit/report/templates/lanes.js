@@ -31,7 +31,7 @@ function choiceLane(study, { name, title }) {
 
 function scoreLane(study, column) {
   const { name, title, first } = column, values = study.table[name], known = values.filter((value) => !absent(value));
-  const low = known.reduce((a, b) => Math.min(a, b), Infinity), high = known.reduce((a, b) => Math.max(a, b), -Infinity);
+  const [low, high] = [Math.min, Math.max].map((pick) => known.reduce((most, value) => pick(most, value), known[0]));
   if (!(high > low)) return null;
   const wide = name === "n_clusters" && low >= 0 && high > 30, to = (value) => (wide ? Math.log1p(value) : value);
   const back = (value) => (wide ? Math.expm1(value) : value), down = first === "asc" && !UNCOMPARED.includes(name);
@@ -113,7 +113,8 @@ function runsLanes(host, study, board) {
   const ends = (height) => [46, height - 40];
 
   function paint(pen, { width, height, style }) {
-    const [head, floor] = ends(height), yOf = (share) => floor - (Number.isNaN(share) ? VALUELESS : share) * (floor - head);
+    const [head, floor] = ends(height);
+    const yOf = (share) => floor - (Number.isNaN(share) ? VALUELESS : share) * (floor - head);
     const left = 26, right = width - 74, step = (right - left) / (lanes.length - 1);
     across = lanes.map((_, i) => left + i * step);
     const places = { x: [], y: [] };

@@ -1,4 +1,5 @@
-// All runs on two of their columns: what is traded for what, and where the shown and the compared runs stand.
+// All runs on two of their columns: what is traded for what, where the shown and the compared runs stand, and between
+// what their scores lie.
 
 const MOST_GROUPS = 8;
 const ELSE = -1;
@@ -42,7 +43,8 @@ function runsPlot(host, study, board) {
     face.canvas.setAttribute("aria-label", `Runs by ${now.x.title} (across) and ${now.y.title} (up). ${told} `
       + `Shown: run ${state.run}. The leaderboard below lists the same runs.`);
     refill(side, ...choices(), zoomed ? whole : null, legend(),
-      note(`${told} The Pareto front is that of all scores that choose: a run on it may look beaten here.`),
+      note(`${told} The Pareto front is that of all scores that choose: a run on it may look beaten here. `
+        + "Lines through a shown or compared run: its interval, where there is one."),
       make("p", { class: "note help" },
         "Click a run to see it below; with Shift or Ctrl, to compare it. Drag over a part to look closer."));
     face.repaint();
@@ -102,12 +104,28 @@ function runsPlot(host, study, board) {
     [state.run, ...state.compare].forEach((run, letter) => {
       const i = placeOf(run);
       if (i < 0) return;
+      whiskers(pen, rows[i], at.x[i], at.y[i], letter ? style.color : style.caretColor);
       circle(pen, at.x[i], at.y[i], radius + (letter ? 4 : 6), style.caretColor, letter ? 1.5 : 2.5);
       const place = [at.x[i] + radius + 11, at.y[i] - radius - 7].join();
       names.set(place, (names.get(place) || "") + letterOf(letter));
     });
     if (state.compare.length) names.forEach((text, place) => haloed(pen, style, text, ...place.split(",")));
     return at;
+  }
+
+  /** Between what the run's scores lie, where the study has an interval. */
+  function whiskers(pen, row, x, y, tint) {
+    [pen.fillStyle, pen.globalAlpha] = [tint, 0.7];
+    const [left, right] = reach("x", row), [low, high] = reach("y", row);
+    if (right > left) pen.fillRect(left, y - 0.75, right - left, 1.5);
+    if (low > high) pen.fillRect(x - 0.75, high, 1.5, low - high);
+    pen.globalAlpha = 1;
+  }
+
+  function reach(axis, row) {
+    const held = (ends) => ends.map((end) => study.table[`${now[axis].name}_${end}`]);
+    const known = [["q05", "q95"], ["low", "high"]].map(held).find(([from]) => from && !absent(from[row]));
+    return known ? known.map((ends) => scales[axis].placeOf(ends[row])) : [0, 0];
   }
 
   return update;
@@ -126,7 +144,7 @@ function colourings(study) {
     rest: "not eligible", codes: study.table.eligible.map((is) => (is ? 0 : ELSE)) }, ...groupings(study)]);
 }
 
-/** What else runs may be coloured by: columns and parameters of two to eight values, which are coloured in their order. */
+/** What else runs may be coloured by: columns and parameters of two to eight values, coloured in their order. */
 function groupings(study) {
   const grouped = (name, title, all) => {
     const values = distinct(all, MOST_GROUPS), codes = new Map(values.map((value, i) => [value, i]));
@@ -193,5 +211,5 @@ function scaleOf({ unit, digits }, values, ends, from, to, apart) {
   for (let i = Math.ceil(low / step); i * step <= high; i += 1) {
     ticks.push([placeOf(i * step), told(i * step || 0, decimals)]);
   }
-  return { ticks, places: values.map(placeOf), valueAt };
+  return { ticks, places: values.map(placeOf), placeOf, valueAt };
 }
