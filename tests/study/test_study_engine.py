@@ -63,6 +63,10 @@ def counted(monkeypatch):
 
 def test_local_workers_give_the_same_rows(tmp_path, inline):
     finished = launch(study(tmp_path, "engine.workers=2", engine="engine=local"), ["segkit"], Silent())
+    spent = finished.work["overhead_seconds"]
+    assert set(spent) == {"starting", "workers", "scheduler"}
+    assert 0 < spent["starting"] < 60
+    assert spent["workers"] >= 0
     pd.testing.assert_frame_equal(rows(finished), rows(inline))
 
 
@@ -267,6 +271,7 @@ def test_what_this_launch_computed_is_kept_and_what_was_stored_does_not_count(tm
     assert told["computed_seconds"] == pytest.approx(told["seconds"], abs=0.002)
     assert set(told["peak_memory"]) == set(told["memory_growth"]) == set(told["seconds"])
     assert all(told["peak_memory"][kind] > growth for kind, growth in told["memory_growth"].items())
+    assert told["overhead_seconds"] == {}
     again = json.loads((launch(study(tmp_path), ["segkit"], Silent()).folder / "provenance.json").read_text())
     assert again["efficiency"] is None
     assert again["computed_seconds"] == {}
