@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOOKED_AT = 20_000
 DRAWN = 24
 MOSTLY = 0.5
+TAIL = 0.05
 REPEATED = 0.01
 NUMBERS = ("mean", "sd", "low", "median", "high")
 COMMONEST = ("commonest", "commonest_share")
@@ -70,7 +71,7 @@ def _number(column: pd.Series) -> dict[str, object]:
     values = column.dropna().to_numpy(np.float64)
     told = {"n": len(values), "distinct": len(np.unique(values))}
     if len(values):
-        low, median, high = np.quantile(values, [0.05, 0.5, 0.95])
+        low, median, high = np.quantile(values, [TAIL, 0.5, 1 - TAIL])
         told |= {"zeros": float((values == 0).mean()), "mean": values.mean(), "sd": values.std()}
         told |= {"low": low, "median": median, "high": high}
     return told

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from segkit.report import gather, words
-from segkit.report.columns import COMMONEST, NUMBERS, Columns
+from segkit.report.columns import COMMONEST, NUMBERS, TAIL, Columns
 from segkit.report.files import Files
 from segkit.report.payload.few import DIGITS, coarse, column_of, is_value, rounded, table_columns, telling_planes
 from segkit.report.payload.portraits import FEWEST, HIDDEN
@@ -77,6 +77,8 @@ def _columns(found: Columns) -> Columns:
     numbers = table[list(NUMBERS)].astype("float64")
     table[list(NUMBERS)] = np.vectorize(rounded, otypes=[float])(numbers.to_numpy())
     table.loc[table["n"] < FEWEST, [*NUMBERS, "zeros"]] = np.nan
+    # Beyond a quantile of 5% are fewer customers.
+    table.loc[TAIL * table["n"] < FEWEST, ["low", "high"]] = np.nan
     rare = ~(table["n"] * table["commonest_share"].astype("float64") >= FEWEST)
     table.loc[rare, list(COMMONEST)] = [None, np.nan]
     return replace(found, table=table, drawn=found.drawn.iloc[:0, :0])

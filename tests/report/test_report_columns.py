@@ -59,6 +59,10 @@ def test_what_few_customers_have_stays_in_the_house(swept, frame):
     assert found.table.loc["town", "commonest"] == "Ghent"
     assert found.table.loc["seldom", ["mean", "median", "zeros"]].isna().all()
     median = found.table.loc["spent", "median"]
+    assert found.table.loc["spent", ["low", "high"]].notna().all()
+    few = discreet(replace(summary, columns=c.columns(frame[:99]))).columns.table.loc["even"]
+    assert few[["low", "high"]].isna().all()
+    assert not np.isnan(few["median"])
     assert median == float(f"{frame['spent'].median():.3g}") != frame["spent"].median()
 
 
