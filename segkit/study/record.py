@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS = 10.0
 # Writing the table of finished runs may take at most this share of the study's time.
-FLUSH_SHARE = 0.05
+FLUSH_SHARE = 0.01
 
 
 @dataclass
