@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from segkit import scoring
@@ -89,6 +90,7 @@ def pareto_front(values: np.ndarray) -> np.ndarray:
     return front
 
 
+@cache
 def simplex(dimensions: int, steps: int = SIMPLEX_STEPS) -> np.ndarray:
     """Return an even lattice of weightings: all multiples of ``1 / steps`` that sum to one, shape (w, dimensions)."""
     import numpy as np

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,7 @@ class Record:
         self.confirm_outcomes: dict[str, Outcome] = {}
         self._plans = {run.id: run for run in self.prepared.plan.runs}
         self._identities: dict[str, str] = {}
+        self._labels: tuple[tuple[str, ...], pd.DataFrame, dict[str, str]] | None = None
 
     def begin(self) -> None:
         """Write what was asked, before anything is computed."""
@@ -134,11 +136,9 @@ class Record:
         study = self.prepared.composition.study["scoring"]
         runs = self._ranked()
         plans = self._plans
-        self._screened(runs)
+        labels, _damaged = self._partitions(runs)
         ranked = runs.loc[runs["rank"].notna(), "run"]
-        partitions = {
-            run: self._identities.get(run) or _partition_identity(self.prepared.store, plans[run]) for run in ranked
-        }
+        partitions = {run: _identity_of(labels[run]) if run in labels else run for run in ranked}
         chosen = [plans[run] for run in shortlist(runs, partitions, study["shortlist"])]
         if not chosen:
             return None
@@ -154,16 +154,26 @@ class Record:
         self.confirmation = plan_confirmation(planner, chosen, siblings(ok, chosen), pictured, settings)
         return self.confirmation
 
-    def _screened(self, runs: pd.DataFrame) -> None:
+    def screened(self) -> None:
         """Write what the screen found, in case that nothing comes after it."""
+        runs = self._ranked()
         self._tables(runs)
-        ok = [self._plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
-        partitions, _damaged = partitions_frame(ok, self.prepared.store, self.customers)
+        partitions, _damaged = self._partitions(runs)
+        # Not held while the confirmation is computed.
+        self._labels = None
         write_table(partitions, self.folder / "partitions.parquet")
         gates = self.prepared.composition.study["scoring"]["gates"]
         found = recommend(runs, gates, _agreement(partitions))
         write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
         self._provenance("running", {})
+
+    def _partitions(self, runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+        """Return the partitions of the runs that came through, and what is wrong with those that cannot be read."""
+        ok = tuple(runs.loc[runs["status"] == "ok", "run"])
+        if self._labels is None or self._labels[0] != ok:
+            plans = [self._plans[run] for run in ok]
+            self._labels = (ok, *partitions_frame(plans, self.prepared.store, self.customers))
+        return self._labels[1:]
 
     def confirming(self, settled: Mapping[str, Outcome]) -> dict[str, Outcome]:
         """Take in what is settled of the confirmation, and return where its outcomes go."""
@@ -187,9 +197,8 @@ class Record:
         runs = screened = self._ranked()
         self._tables(runs)
         self._configurations()
-        ok = [self._plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
         customers = self.customers
-        partitions, damaged = partitions_frame(ok, self.prepared.store, customers)
+        partitions, damaged = self._partitions(runs)
         runs = _without(runs, damaged)
         write_table(partitions, self.folder / "partitions.parquet")
         runs = self._conclusion(runs, partitions)
@@ -358,13 +367,23 @@ def _partition_identity(store: Store, run: RunPlan) -> str:
     return content_digest({"labels": labels, "rows": rows}, {"data": run.data})
 
 
+def _identity_of(labels: pd.Series) -> str:
+    """Return what is the same for two columns of partitions with the same labels of the same customers."""
+    here = labels.notna().to_numpy()
+    return content_digest({"here": here, "labels": labels.to_numpy(dtype="int64", na_value=0)}, {})
+
+
 def _agreement(partitions: pd.DataFrame) -> Callable[[str, str], float]:
     def agreement(first: str, second: str) -> float:
         if not {first, second} <= set(partitions.columns):
             return 0.0
-        both = partitions[[first, second]].dropna()
-        if both.empty:
-            return 0.0
-        return partition_agreement(both[first].to_numpy(dtype=int), both[second].to_numpy(dtype=int))
+        (a, here_a), (b, here_b) = known(first), known(second)
+        both = here_a & here_b
+        return partition_agreement(a[both], b[both]) if both.any() else 0.0
+
+    @cache
+    def known(run: str) -> tuple[np.ndarray, np.ndarray]:
+        labels = partitions[run]
+        return labels.to_numpy(dtype="int64", na_value=0), labels.notna().to_numpy()
 
     return agreement

@@ -93,10 +93,10 @@ class Store:
         """The file that remembers data files' fingerprints."""
         return self.root / "fingerprints.json"
 
-    def _path(self, key: str, suffix: str) -> Path:
+    def _path(self, key: str, suffix: str) -> str:
         kind, _, digits = key.partition("-")
-        # Joined as text: joining paths took longer than looking the files up.
-        return Path(f"{self.root}/{kind}/{digits[:2]}/{key}{suffix}")
+        # As text: joining paths took longer than looking the files up.
+        return f"{self.root}/{kind}/{digits[:2]}/{key}{suffix}"
 
     def keys(self, kinds: Iterator[str] | tuple[str, ...]) -> set[str]:
         """Return the keys of all finished results of these kinds (one listing a folder, no file opened)."""
@@ -109,7 +109,7 @@ class Store:
 
     def has(self, key: str) -> bool:
         """Say whether a finished result is stored."""
-        return self._path(key, ".json").exists()
+        return os.path.exists(self._path(key, ".json"))
 
     def save(
         self,
@@ -130,7 +130,7 @@ class Store:
         }
         if memory:
             record["memory"] = dict(memory)
-        path = self._path(key, ".json")
+        path = Path(self._path(key, ".json"))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -138,7 +138,7 @@ class Store:
                 raise StoreFull(f"{path.parent}: {error.strerror}; what was finished is kept") from error
             raise
         if arrays:
-            with replacing(self._path(key, ".npz")) as file:
+            with replacing(path.with_suffix(".npz")) as file:
                 np.savez(file, **arrays)
         with replacing(path, "w") as file:
             # In one piece: json.dump writes piece by piece, in Python.
@@ -147,13 +147,15 @@ class Store:
 
     def record(self, key: str) -> dict[str, Any] | None:
         """Return a finished result's record, or None where there is none that can be read."""
+        # A relaunch asks for thousands: no more is done than is needed.
         try:
-            record = json.loads(self._path(key, ".json").read_bytes())
+            with open(self._path(key, ".json"), "rb", buffering=0) as file:
+                record = json.loads(file.read().decode())
         except (FileNotFoundError, ValueError):
             return None
         if not isinstance(record, dict):
             return None
-        return record if not record.get("arrays") or self._path(key, ".npz").exists() else None
+        return record if not record.get("arrays") or os.path.exists(self._path(key, ".npz")) else None
 
     def arrays(self, key: str) -> dict[str, np.ndarray]:
         """Return a finished result's arrays.
@@ -181,7 +183,7 @@ class Store:
         """Remove a result; no error if there is none."""
         for suffix in (".json", ".npz"):
             with contextlib.suppress(FileNotFoundError):
-                self._path(key, suffix).unlink()
+                os.unlink(self._path(key, suffix))
 
 
 def writable_folder(path: Path, option: str) -> None:

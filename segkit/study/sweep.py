@@ -139,6 +139,8 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
     nodes = confirmation.nodes
     outcomes = record.confirming(settled_outcomes(nodes, prepared.store, frozenset(prepared.store.keys(KINDS))))
     tasks = make_tasks(nodes, confirmation.leaves, outcomes)
+    if tasks:
+        record.screened()
     watch.start(prepared, tasks, record.collector.counts())
     with closing(engine.run(tasks, *_expected(tasks, prepared.plan))) as results:
         for task, done in results:

@@ -66,7 +66,8 @@ def confirmed_columns(
     for run, stages in confirmation.stages.items():
         keys = [*stages.values(), *(key for scores in confirmation.nulls[run].values() for key in scores if key)]
         cells[run]["confirm_reason"] = _what_was_lost([outcomes[key] for key in keys if key in outcomes])
-    null_by_run = dict(iter(nulls.groupby("run")))
+    # Texts are compared faster as objects.
+    null_by_run = dict(iter(nulls.astype({"kind": object, "status": object}).groupby("run")))
     for index, run in ids.items():
         if run in null_by_run:
             cells.setdefault(run, {}).update(_null_cells(runs.loc[index], null_by_run[run]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_the_digest_tells_values_types_shapes_names_and_facts_apart_but_not_memo
 
 def test_an_unfinished_result_is_not_there(store):
     store.save(KEY, {"matrix": np.ones((2, 2))}, {}, 0.0)
-    store._path(KEY, ".json").unlink()
+    Path(store._path(KEY, ".json")).unlink()
     assert store.record(KEY) is None
     assert not store.has(KEY)
     assert store.keys(("scaling",)) == set()
@@ -60,7 +61,7 @@ def test_an_unfinished_result_is_not_there(store):
 
 def test_a_result_that_lost_its_arrays_is_not_there(store):
     store.save(KEY, {"matrix": np.ones((2, 2))}, {}, 0.0)
-    store._path(KEY, ".npz").unlink()
+    Path(store._path(KEY, ".npz")).unlink()
     assert store.record(KEY) is None
 
 
@@ -72,7 +73,7 @@ def test_files_that_others_leave_in_the_store_are_passed_over(store):
 
 def test_a_damaged_result_is_removed_so_that_it_is_made_again(store):
     store.save(KEY, {"matrix": np.ones((2, 2))}, {}, 0.0)
-    store._path(KEY, ".npz").write_bytes(b"PK\x03\x04 cut short")
+    Path(store._path(KEY, ".npz")).write_bytes(b"PK\x03\x04 cut short")
     with pytest.raises(Damaged, match="removed; launch again"):
         store.arrays(KEY)
     assert not store.has(KEY)
@@ -113,14 +114,14 @@ def test_a_folder_that_cannot_be_written_is_named_with_its_option(tmp_path):
 @pytest.mark.parametrize("text", ["null", "[]", "3"])
 def test_a_record_that_is_none_is_not_there(store, text):
     store.save(KEY, {}, {}, 0.0)
-    store._path(KEY, ".json").write_text(text)
+    Path(store._path(KEY, ".json")).write_text(text)
     assert store.record(KEY) is None
 
 
 def test_whatever_byte_is_wrong_a_result_is_read_or_removed(store):
     arrays = {"matrix": np.arange(6.0).reshape(3, 2), "rows": np.arange(3)}
     store.save(KEY, arrays, {}, 0.0)
-    path = store._path(KEY, ".npz")
+    path = Path(store._path(KEY, ".npz"))
     whole, rng = path.read_bytes(), np.random.default_rng(0)
     lost = 0
     for place in range(len(whole)):
