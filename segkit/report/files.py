@@ -19,11 +19,13 @@ NEEDED = ("study.yaml", "runs.parquet")
 # What the report lacks without each of the others.
 LACKING = {
     "provenance.json": "where the numbers come from, the data's columns and what failed unforeseen are not told",
-    "recommendation.json": "the verdict is derived from the screen's scores alone",
+    "recommendation.json": "the verdict is derived again from the scores of the runs",
     "partitions.parquet": "no run's segments are shown, nor the agreement of runs",
     "embeddings.parquet": "no picture of the customers is shown",
     "embeddings.json": "no picture of the customers is shown",
-    "profiles.parquet": "the segments are not described",
+    "profiles.parquet": "segments are described only where the folder has all customers",
+    "customers.parquet": "the columns are not described one by one, and no customer is shown with its values",
+    "silhouettes.parquet": "no customer's silhouette is drawn",
 }
 _READABLE = ("summary.md", "runs.csv", "profiles.csv", "recommendation.json", "configs.jsonl")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from segkit.report import confirmed
 from segkit.report.columns import Columns, read_columns
 from segkit.report.confirmed import Confirmation
 from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
-from segkit.report.files import Files
+from segkit.report.files import LACKING, Files
 from segkit.report.options import Options, options
 from segkit.study.folder import check_format
 
@@ -258,11 +258,12 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         stages=stages(provenance.get("seconds")),
         confirm_stages=stages(provenance.get("confirm_seconds")),
         options=asked,
-        lacking=_lacking(files, provenance, len(runs)),
         k_line=k_line(runs, best),
         silhouettes=read_silhouettes(files, best),
         contrast=read_contrast(files, best),
         columns=read_columns(files),
+        # Last: what is not there is known when all has been asked for.
+        lacking=_lacking(files, provenance, len(runs)),
     )
 
 
@@ -302,23 +303,40 @@ def _lacking(files: Files, provenance: Mapping[str, Any], runs: int) -> tuple[st
 def _judged(files: Files, table: pd.DataFrame, study: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the runs with their places and the recommendation, derived from the scores where they were not written."""
     recommendation = files.mapping("recommendation.json")
+    if recommendation.get("run") not in {None, *table["run"]}:
+        raise UsageError(
+            f"{files.folder / 'recommendation.json'}: names the run {recommendation['run']!r}, which runs.parquet has "
+            f"not; without this file a report can be made, in which {LACKING['recommendation.json']}"
+        )
     gates = (study.get("scoring") or {}).get("gates")
     if recommendation or not gates or not len(table):
         return table, recommendation
+    from segkit.study.confirmed import rejudged
     from segkit.study.ranking import rank_runs, recommend
 
+    if table["confirmed"].any() and files.has("nulls.parquet"):
+        return table, rejudged(table, files.table("nulls.parquet"), study["scoring"], _agreed(files))
+    if table["confirmed"].any():
+        # What can no longer be told is not told by halves: the places are those of the screen.
+        files.missing["nulls.parquet"] = "the verdict is that of the screen, though the runs were confirmed"
+        screen = {name: f"screen_{name}" for name in ("pareto", "weight_share", "rank")}
+        table = table.assign(**{name: table[column] for name, column in screen.items() if column in table})
     if table["rank"].isna().all():
         ranks = rank_runs(table, gates)[["pareto", "weight_share", "rank"]]
         table = table.assign(**ranks, screen_pareto=ranks["pareto"])
         table["rank"] = table["rank"].astype("float64")
 
+    return table, recommend(table, gates, _agreed(files)) if table["rank"].notna().any() else {}
+
+
+def _agreed(files: Files) -> Callable[[str, str], float]:
     def agreed(first: str, second: str) -> float:
         stored = set(files.columns("partitions.parquet"))
         if not {first, second} <= stored:
             return 0.0
         return float(agreement(files.table("partitions.parquet", [first, second]))[0].iloc[0, 1])
 
-    return table, recommend(table, gates, agreed) if table["rank"].notna().any() else {}
+    return agreed
 
 
 def _runs(files: Files, scores: Sequence[ScoreDefinition]) -> pd.DataFrame:

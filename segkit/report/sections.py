@@ -70,6 +70,7 @@ def _no_structure(summary: Summary) -> list[Any]:
 
 def _screened(summary: Summary) -> list[Any]:
     asked = summary.study.get("scoring", {}).get("confirm") and summary.recommendation.get("run")
+    asked = asked and summary.confirmation is None
     blocks: list[Any] = [Tiles(_tiles(summary))] if summary.best is not None else []
     blocks += _texts(words.why(summary))
     if summary.best is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,16 @@ def conclude(
     runs["answer"] = runs["run"].map(numbers).astype("Int64")
     runs = runs.rename(columns={name: f"screen_{name}" for name in ("pareto", "weight_share", "rank")})
     runs = runs.join(_final_ranks(runs, confirmation, store, scoring))
-    return Confirmed(runs, nulls, _recommendation(runs, confirmation, test, scoring, agreement))
+    return Confirmed(runs, nulls, _recommendation(runs, confirmation.shortlist, test, scoring, agreement))
+
+
+def rejudged(
+    runs: pd.DataFrame, nulls: pd.DataFrame, scoring: Mapping[str, Any], agreement: Agreement
+) -> dict[str, Any]:
+    """Return the recommendation of a confirmed study again, from its runs table and its scores without segments."""
+    shortlist = runs.loc[runs["confirmed"], "run"].tolist()
+    test = best_against_nulls(runs, shortlist, nulls)
+    return _recommendation(runs, shortlist, test, scoring, agreement)
 
 
 def _final_ranks(
@@ -124,7 +133,7 @@ def _holds_up(runs: pd.DataFrame, scoring: Mapping[str, Any]) -> pd.Series:
 
 
 def _recommendation(
-    runs: pd.DataFrame, confirmation: Confirmation, test: MaxT, scoring: Mapping[str, Any], agreement: Agreement
+    runs: pd.DataFrame, shortlist: Sequence[str], test: MaxT, scoring: Mapping[str, Any], agreement: Agreement
 ) -> dict[str, Any]:
     candidates = runs[_holds_up(runs, scoring)]
     null = {
@@ -133,7 +142,7 @@ def _recommendation(
         "level": scoring["level"],
         "statistic": test.statistic,
         "tables": len(test.null_maxima),
-        "shortlist": list(confirmation.shortlist),
+        "shortlist": list(shortlist),
         "holding_up": candidates["run"].tolist(),
     }
     eligible = int(runs["screen_rank"].notna().sum())
@@ -144,7 +153,7 @@ def _recommendation(
         screened = screened.loc[:, ~screened.columns.duplicated(keep="first")]
         found = recommend(screened, scoring["gates"], agreement)
         found["reasons"].append({"criterion": "p_adjusted", "value": None, "passed": False, "reason": text})
-        return found | {"confirmed": len(confirmation.shortlist), "null": null}
+        return found | {"confirmed": len(shortlist), "null": null}
     if candidates.empty:
         beaten = test.p_value is not None and test.p_value <= scoring["level"]
         text = "the run that beats structureless data does not come back in half of the refits, or misses a gate"
@@ -154,9 +163,9 @@ def _recommendation(
         verdict = "nothing_eligible" if beaten else "no_structure"
         found = {"run": None, "verdict": verdict, "reasons": [{**reason, "reason": text}]}
         found |= {"runner_up": None, "eligible": eligible, "pareto": []}
-        return found | {"confirmed": len(confirmation.shortlist), "null": null}
+        return found | {"confirmed": len(shortlist), "null": null}
     found = recommend(candidates, scoring["gates"], agreement, dict.fromkeys(CRITERIA, True), "recommended")
     best = candidates.set_index("run").loc[found["run"]]
     reason = {"criterion": "p_adjusted", "value": float(best["p_adjusted"]), "bar": scoring["level"], "passed": True}
     found["reasons"].append(reason)
-    return found | {"eligible": eligible, "confirmed": len(confirmation.shortlist), "null": null}
+    return found | {"eligible": eligible, "confirmed": len(shortlist), "null": null}

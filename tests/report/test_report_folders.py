@@ -14,7 +14,7 @@ from segkit.report.gather import gather
 
 OPTIONAL = (
     *("provenance.json", "recommendation.json", "partitions.parquet"),
-    *("embeddings.parquet", "embeddings.json", "profiles.parquet"),
+    *("embeddings.parquet", "embeddings.json", "profiles.parquet", "customers.parquet", "silhouettes.parquet"),
 )
 
 
@@ -32,7 +32,11 @@ def small(new_study, tmp_path):
     study.recommend(runs[-1], runs[0])
     study.planes = {"umap-1": ("all > umap", study.scaled[:, :2], runs)}
     study.profiled = runs[-1]
-    return study.write(tmp_path / "study"), runs
+    folder = study.write(tmp_path / "study")
+    study.frame.assign(id=study.ids).to_parquet(folder / "customers.parquet", index=False)
+    silhouettes = {"id": study.ids, "row": np.arange(60), runs[-1]: np.linspace(-0.1, 0.5, 60)}
+    pd.DataFrame(silhouettes).to_parquet(folder / "silhouettes.parquet", index=False)
+    return folder, runs
 
 
 def built(folder) -> list[str]:
@@ -52,9 +56,11 @@ def test_a_whole_folder_lacks_nothing(small):
 @pytest.mark.parametrize("name", OPTIONAL)
 def test_the_report_is_made_without_a_file_and_says_so(small, name):
     folder, runs = small
-    (folder / name).unlink()
-    (line,) = built(folder)
-    assert line.startswith(f"{name} is missing: ")
+    gone = [name, "customers.parquet"] if name == "profiles.parquet" else [name]
+    for each in gone:
+        (folder / each).unlink()
+    told = built(folder)
+    assert sorted(line.split(" is missing: ")[0] for line in told) == sorted(gone)
     assert gather(folder).best == runs[-1]
 
 
@@ -63,20 +69,17 @@ def test_the_report_is_made_from_two_files(small):
     for name in OPTIONAL:
         (folder / name).unlink()
     told = built(folder)
-    assert len(told) == 5
+    assert len(told) == 7
     assert not [name for name in OPTIONAL if name not in " ".join(told) and not name.startswith("embeddings")]
     summary = gather(folder)
     assert summary.best == runs[-1]
     assert summary.recommendation["verdict"] == "screened_only"
 
 
-def test_profiles_are_made_anew_from_the_customers(small, new_study):
+def test_profiles_are_made_anew_from_the_customers(small):
     folder, _ = small
     kept = gather(folder).profile.reset_index(drop=True)
     (folder / "profiles.parquet").unlink()
-    frame = new_study(n=60).frame
-    frame.insert(0, "id", [f"C{i:05d}" for i in range(60)])
-    frame.to_parquet(folder / "customers.parquet", index=False)
     summary = gather(folder)
     assert summary.lacking == ()
     pd.testing.assert_frame_equal(summary.profile.reset_index(drop=True), kept, check_dtype=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 
+from segkit.errors import UsageError
 from segkit.progress import Silent
 from segkit.scoring.null import permuted
 from segkit.scoring.stability import draw
@@ -324,3 +326,31 @@ def test_a_run_that_finds_nothing_without_segments_counts_what_it_does_in_the_te
     )
     found = _pooled(frame, pd.Series(["a", "b", "c"]))["silhouette_pooled_z"]
     assert found.tolist() == pytest.approx([1.0, 19 / np.sqrt(20), 0.5 / np.sqrt(0.5)])
+
+
+def test_the_verdict_is_derived_again_from_the_folder_alone(finished, tmp_path):
+    from segkit.report.gather import gather
+
+    kept = json.loads((finished.folder / "recommendation.json").read_text())
+    copy = shutil.copytree(finished.folder, tmp_path / "study")
+    (copy / "recommendation.json").unlink()
+    found = gather(copy)
+    assert "derived again" in " ".join(found.lacking)
+    for told in (kept, found.recommendation):
+        told["null"]["shortlist"] = sorted(told["null"]["shortlist"])
+    assert found.recommendation == kept
+    (copy / "nulls.parquet").unlink()
+    screen = gather(copy)
+    assert screen.recommendation["verdict"] == "screened_only"
+    assert "nulls.parquet is missing: the verdict is that of the screen" in " ".join(screen.lacking)
+    best = screen.runs.set_index("run").loc[screen.recommendation["run"]]
+    assert best["rank"] == best["screen_rank"] == 1
+
+
+def test_a_recommendation_of_another_study_is_refused(finished, tmp_path):
+    from segkit.report.gather import gather
+
+    copy = shutil.copytree(finished.folder, tmp_path / "study")
+    (copy / "recommendation.json").write_text(json.dumps({"run": "f" * 12, "verdict": "recommended"}))
+    with pytest.raises(UsageError, match=r"recommendation\.json: names the run 'f+', which runs\.parquet has not"):
+        gather(copy)
