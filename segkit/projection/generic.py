@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from segkit import targets
 from segkit.errors import UsageError
+from segkit.projection.eigen import repeatable_eigenvectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,4 +39,5 @@ def project(
     estimator = targets.build(config)
     if not hasattr(estimator, "fit_transform"):
         raise UsageError(f"projection: {targets.class_name(config)} has no fit_transform, so it projects nothing")
-    return estimator.fit_transform(X), {}
+    with repeatable_eigenvectors():
+        return estimator.fit_transform(X), {}

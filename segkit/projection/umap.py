@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segkit import targets
+from segkit.projection.eigen import repeatable_eigenvectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,7 +146,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
         estimator = targets.build(config, n_jobs=1, verbose=False)
         if neighbours is not None:
             estimator.precomputed_knn = _graph(neighbours.first(neighbours_needed(config, len(X))))
-        return np.asarray(estimator.fit_transform(X)), {}
+        with repeatable_eigenvectors():
+            return np.asarray(estimator.fit_transform(X)), {}
 
 
 @cache

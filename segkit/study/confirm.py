@@ -134,7 +134,7 @@ def _refit(planner: Planner, run: RunPlan, count: int) -> str:
         if found:
             inputs |= {f"partition:{index}": found["clustering"], f"features:{index}": found["features"]}
     config = {"draws": count, "identity": run.data + REFIT}
-    sample = planner.sampling.size("draws", planner.world(run.groups["data"]).customers)
+    sample = planner.sampling.draw_size(planner.world(run.groups["data"]).customers)
     return planner.add("refit", config, inputs, count, *inputs.values(), sample=sample)
 
 
@@ -142,7 +142,7 @@ def _draw_world(planner: Planner, run: RunPlan, index: int) -> World:
     own = planner.world(run.groups["data"])
 
     def make() -> World:
-        size = planner.sampling.size("draws", own.customers)
+        size = planner.sampling.draw_size(own.customers)
         if size:
             return _thin_world(own, REFIT, index, size)
         rows = draw(own.root + REFIT, index, own.customers)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from segkit.study.keys import kind_of
+from segkit.study.sampling import DISTINCT
 from segkit.targets import class_name
 
 if TYPE_CHECKING:
@@ -66,8 +67,6 @@ _FAMILIES: Mapping[tuple[str, str], tuple[_Family, _Family]] = {
     ("stability", "hdbscan.HDBSCAN"): (_Family(1.0, 0.1, 1.2), _Family(7.0, 0.15, 2.0)),
 }
 _STABILITY_DRAWS = 20
-# Of as many drawn with replacement, different ones.
-_SHARE_DRAWN = 0.632
 
 
 def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
@@ -81,7 +80,7 @@ def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
         seconds, power = family.further if further else family.first, family.power
     if node.kind == "stability":
         seconds *= (node.config["draws"] - node.config.get("done", 0)) / _STABILITY_DRAWS
-        scale *= 1 / _SHARE_DRAWN if node.sample else 1
+        scale *= 1 / DISTINCT if node.sample else 1
     return _LEAST_SECONDS + seconds * scale**power
 
 

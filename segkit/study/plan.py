@@ -273,7 +273,7 @@ class Planner:
         inputs = {"partition": found["clustering"], "space": space_of(found), "features": found["features"]}
         if before:
             config["done"], inputs["before"] = before
-        sample = self.sampling.size("draws", world.customers)
+        sample = self.sampling.draw_size(world.customers)
         return self.add("stability", config, inputs, *draws, found["clustering"], sample=sample)
 
     def score(self, world: World, found: Mapping[str, str], scored_in: str) -> str:

@@ -106,7 +106,34 @@ def racing_view(runs: pd.DataFrame, partitions: Mapping[str, str], confidence: f
     mean, sd = (runs[name].to_numpy(float, na_value=float("nan")) for name in (STABILITY, f"{STABILITY}_sd"))
     count = runs["stability_draws_valid"].fillna(0).to_numpy(int)
     view["low"], view["high"] = bounds(mean, sd, count, confidence)
+    draws = runs["stability_draws"].fillna(0).to_numpy(int)
+    # A run that may yet miss the gate of half of the draws may not stay ahead of anybody.
+    view["low"] = view["low"].where(comes_back(count, draws, confidence), -1.0)
     return view
+
+
+def comes_back(valid: np.ndarray, draws: np.ndarray, confidence: float) -> np.ndarray:
+    """Tell which runs' segments come back in at least half of all draws, at a confidence (Clopper and Pearson 1934).
+
+    Parameters
+    ----------
+    valid, draws : arrays of shape (n,)
+        In how many of the draws so far each run's segments came back.
+    confidence : float
+        In (0, 1), one-sided.
+    """
+    import numpy as np
+    from scipy.stats import beta
+
+    least = beta.ppf(1 - confidence, np.maximum(valid, 1), draws - valid + 1)
+    return (valid > 0) & (least >= 0.5)
+
+
+def at_best(runs: pd.DataFrame, draws: int) -> pd.DataFrame:
+    """Return a runs table as if all draws that are yet to come had a value: what its gates say then is settled."""
+    valid, done = (runs[f"stability_draws{end}"].fillna(0).astype(int) for end in ("_valid", ""))
+    told = {"stability_draws": draws, "stability_draws_valid": valid + (draws - done)}
+    return runs.assign(stability_ari=runs["stability_ari"].fillna(0.0), **told)
 
 
 def contenders(runs: pd.DataFrame, size: int) -> np.ndarray:

@@ -30,7 +30,7 @@ from segkit.study.outputs import (
 )
 from segkit.study.plan import Plan, RunPlan
 from segkit.study.provenance import data_facts, surroundings
-from segkit.study.racing import contenders, racing_view
+from segkit.study.racing import at_best, contenders, racing_view
 from segkit.study.ranking import gate_values, places_by_space, rank_runs, recommend, shortlist
 from segkit.study.results import Collector, space_suffix, write_table, write_text
 from segkit.study.stages import Outcome, load_unchanged
@@ -122,9 +122,7 @@ class Record:
         """Return the runs that can still reach the shortlist, of those drawn last (at first, of all)."""
         study = self.prepared.composition.study["scoring"]
         runs = self.collector.frame()
-        # Stability is what is yet to come.
-        settled = runs.assign(stability_ari=runs["stability_ari"].fillna(0.0))
-        runs = runs[gate_values(settled, study["gates"]).all(axis=1)]
+        runs = runs[gate_values(at_best(runs, study["draws"]), study["gates"]).all(axis=1)]
         for run in set(runs["run"]) - set(self._identities):
             self._identities[run] = _partition_identity(self.prepared.store, self._plans[run])
         view = racing_view(runs, self._identities, study["racing_confidence"])

@@ -8,6 +8,8 @@ from typing import Any
 
 # What the drawn customers of each kind of work are drawn by, beside the table's identity.
 LANDMARKS, SCORED = "/landmarks", "/scored"
+# The share of the customers that a bootstrap draw has, 1 - 1 / e.
+DISTINCT = 0.632
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,14 @@ class Sampling:
         """Return how many of the customers are drawn for a kind of work, None where it is done on all."""
         most = getattr(self, kind)
         return most if most is not None and customers > most else None
+
+    def draw_size(self, customers: int) -> int | None:
+        """Return how many customers each draw has, None where it is a bootstrap draw, of whom 63% are different.
+
+        A draw of more than these would be too like the whole: runs would look more stable than they are.
+        """
+        most = self.draws
+        return most if most is not None and DISTINCT * customers > most else None
 
 
 EXACT = Sampling()

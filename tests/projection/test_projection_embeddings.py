@@ -137,3 +137,43 @@ def test_fresh_processes_agree_on_umap(tmp_path):
     """Compiled anew, and read from numba's folder of compiled code."""
     compiled, kept = (digest(UMAP, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert compiled == kept == digest(UMAP)
+
+
+def repeated() -> np.ndarray:
+    rng = np.random.default_rng(1)
+    return rng.normal(size=(200, 4))[rng.integers(0, 200, 700)]
+
+
+def answers() -> np.ndarray:
+    return np.clip(np.round(np.random.default_rng(1).normal(3, 1, size=(900, 4))), 1, 5)
+
+
+SPECTRAL = {"_target_": "sklearn.manifold.SpectralEmbedding", "random_state": 5}
+
+
+@pytest.mark.parametrize(
+    ("config", "data"),
+    [
+        (UMAP, repeated),
+        ({**UMAP, "n_neighbors": 5}, answers),
+        (SPECTRAL, repeated),
+        ({**SPECTRAL, "affinity": "rbf"}, answers),
+    ],
+)
+def test_repeated_and_whole_numbers_are_embedded_the_same_each_time(config, data):
+    X = data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        first, again = (projection.project(config, X).coordinates for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+
+
+def test_the_eigenvectors_of_others_are_left_alone():
+    import scipy.sparse.linalg
+
+    from segkit.projection.eigen import repeatable_eigenvectors
+
+    plain = scipy.sparse.linalg.eigsh
+    with pytest.raises(KeyError), repeatable_eigenvectors():
+        raise KeyError
+    assert scipy.sparse.linalg.eigsh is plain

@@ -11,8 +11,8 @@ from segkit.progress import Silent
 from segkit.study.compose import compose_study
 from segkit.study.folder import Study
 from segkit.study.prepare import prepare
-from segkit.study.racing import bounds, contenders, schedule
-from segkit.study.ranking import criteria, rank_runs, shortlist
+from segkit.study.racing import at_best, bounds, comes_back, contenders, schedule
+from segkit.study.ranking import _vanished, criteria, rank_runs, shortlist
 from segkit.study.reproduce import reproduce
 from segkit.study.sweep import launch
 
@@ -180,3 +180,25 @@ def test_a_partition_with_a_run_on_the_front_takes_no_turn():
     view = view.assign(low=view["stability"] - 0.005, high=view["stability"] + 0.005)
     # The shortlist of three: the front's P, then B of five and Q of three clusters in turn.
     assert contenders(view, 3)[3]
+
+
+def race_of(valid, draws, of=20):
+    rows = {"stability_draws_valid": valid, "stability_draws": draws, "stability_ari": [0.9] * len(valid)}
+    return at_best(pd.DataFrame(rows, dtype="Float64"), of)
+
+
+def test_a_run_is_not_lost_whose_segments_may_still_come_back_in_half_of_the_draws():
+    best = race_of([1, 0, 3, 2, 10], [5, 5, 10, 10, 20])
+    assert best["stability_draws_valid"].tolist() == [16, 15, 13, 12, 10]
+    assert not _vanished(best).any()
+    assert _vanished(race_of([1], [12])).tolist() == [True]
+    assert race_of([0], [0])["stability_draws_valid"].tolist() == [20]
+
+
+def test_a_run_that_may_miss_the_gate_keeps_nobody_from_the_shortlist():
+    sure = comes_back(np.array([5, 4, 10, 6, 0, 20]), np.array([5, 5, 10, 10, 0, 20]), 0.95)
+    assert sure.tolist() == [True, False, True, False, False, True]
+    rng = np.random.default_rng(0)
+    for share in (0.3, 0.45, 0.5):
+        valid = rng.binomial(10, share, 4000)
+        assert comes_back(valid, np.full(4000, 10), 0.95).mean() <= 0.05

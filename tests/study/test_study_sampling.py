@@ -10,6 +10,7 @@ import pytest
 from segkit.data import TableInfo
 from segkit.errors import Infeasible, UsageError
 from segkit.progress import Silent
+from segkit.scoring.stability import draw
 from segkit.study.compose import compose_study
 from segkit.study.graph import Node, Task, make_tasks
 from segkit.study.keys import kind_of
@@ -154,3 +155,12 @@ def test_sizes_shrink_by_the_share_of_all_customers_that_is_drawn(tmp_path, monk
     run_task(Task("t", (Node("stability-dd", config, inputs, sample=200),), ()), tmp_path)
     assert told["share"] == 0.2
     assert told["drawn"] / 300 == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_draw_is_never_more_like_the_whole_than_a_bootstrap_draw_is():
+    sampling = Sampling(draws=1000)
+    assert [sampling.draw_size(n) for n in (1000, 1001, 1500, 1582, 1583, 100_000)] == [None] * 4 + [1000] * 2
+    assert Sampling().draw_size(10**9) is None
+    for n in (1001, 1500, 1583, 5000):
+        rows = draw("x", 0, n, sampling.draw_size(n))
+        assert len(rows) < 0.68 * n
