@@ -5,8 +5,8 @@ taken from it only if every other way of growing the tree leads to the same merg
 data, are broken as scikit-learn breaks them, by growing scikit-learn's own tree.
 
 Memory: Ward without ties 8 n (3 d + 30) bytes. Single linkage 8 n (d + 20) bytes. Average and complete linkage, and
-Ward with ties, 8 n^2 bytes (two copies of the distances); Ward with ties beyond `MOST_EXACT` customers keeps the
-tree of this module, where the plain estimator would need as much.
+Ward with ties, 8 n^2 bytes (two copies of the distances); where a worker has not as much, Ward with ties is infeasible.
+Beyond `MOST_EXACT` customers it keeps the tree of this module, where the plain estimator would need as much.
 
 Outside the family (a connectivity, say) each configuration is the plain estimator's.
 """
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from segkit import targets
 from segkit.clustering import generic
-from segkit.clustering.partition import Partition, attempt, canonical
+from segkit.clustering.partition import Partition, attempt, canonical, room
+from segkit.errors import Infeasible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 MOST_EXACT = 20_000  # customers; 3.2 GB of distances
 _HUGE = 1e150  # beyond, squares overflow
 _BASE = 1 << 20  # bytes; whatever does not grow with the customers
+_WORKER = 500_000_000  # bytes; a worker with its libraries and the space
 _TOLERANCE = 1e-9  # heights that differ by less, relatively, may change places by rounding
 
 
@@ -48,13 +50,13 @@ def infeasible(config: Mapping, n: int) -> str | None:
 def memory(config: Mapping, n: int, d: int) -> int:
     """Return a bound on the bytes that fitting n customers in d columns takes beyond the matrix.
 
-    Whether Ward's tree has ties is not known before it is grown, so up to `MOST_EXACT` customers the bound is that of
-    all distances.
+    Whether Ward's tree has ties is not known before it is grown: the bound is that of a tree without. One with ties is
+    not grown where there is not room for all distances.
     """
     linkage = config.get("linkage", "ward")
     slim = 8 * n * (3 * d + 30) + _BASE
     whole = config.get("connectivity") is None and config.get("compute_full_tree", "auto") in ("auto", True)
-    if whole and (linkage == "single" or (linkage == "ward" and n > MOST_EXACT)):
+    if whole and linkage in ("single", "ward"):
         return slim
     return slim + 8 * n * n
 
@@ -85,7 +87,18 @@ def _fit(X: np.ndarray, config: Mapping, trees: _Trees) -> Partition:
         settled = not contested and _is_settled(tree.heights, k, threshold)
         if settled or trees.n > MOST_EXACT:
             return _cut(tree, k, threshold)
+        _require_room(trees.n)
     return _cut(trees.plain(estimator.linkage, estimator.metric), k, threshold)
+
+
+def _require_room(n: int) -> None:
+    """Refuse a tree with ties where the distances of all pairs have no room."""
+    have, needed = room(), 8 * n * n + _WORKER
+    if have is not None and needed > have:
+        raise Infeasible(
+            f"merges tie, so that the labels need scikit-learn's own tree: {needed / 1e9:.2f} GB of memory for {n:,} "
+            f"customers, a worker has {have / 1e9:.2f} GB; fit it on fewer (sampling.clustering, sampling.draws)"
+        )
 
 
 def _is_shared(estimator: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 NOISE = -1
+# Set for local workers: the bytes that each has.
+MEMORY_VARIABLE = "SEGKIT_WORKER_MEMORY"
 T = TypeVar("T")
 
 
@@ -27,6 +30,12 @@ class Partition:
 
     labels: np.ndarray
     figures: dict[str, float] = field(default_factory=dict)
+
+
+def room() -> int | None:
+    """Return the bytes of memory that this worker has; None where it is not limited or not known."""
+    told = os.environ.get(MEMORY_VARIABLE, "")
+    return int(told) if told.isdigit() else None
 
 
 def canonical(labels: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from segkit.report import words
+from segkit.study.sampling import Sampling
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
@@ -27,6 +28,11 @@ def drawn(summary: Summary) -> str:
     if len(joined):
         runs_told = words.plural(len(joined), "run")
         parts.append(f"{runs_told} clustered {_sizes(joined)}, and the others joined the nearest of these")
+    competed = (summary.study.get("sampling") or {}).get("kmeans")
+    if isinstance(competed, int) and total > competed and (runs["clusterer"] == "kmeans").any():
+        parts.append(
+            f"the initialisations of K-Means compete on {competed:,} drawn customers, the best goes on with all"
+        )
     scored = runs["silhouette_customers"].dropna()
     if len(scored):
         parts.append(f"silhouettes are means over {_sizes(scored)}, with 95% intervals")
@@ -49,7 +55,7 @@ def _sizes(values: pd.Series) -> str:
 def draw_size(summary: Summary) -> int | None:
     """Return of how many customers each draw is; None where it is about 63% of them."""
     most = (summary.study.get("sampling") or {}).get("draws")
-    return int(most) if isinstance(most, int) and summary.n_customers > most else None
+    return Sampling(draws=most if isinstance(most, int) else None).draw_size(summary.n_customers)
 
 
 def of_a_draw(summary: Summary) -> str:

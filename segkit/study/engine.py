@@ -20,6 +20,7 @@ from multiprocessing import resource_tracker
 from typing import Any
 from urllib.parse import urlsplit
 
+from segkit.clustering.partition import MEMORY_VARIABLE
 from segkit.errors import UsageError
 from segkit.study.cost import bundles
 from segkit.study.graph import Task
@@ -86,6 +87,8 @@ class EngineSettings:
 
 def _bytes(amount: str | float) -> int:
     """Return an amount of memory such as ``4GB``, ``512 MiB`` or 4e9 in bytes."""
+    if isinstance(amount, int | float):
+        return int(amount)
     number, prefix, binary = re.fullmatch(r"([\d.e+]+)\s*([kKMGT]?)(i?)B?", str(amount)).groups()
     return int(float(number) * (1024 if binary else 1000) ** " kMGT".index(prefix.replace("K", "k") or " "))
 
@@ -102,6 +105,9 @@ def check_memory(settings: EngineSettings) -> None:
     if limit not in (None, "auto") and most is not None and most < LEAST_MEMORY:
         least = f"at least {LEAST_MEMORY // 1_000_000}MB, which a worker takes to start, with its unit, or auto or null"
         raise UsageError(f"engine.memory_limit={limit}: must be {least}")
+    if limit == "auto" and most is not None and most < LEAST_MEMORY and settings.n_workers > 1:
+        told = f"each takes {LEAST_MEMORY // 1_000_000} MB to start, and has {most / 1e6:.0f} MB of this machine"
+        raise UsageError(f"engine.workers={settings.n_workers}: too many; {told}")
 
 
 def machine_memory() -> int | None:
@@ -432,6 +438,12 @@ def _lost(future: Any, by_key: Mapping[str, Sequence[Task]]) -> _Lost:
     raise error
 
 
+def _told_memory(settings: EngineSettings) -> dict[str, str]:
+    """Return the variable that tells a worker's stages how much memory they have."""
+    most = settings.most_memory
+    return {} if most is None else {MEMORY_VARIABLE: str(most)}
+
+
 @contextlib.contextmanager
 def _client(settings: EngineSettings) -> Iterator[Any]:
     import dask
@@ -445,7 +457,7 @@ def _client(settings: EngineSettings) -> Iterator[Any]:
         **_QUIET,
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, "1"),
         # In the worker alone: what is set before it starts is set here too for a moment, and numba minds a change.
-        "distributed.nanny.environ": {"NUMBA_NUM_THREADS": "1"},
+        "distributed.nanny.environ": {"NUMBA_NUM_THREADS": "1", **_told_memory(settings)},
         "distributed.scheduler.allowed-failures": LOST_WORKER_RETRIES,
     }
     with dask.config.set(options), _local_cluster(settings) as cluster, Client(cluster) as client:

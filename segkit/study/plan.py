@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
 from segkit import clustering, projection, scoring
@@ -12,7 +13,7 @@ from segkit.data import TableInfo
 from segkit.projection.neighbours import ladder
 from segkit.study.graph import SAMPLED_VERSION, STAGE_VERSIONS, Node
 from segkit.study.keys import canonical, kind_of, library_version, run_id, stage_key
-from segkit.study.sampling import EXACT, LANDMARKS, SCORED, Sampling
+from segkit.study.sampling import DISTINCT, EXACT, LANDMARKS, SCORED, Sampling
 from segkit.targets import class_name
 
 NATIVE = "native"
@@ -227,16 +228,19 @@ class Planner:
         """Say what memory a run's clusterer needs where there is less; None where there is enough, or it is unknown."""
         if self.memory is None:
             return None
-        clusterer, customers = groups["clusterer"], self.drawn(groups, info.n_customers).get("clusterer")
-        customers = customers or info.n_customers
+        clusterer, n = groups["clusterer"], info.n_customers
         axes = groups["projection"].get("n_components")
-        needed = clustering.memory(clusterer, customers, max(len(info.columns), axes if isinstance(axes, int) else 0))
-        if needed <= self.memory:
-            return None
-        return (
-            f"{class_name(clusterer)} needs about {needed / 1e9:.1f} GB of memory for {customers:,} customers, "
-            f"a worker has {self.memory / 1e9:.1f} GB; fit it on fewer (sampling.{clustering.sampled_as(clusterer)})"
-        )
+        columns = max(len(info.columns), axes if isinstance(axes, int) else 0)
+        fitted = {clustering.sampled_as(clusterer): self.drawn(groups, n).get("clusterer") or n}
+        fitted |= {"draws": self.sampling.draw_size(n) or ceil(DISTINCT * n)} if self.draws else {}
+        for kind, customers in fitted.items():
+            needed = clustering.memory(clusterer, customers, columns)
+            if needed > self.memory:
+                return (
+                    f"{class_name(clusterer)} needs about {needed / 1e9:.2f} GB of memory for {customers:,} customers, "
+                    f"a worker has {self.memory / 1e9:.2f} GB; fit it on fewer (sampling.{kind})"
+                )
+        return None
 
     def reference(self, world: World, name: str) -> str:
         """Add a reference space, fitted on a world's table."""

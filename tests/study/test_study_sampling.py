@@ -67,10 +67,19 @@ def test_what_cannot_fit_in_memory_is_skipped_and_says_what_it_would_take():
     average = "clusterer=agglomerative", "clusterer.linkage=average"
     plan = plan_of(200_000, "sampling=none", *average, memory=8 << 30)
     reasons = {run.choices["clusterer"]: run.reason for run in plan.runs}
-    assert "needs about 320.1 GB of memory for 200,000 customers, a worker has 8.6 GB" in reasons["agglomerative"]
+    assert "needs about 320.06 GB of memory for 200,000 customers, a worker has 8.59 GB" in reasons["agglomerative"]
     assert "sampling.clustering" in reasons["agglomerative"]
     others = plan_of(200_000, "sampling=none", memory=8 << 30), plan_of(200_000, *average, memory=8 << 30)
     assert not any(run.reason for plan in (*others, plan_of(200_000, "sampling=none", *average)) for run in plan.runs)
+
+
+def test_draws_that_cannot_fit_in_memory_are_told_before_they_are_tried():
+    average = "clusterer=agglomerative", "clusterer.linkage=average"
+    plan = plan_of(30_000, "sampling.clustering=5000", *average, memory=10**9)
+    told = "needs about 2.88 GB of memory for 18,960 customers, a worker has 1.00 GB; fit it on fewer (sampling.draws)"
+    assert told in {run.choices["clusterer"]: run.reason for run in plan.runs}["agglomerative"]
+    plan = plan_of(30_000, "sampling.clustering=5000", "sampling.draws=5000", *average, memory=10**9)
+    assert not any(run.reason for run in plan.runs)
 
 
 def test_every_task_comes_after_what_it_needs():

@@ -126,12 +126,12 @@ def _check_engine(engine: Mapping) -> None:
         "a whole number from 1, or null for one per core",
     )
     _require(
-        address is None or (_is_text(address) and bool(re.fullmatch(r"(tcp|tls|ucx|wss?)://\S+", address))),
+        address is None or (_is_text(address) and bool(re.fullmatch(r"(tcp|tls)://\S+", address))),
         "engine.address",
         address,
         "a scheduler's address such as tcp://host:8786, or null",
     )
-    positive = isinstance(memory, Real) and not isinstance(memory, bool) and memory > 0
+    positive = isinstance(memory, Real) and not isinstance(memory, bool) and 0 < memory < math.inf
     sized = _is_text(memory) and bool(re.fullmatch(r"auto|\d+(\.\d+)?\s*([kKMGT]i?)?B?", memory))
     _require(
         memory is None or positive or sized,
