@@ -358,8 +358,8 @@ def run_bundle(
 class _Distributed:
     """Runs bundles of tasks on a scheduler.
 
-    A bundle whose worker was lost too often is done again task by task, with all that stands on it: only one of its
-    tasks is what no worker survives.
+    With a worker all is lost that waited for it or shared it with what it did not survive. So what was lost is done
+    again, each task that a worker was lost with by itself while nothing else runs: only what is lost then has failed.
     """
 
     def __init__(self, client: Any, store_root: str, priorities: Mapping[str, float]):
@@ -370,16 +370,26 @@ class _Distributed:
 
     def run(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Task, list[Outcome]]]:
         lost: set[str] = set()
+        suspects: set[str] = set()
         for bundle, found in self._round(bundled):
-            if isinstance(found, _Lost) and len(found.culprits) > 1:
+            if isinstance(found, _Lost):
                 lost.update(task.name for task in bundle)
-                continue
-            for index, task in enumerate(bundle):
-                outcomes = self._lost(task) if isinstance(found, _Lost) else found[index]
-                self.broken += [outcome for outcome in outcomes if outcome.status != "ok"]
-                yield task, outcomes
-        if lost:
-            yield from self.run([(task,) for bundle in bundled for task in bundle if task.name in lost])
+                suspects.update(task.name for task in found.suspects)
+            else:
+                yield from zip(bundle, map(self._noted, found), strict=True)
+        again = [task for bundle in bundled for task in bundle if task.name in lost]
+        for task in again:
+            if task.name in suspects:
+                ((_, found),) = self._round([(task,)])
+                yield task, self._noted(self._lost(task) if isinstance(found, _Lost) else found[0])
+        rest = [(task,) for task in again if task.name not in suspects]
+        if rest:
+            yield from self.run(rest)
+
+    def _noted(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Remember what is broken, for what stands on it."""
+        self.broken += [outcome for outcome in outcomes if outcome.status != "ok"]
+        return outcomes
 
     def _round(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Sequence[Task], list[list[Outcome]] | _Lost]]:
         """Run bundles and yield each with its tasks' outcomes, or with those whose worker was lost."""
@@ -426,7 +436,7 @@ class _Distributed:
 class _Lost:
     """What became of a bundle that was lost, or that stands on one: the tasks that workers were lost with."""
 
-    culprits: Sequence[Task]
+    suspects: Sequence[Task]
 
 
 def _lost(future: Any, by_key: Mapping[str, Sequence[Task]]) -> _Lost:

@@ -338,6 +338,31 @@ def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_pat
     assert "the worker was lost" in found["clustering"][0].reason
 
 
+def test_who_only_waited_for_a_worker_that_was_lost_does_not_fail_with_it(tmp_path, monkeypatch):
+    prepared = study(tmp_path, "projection=none", "clusterer=kmeans,dbscan", "scoring.references=[standard]")
+    tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
+    run_bundle = engine.run_bundle
+
+    def dying(bundle, *rest):
+        told = [node.config.get("clusterer", node.config) for task in bundle for node in task.nodes]
+        if any(config.get("_target_") == "sklearn.cluster.DBSCAN" for config in told):
+            # The others are queued behind it by then.
+            time.sleep(0.5)
+            os._exit(1)
+        return run_bundle(bundle, *rest)
+
+    monkeypatch.setattr(engine, "run_bundle", dying)
+    monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
+    prepared.store.prepare()
+    with engine.Engine(engine.EngineSettings(workers=1), str(prepared.store.root)) as running:
+        found = {task.name: outcomes for task, outcomes in running.run(tasks, {task.name: 0.0 for task in tasks})}
+    assert set(found) == {task.name for task in tasks}
+    kmeans, dbscan = ({run.stages[role] for role in ("clustering", "stability")} for run in prepared.plan.runs)
+    status = {outcome.key: outcome.status for outcomes in found.values() for outcome in outcomes}
+    assert {status[key] for key in kmeans} == {"ok"}
+    assert {status[key] for key in dbscan} == {"failed"}
+
+
 def test_a_result_that_cannot_be_written_fails_its_stage_and_names_the_store(tmp_path, monkeypatch):
     def refused(*_arguments):
         raise PermissionError(13, "Permission denied")
