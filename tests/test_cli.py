@@ -522,3 +522,11 @@ def test_an_output_that_cannot_be_written_is_one_line_and_no_bug(tmp_path):
         "segkit: error: what was to be told cannot be written (No space left on device)"
     )
     assert "Traceback" not in done.stderr
+
+
+def test_plan_tells_that_a_race_adds_draws(invoke):
+    code, out, _ = invoke("plan", *TINY, "scoring.draws=20", "scoring.racing=true", "clusterer=kmeans,dbscan")
+    assert code == 0
+    assert "then, not in the estimate: a race of 2 runs over up to 20 draws each" in out
+    told = json.loads(invoke("plan", "--json", *TINY, "scoring.draws=20", "scoring.racing=true")[1])
+    assert told["racing"] == {"draws": 20, "runs": 1}

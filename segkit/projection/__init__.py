@@ -76,6 +76,12 @@ def infeasible(config: Mapping, n: int, d: int | None = None) -> str | None:
     return _family(config).infeasible(config, n, d)
 
 
+def memory(config: Mapping, n: int) -> int:
+    """Return about how many bytes a projection of n customers takes beyond a few matrices, 0 where it takes no more."""
+    family = _family(config)
+    return family.memory(config, n) if hasattr(family, "memory") else 0
+
+
 def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None) -> Projection:
     """Project a matrix.
 

@@ -30,6 +30,22 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:  # noqa: A
     return None
 
 
+# Of classes that hold the distances or the kernel of all pairs: how many such matrices at once.
+_SQUARES = {
+    "sklearn.decomposition.KernelPCA": 4,
+    "sklearn.manifold.Isomap": 4,
+    "sklearn.manifold.MDS": 5,
+    "sklearn.manifold.SpectralEmbedding": 4,
+}
+
+
+def memory(config: Mapping, n: int) -> int:
+    """Return about how many bytes a projection of n customers takes where it holds all pairs of them, else 0."""
+    name = targets.class_name(config)
+    sparse = name == "sklearn.manifold.SpectralEmbedding" and config.get("affinity", "nearest_neighbors") != "rbf"
+    return 0 if sparse else 8 * n * n * _SQUARES.get(name, 0)
+
+
 def project(
     config: Mapping,
     X: np.ndarray,

@@ -39,6 +39,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "engine": prepared.engine.description,
         "seconds": round(seconds, 1),
         "wall_seconds": round(seconds / prepared.engine.n_workers, 1),
+        "racing": _racing(prepared),
         "confirm": _confirmation(prepared),
         "warnings": list(prepared.warnings),
     }
@@ -48,6 +49,14 @@ def _drawn(prepared: Prepared) -> dict[str, int]:
     """Return on how many drawn customers each kind of stage is done, where it is not done on all."""
     sizes = {node.kind: node.sample for node in prepared.plan.nodes.values() if node.sample}
     return {kind: sizes[kind] for kind in KINDS if kind in sizes}
+
+
+def _racing(prepared: Prepared) -> dict[str, int] | None:
+    """Return how many draws how many runs may still have in a race; which ones go on is known as it goes."""
+    scoring = prepared.composition.study["scoring"]
+    if not scoring["racing"]:
+        return None
+    return {"draws": scoring["draws"], "runs": sum(not run.reason for run in prepared.plan.runs)}
 
 
 def _confirmation(prepared: Prepared) -> dict[str, Any] | None:
@@ -79,6 +88,7 @@ def forecast_text(found: dict[str, Any]) -> str:
         *(f"warning: {text}" for text in found["warnings"]),
         *_drawn_lines(found),
         left,
+        *_racing_lines(found["racing"]),
         *_confirmation_lines(found["confirm"]),
     ]
     return "\n".join(lines)
@@ -89,6 +99,12 @@ def _drawn_lines(found: dict[str, Any]) -> list[str]:
         return []
     sizes = ", ".join(f"{kind} {size:,}" for kind, size in found["drawn"].items())
     return [f"drawn customers stand for all {max(found['customers'].values()):,} in: {sizes} (sampling=none: never)"]
+
+
+def _racing_lines(race: dict[str, int] | None) -> list[str]:
+    if race is None:
+        return []
+    return [f"then, not in the estimate: a race of {race['runs']:,} runs over up to {race['draws']} draws each"]
 
 
 def _confirmation_lines(confirm: dict[str, Any] | None) -> list[str]:

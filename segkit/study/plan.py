@@ -225,19 +225,23 @@ class Planner:
         return {group: size for group, size in sizes.items() if size}
 
     def too_large(self, groups: Mapping[str, Mapping[str, Any]], info: TableInfo) -> str | None:
-        """Say what memory a run's clusterer needs where there is less; None where there is enough, or it is unknown."""
+        """Say what memory a run's projection or clusterer needs where there is less; None where there is enough."""
         if self.memory is None:
             return None
-        clusterer, n = groups["clusterer"], info.n_customers
-        axes = groups["projection"].get("n_components")
+        projected, clusterer, n = groups["projection"], groups["clusterer"], info.n_customers
+        axes, drawn = projected.get("n_components"), self.drawn(groups, n)
         columns = max(len(info.columns), axes if isinstance(axes, int) else 0)
-        fitted = {clustering.sampled_as(clusterer): self.drawn(groups, n).get("clusterer") or n}
-        fitted |= {"draws": self.sampling.draw_size(n) or ceil(DISTINCT * n)} if self.draws else {}
-        for kind, customers in fitted.items():
-            needed = clustering.memory(clusterer, customers, columns)
+        made, fitted = drawn.get("projection") or n, drawn.get("clusterer") or n
+        draws = (self.sampling.draw_size(n) or ceil(DISTINCT * n)) if self.draws else 0
+        steps = (
+            (projected, made, projection.memory(projected, made), "projection"),
+            (clusterer, fitted, clustering.memory(clusterer, fitted, columns), clustering.sampled_as(clusterer)),
+            (clusterer, draws, clustering.memory(clusterer, draws, columns), "draws"),
+        )
+        for config, customers, needed, kind in steps:
             if needed > self.memory:
                 return (
-                    f"{class_name(clusterer)} needs about {needed / 1e9:.2f} GB of memory for {customers:,} customers, "
+                    f"{class_name(config)} needs about {needed / 1e9:.2f} GB of memory for {customers:,} customers, "
                     f"a worker has {self.memory / 1e9:.2f} GB; fit it on fewer (sampling.{kind})"
                 )
         return None

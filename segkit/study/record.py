@@ -273,7 +273,7 @@ class Record:
             "wall_seconds": round(wall, 2),
             "seconds": self.collector.seconds(),
             **self.work.figures(),
-            "workers": self.prepared.engine.n_workers,
+            "workers": self.work.workers,
             "engine": self.prepared.engine.description,
             "counts": self.collector.counts() | {"runs": len(self.prepared.plan.runs)},
             "stages": counts(self.prepared.plan.nodes),

@@ -82,6 +82,14 @@ def test_draws_that_cannot_fit_in_memory_are_told_before_they_are_tried():
     assert not any(run.reason for run in plan.runs)
 
 
+def test_a_projection_that_holds_all_pairs_is_skipped_where_these_have_no_room():
+    kernel = "projection=pca", "projection._target_=sklearn.decomposition.KernelPCA"
+    plan = plan_of(16_000, *kernel, "+projection.kernel=rbf", memory=10**9)
+    assert "KernelPCA needs about 8.19 GB of memory for 16,000 customers" in plan.runs[0].reason
+    assert "sampling.projection" in plan.runs[0].reason
+    assert not any(run.reason for run in plan_of(16_000, *kernel, "sampling.projection=3000", memory=10**9).runs)
+
+
 def test_every_task_comes_after_what_it_needs():
     plan = plan_of(50_000)
     done = set()
