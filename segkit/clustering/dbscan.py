@@ -10,7 +10,7 @@ held. Outside the family (another metric) the plain estimator holds all neighbou
 
 Labels are those of ``sklearn.cluster.DBSCAN``: a border customer within reach of several clusters joins the one
 whose first core customer comes first. Only pairs exactly a radius apart may be judged differently, where
-scikit-learn (beyond 15 columns) takes distances from a matrix product.
+scikit-learn's distances have another last digit (those of a matrix product, for one).
 """
 
 from __future__ import annotations
