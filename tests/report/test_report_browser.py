@@ -175,6 +175,11 @@ def page(browser: Any, study: tuple[Any, list[str], Path]) -> Page:
     return Page(browser, study[2])
 
 
+@pytest.fixture(scope="module")
+def confirmed(browser: Any, new_planted: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return Page(browser, page_of(new_planted().write(tmp_path_factory.mktemp("confirmed") / "study")))
+
+
 def partition(study: Any, run: str) -> np.ndarray:
     return study.partitions[run]
 
@@ -563,6 +568,29 @@ def test_theme_and_print(page, study):
     assert page.one(".segment-view .histogram").is_displayed()
     page.media("screen")
     page.wait("document.querySelectorAll('tr[data-run]').length !== 40")
+
+
+def test_the_leaderboard_tells_what_a_run_is_before_its_scores_and_on_paper_too(confirmed):
+    heads = "return [...document.querySelectorAll('.runs th')].map((th) => th.dataset.name)"
+    what = ["standing", "run", "state", "scaler_label", "projection_label", "clusterer_label", "n_clusters"]
+    scores = ["silhouette_reference", "silhouette_excess", "p_adjusted", "stability_ari", "stability_ari_refit"]
+    confirmed.visit()
+    shown = confirmed.js(heads)
+    assert shown[0] is None
+    assert shown[1 : len(what) + 1] == what
+    assert shown[-3:] == ["rank_low", "rank_high", "screen_rank"]
+    confirmed.js("document.querySelectorAll('.chooser input')[5].click()")
+    assert "clusterer_label" not in confirmed.js(heads)
+    confirmed.media("print")
+    confirmed.wait("document.querySelectorAll('.runs th').length < 15")
+    seen = "return [...document.querySelectorAll('.runs th, .runs tr[data-run]:first-child td')]"
+    seen += ".filter((each) => each.checkVisibility()).map((each) => each.dataset.name || each.className)"
+    printed = [*what, *scores, "coverage"]
+    assert confirmed.js(seen)[: len(printed)] == printed
+    assert len(confirmed.js(seen)) == 2 * len(printed)
+    confirmed.media("screen")
+    confirmed.wait("document.querySelectorAll('.runs th').length > 15")
+    assert "clusterer_label" not in confirmed.js(heads)
 
 
 def test_narrow_pages_do_not_scroll_sideways(page, study):

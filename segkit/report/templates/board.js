@@ -3,6 +3,12 @@
 const ROW = 28;
 const SPARE = 8;
 const PRINTED = 40;
+// What a run is comes before how it did; what only a confirmation knows of its place comes last.
+const LEADING = ["standing", "run", "state", "data_label", "features_label", "scaler_label", "projection_label",
+  "clusterer_label", "n_clusters"];
+const TRAILING = ["rank_low", "rank_high", "screen_rank"];
+const ON_PAPER = [...LEADING, "silhouette_reference", "silhouette_excess", "p_adjusted", "stability_ari",
+  "stability_ari_refit", "coverage"];
 
 function leaderboard(board, study) {
   const scroller = board.querySelector(".tall"), table = board.querySelector("table");
@@ -13,11 +19,11 @@ function leaderboard(board, study) {
     .map(([name, label]) => checkbox(label, false, (on) => change({ only: on ? name : "" })));
   const matches = make("span", { class: "matches", role: "status" }), full = make("span", { class: "matches full" });
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
-  const columns = study.columns.map((column) => ({ ...column, values: study.table[column.name], shown: true }));
+  const columns = inOrder(study.columns).map((column) => ({ ...column, values: study.table[column.name], shown: true }));
   let order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null;
 
   const classOf = (column) => (column.name === "run" ? "id" : column.kind === "number" ? "r" : "l");
-  const shownColumns = () => columns.filter((column) => column.shown);
+  const shownColumns = () => columns.filter(({ name, shown }) => (printing ? ON_PAPER.includes(name) : shown));
 
   function prepare() {
     const controls = board.querySelector(".controls");
@@ -219,8 +225,20 @@ function leaderboard(board, study) {
     if (["sort", "find", "only", "lanes", "run", "compare"].some((name) => name in changes)) paint();
   }
 
+  function print(on) {
+    printing = on;
+    heads();
+    paint();
+  }
+
   prepare();
-  return { update, reveal, keeps: (row) => passing[row] === 1, print(on) { printing = on; paint(); } };
+  return { update, reveal, keeps: (row) => passing[row] === 1, print };
+}
+
+function inOrder(columns) {
+  const placed = [...LEADING, ...TRAILING], called = (name) => columns.find((column) => column.name === name);
+  const [first, last] = [LEADING, TRAILING].map((names) => names.map(called).filter(Boolean));
+  return [...first, ...columns.filter(({ name }) => !placed.includes(name)), ...last];
 }
 
 /** What a cell of the leaderboard shows: a number with its standard deviation where the study has one. */

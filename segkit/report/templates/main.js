@@ -149,9 +149,11 @@ function printing(board) {
     board.print(on);
     repaintAll();
   };
-  window.matchMedia("print").addEventListener("change", (event) => set(event.matches));
+  const paper = window.matchMedia("print");
+  paper.addEventListener("change", () => set(paper.matches));
   window.addEventListener("beforeprint", () => set(true));
   window.addEventListener("afterprint", () => set(false));
+  if (paper.matches) set(true);
 }
 
 async function start() {
