@@ -249,10 +249,34 @@ def test_an_address_brings_everything_back(page, study):
     page.wait(f"document.querySelector('.run-head code').textContent === '{runs[4]}'")
     page.js("location.hash = 'trust'")
     assert page.run == runs[4]
-    page.visit("#run=nonsense&segment=99&plane=none&range=x&sort=none&compare=<script>")
+    page.assert_quiet()
+
+
+def test_what_an_address_names_in_vain_is_told_and_dropped(page, study):
+    _, runs, _ = study
+    page.visit("#run=nonsense&segment=99&plane=none&range=x&sort=none&compare=<script>&feature=none&colour=none&x=y")
     assert page.run == runs[0]
     page.wait("document.querySelector('#live').textContent.includes('no run nonsense')")
+    assert page.address == f"#run={runs[0]}"
+    assert page.one(".run-head .notice").is_displayed()
+    assert page.texts(".run-head .notice") == ["There is no run nonsense in this study."]
+    page.choose(runs[0])
+    assert page.texts(".run-head .notice") == []
+    page.visit("#run=nonsense&feature=AGE&colour=p:clusterer.init&sort=-stability_ari&only=eligible")
+    page.choose(runs[3])
+    assert page.texts(".run-head .notice") == []
+    known = f"#run={runs[3]}&feature=AGE&sort=-stability_ari&only=eligible&colour=p%3Aclusterer.init"
+    assert page.address == known
     page.assert_quiet()
+
+
+def test_a_link_to_a_section_keeps_the_address(page, study):
+    page.visit(f"#run={study[1][3]}")
+    page.click("nav a[href='#choices']")
+    assert page.address == f"#run={study[1][3]}"
+    assert page.js("return document.activeElement.closest('section').id") == "choices"
+    assert abs(page.js("return document.querySelector('#choices').getBoundingClientRect().top")) < 400
+    assert page.run == study[1][3]
 
 
 def test_the_keyboard_reaches_all_of_it(page, study):

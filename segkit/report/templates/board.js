@@ -184,7 +184,7 @@ function leaderboard(board, study) {
     const line = event.target.closest("tr"), { run } = line.dataset;
     active = Number(line.dataset.place);
     if (event.target.matches("input")) compareOrNot(run);
-    else if (run !== state.run) choose(run);
+    else if (run !== state.run || state.unknown) choose(run);
   }
 
   function onKey(event) {

@@ -29,7 +29,8 @@ function explorer(study) {
     const same = study.meta.runs.filter((other) => other.labels === at && other.run !== state.run);
     const more = same.length > 3 ? ` and ${same.length - 3} more` : "";
     const told = `The very same segments as run ${same.slice(0, 3).map((other) => other.run).join(", ")}${more}.`;
-    refill(part("run-head"), heading, note(configurationOf(study, row)), same.length ? note(told) : null);
+    const none = state.unknown ? make("p", { class: "notice" }, noRun(state.unknown)) : null;
+    refill(part("run-head"), none, heading, note(configurationOf(study, row)), same.length ? note(told) : null);
   }
 
   function embeddedOrNot() {
@@ -160,6 +161,7 @@ async function start() {
   themeSwitch();
   const place = document.querySelector(".leaderboard"), study = place && await openStudy();
   if (!study) return;
+  linkSections();
   Object.assign(state, { run: study.meta.best ?? study.meta.runs[0]?.run ?? study.table.run[0] ?? null });
   const read = readAddress(study);
   if (read) restore(read);
@@ -192,9 +194,24 @@ async function start() {
   document.documentElement.dataset.ready = "";
 }
 
-function restore({ unknown, ...found }) {
+function restore(found) {
   Object.assign(state, START, found);
-  if (unknown) announce(`There is no run ${unknown} in this study.`);
+  writeAddress();
+  if (state.unknown) announce(noRun(state.unknown));
+}
+
+const noRun = (run) => `There is no run ${run} in this study.`;
+
+/** The sections' links go there without taking the place of what the address keeps. */
+function linkSections() {
+  document.querySelector("nav").addEventListener("click", (event) => {
+    const link = event.target.closest("a"), title = link && byId(link.hash.slice(1))?.querySelector("h2");
+    if (!title || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    title.tabIndex = -1;
+    title.focus({ preventScroll: true });
+    title.closest("section").scrollIntoView();
+  });
 }
 
 start();

@@ -5,11 +5,11 @@ const FULL = `${MOST_COMPARED} runs are compared with the shown one, and no more
 const TEXTS = ["plane", "feature", "sort", "find", "only", "x", "y", "zoom", "colour", "lanes"];
 const ADDRESSED = ["run", "compare", "segment", ...TEXTS];
 const START = { run: null, compare: [], segment: null, filters: [], ...Object.fromEntries(TEXTS.map((t) => [t, ""])) };
-const state = { ...START };
+const state = { ...START, unknown: "" };
 const watchers = [];
 
 function change(changes) {
-  Object.assign(state, changes);
+  Object.assign(state, "run" in changes ? { unknown: "" } : {}, changes);
   keepAddress();
   watchers.forEach((watch) => watch(changes));
 }
@@ -56,17 +56,28 @@ function address() {
   return told.toString().replaceAll("%2C", ",");
 }
 
-/** Reads the address; null where it names a section, or nothing. Runs that the study does not know are dropped. */
+/** Reads the address; null where it names a section, or nothing. What the study does not know is dropped. */
 function readAddress(study) {
   if (!location.hash.includes("=")) return null;
   const told = new URLSearchParams(location.hash.slice(1)), text = (name) => told.get(name) || "";
+  const names = knownNames(study), plain = (name) => (name === "sort" ? text(name).replace(/^-/, "") : text(name));
+  const held = (name) => (!names[name] || names[name].includes(plain(name)) ? text(name) : "");
   const known = (run) => study.position.has(run), asked = text("compare").split(",").filter(Boolean);
   const run = known(text("run")) ? text("run") : state.run;
   const others = [...new Set(asked)].filter((other) => known(other) && other !== run);
   const filters = told.getAll("range").map((each) => each.match(/^(\d+):(\d+):([^]*)$/))
     .filter((found) => found && study.featureAt.has(found[3]))
     .map(([, low, high, feature]) => ({ feature, low: Math.min(low, 254), high: Math.min(high, 254) }));
-  return { ...Object.fromEntries(TEXTS.map((name) => [name, text(name)])), run, filters,
-    compare: others.slice(0, MOST_COMPARED), segment: /^-?\d+$/.test(text("segment")) ? Number(text("segment")) : null,
-    unknown: [text("run"), ...asked].find((name) => name && !known(name)) };
+  const unknown = [text("run"), ...asked].find((name) => name && !known(name)) || "";
+  const ofRun = /^-?\d+$/.test(text("segment")) && (!text("run") || known(text("run")));
+  return { ...Object.fromEntries(TEXTS.map((name) => [name, held(name)])), run, filters, unknown,
+    compare: others.slice(0, MOST_COMPARED), segment: ofRun ? Number(text("segment")) : null };
+}
+
+/** The names that the study knows, by what in the address must be one of them. */
+function knownNames(study) {
+  const named = (list) => list.map(({ name }) => name), columns = named(study.columns);
+  const features = [study.meta, ...Object.values(study.meta.profiles)].flatMap((part) => part.features);
+  return { plane: named(study.meta.planes), feature: features.map((each) => each.name ?? each), sort: columns,
+    only: ["eligible", "pareto"], x: columns, y: columns, colour: named(colourings(study)) };
 }
