@@ -498,6 +498,61 @@ def test_runs_are_kept_that_pass_where_a_lane_is_dragged_over(page, study):
     page.assert_quiet()
 
 
+def kept(page: Page) -> int:
+    return int(page.texts(".matches")[0].split()[0])
+
+
+def test_a_lane_of_a_choice_keeps_whole_values_and_the_address_names_them(page, study):
+    table, runs, _ = study
+    total, drag = len(table.rows), DRAG.replace(".all-runs", ".all-lanes")
+    page.visit(f"#run={runs[0]}")
+    page.js(OPEN_LANES)
+    page.wait("document.querySelector('.all-lanes canvas').width > 300")
+    x, y = page.js(LANE_AT, runs[1], "Projection")
+    page.js(drag, x, y + 140, x, y + 155)
+    assert kept(page) == total - 1
+    page.js(drag, x, 30, x, 380)
+    assert kept(page) == total
+    page.js(drag, x, y - 5, x, y + 5)
+    assert kept(page) == 1
+    page.visit(page.address)
+    assert kept(page) == 1
+    page.visit("#lanes=projection_label:none:none;nothing:1:2;coverage:x:1;stability_ari:0.805:0.845;silhouette:%25E0:1")
+    assert kept(page) == 2
+    assert page.address == f"#run={runs[0]}&lanes=stability_ari%3A0.805%3A0.845"
+
+
+def test_runs_are_kept_by_value_with_the_keyboard(page, study):
+    from selenium.webdriver.common.keys import Keys
+
+    table, runs, _ = study
+    page.visit(f"#run={runs[0]}")
+    page.js(OPEN_LANES)
+    page.js("document.querySelector('.lanes summary').focus()")
+    page.press(Keys.ENTER, Keys.TAB)
+    page.put("[data-key=keep-lane]", "silhouette_reference")
+    page.press(Keys.TAB, *"0.455", Keys.ENTER)
+    assert page.js("return document.activeElement.ariaLabel") == "Silhouette from"
+    assert kept(page) == sum(row.get("silhouette_reference", 0) >= 0.455 for row in table.rows) == 4
+    page.press(Keys.TAB, *"0.475", Keys.TAB)
+    assert kept(page) == 2
+    assert page.address == f"#run={runs[0]}&lanes=silhouette_reference%3A0.455%3A0.475"
+    page.put("[data-key=keep-lane]", "coverage")
+    page.put("[data-key=keep-to]", "90")
+    assert kept(page) == 0
+    page.put("[data-key=keep-to]", "")
+    page.put("[data-key=keep-lane]", "silhouette_reference")
+    assert page.one("[data-key=keep-from]").get_attribute("value") == "0.455"
+    page.click("[data-key=unmark]")
+    assert page.one("[data-key=keep-from]").get_attribute("value") == ""
+    page.put("[data-key=keep-lane]", "projection_label")
+    page.put("[data-key=keep-value]", str(page.texts("[data-key=keep-value] option").index(HOSTILE) - 1))
+    assert kept(page) == 1
+    page.put("[data-key=keep-value]", "")
+    assert kept(page) == len(table.rows)
+    page.assert_quiet()
+
+
 def test_filters_count_the_customers_that_pandas_counts(page, study):
     table, runs, _ = study
     labels = partition(table, runs[3])

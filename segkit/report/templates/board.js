@@ -19,7 +19,8 @@ function leaderboard(board, study) {
     .map(([name, label]) => checkbox(label, false, (on) => change({ only: on ? name : "" })));
   const matches = make("span", { class: "matches", role: "status" }), full = make("span", { class: "matches full" });
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
-  const columns = inOrder(study.columns).map((column) => ({ ...column, values: study.table[column.name], shown: true }));
+  const columns = inOrder(study.columns)
+    .map((column) => ({ ...column, values: study.table[column.name], shown: true }));
   let order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null;
 
   const classOf = (column) => (column.name === "run" ? "id" : column.kind === "number" ? "r" : "l");

@@ -6,13 +6,15 @@ const LANE_SCORES = ["n_clusters", "silhouette_reference", "davies_bouldin_refer
 const MOST_VALUES = 12;
 const VALUELESS = -0.09;
 
-/** The lanes: choices with their values from top to bottom, scores with the better end on top. */
+/** The lanes: choices with their values from top to bottom, scores with the better end on top; none if too few. */
 function lanesOf(study) {
   return once(study.views, "lanes", () => {
+    if (study.size < 3) return [];
     const text = ({ name, kind }) => kind === "text" && !UNCOMPARED.includes(name);
     const scores = LANE_SCORES.map((name) => study.columns.find((column) => column.name === name)).filter(Boolean);
-    return [...study.columns.filter(text).map((column) => choiceLane(study, column)),
+    const lanes = [...study.columns.filter(text).map((column) => choiceLane(study, column)),
       ...scores.map((column) => scoreLane(study, column))].filter(Boolean);
+    return lanes.length < 3 ? [] : lanes;
   });
 }
 
@@ -26,7 +28,29 @@ function choiceLane(study, { name, title }) {
   if (m < 2) return null;
   const places = new Map(values.map((value, i) => [value, 1 - (i + 0.5) / m]));
   const at = all.map((value, row) => (places.get(value) ?? NaN) + ((0.5 - row / study.size) * 0.7) / m);
-  return { name, title, at, ticks: values.map((value) => [places.get(value), String(value)]) };
+  const texts = values.map(String), band = (i) => [1 - (i + 1) / m, 1 - i / m];
+  return { name, title, at, texts, ticks: values.map((value, i) => [places.get(value), texts[i]]),
+    between: (low, high) => firstAndLast(touched(low, high, m)).map((i) => texts[i]),
+    span: (...ends) => {
+      const [first, last] = ends.map((text) => texts.indexOf(text));
+      return first < 0 || last < first ? null
+        : laneSpan(band(last)[0], band(first)[1], (row) => at[row]);
+    } };
+}
+
+/** A part of a lane, and whether a run's place or value is between two ends. */
+function laneSpan(low, high, placed, least = low, most = high) {
+  return { low, high, keeps: (row) => placed(row) >= least && placed(row) <= most };
+}
+
+const firstAndLast = (places) => [places[0], places.at(-1)];
+
+/** Which of so many values a part of a lane means, from the top: whose label or a quarter of whose band is in it. */
+function touched(low, high, m) {
+  const all = [...new Array(m).keys()], place = (i) => 1 - (i + 0.5) / m;
+  const inside = (i) => Math.min(high, place(i) + 0.5 / m) - Math.max(low, place(i) - 0.5 / m);
+  const found = all.filter((i) => (low <= place(i) && place(i) <= high) || inside(i) >= 0.25 / m);
+  return found.length ? found : [Math.max(0, Math.min(m - 1, Math.floor((1 - (low + high) / 2) * m)))];
 }
 
 function scoreLane(study, column) {
@@ -37,32 +61,77 @@ function scoreLane(study, column) {
   const back = (value) => (wide ? Math.expm1(value) : value), down = first === "asc" && !UNCOMPARED.includes(name);
   const share = (value) => (to(value) - to(low)) / (to(high) - to(low));
   const at = values.map((value) => (absent(value) ? NaN : down ? 1 - share(value) : share(value)));
-  const shown = (i) => back(to(low) + (to(high) - to(low)) * (down ? 1 - i / 4 : i / 4));
   const told = column.unit === "%" ? (value) => percent(value, 0)
     : column.digits === 0 ? (value) => count(Math.round(value)) : (value) => fixed(value, 2);
-  return { name, title, at, ticks: [0, 1, 2, 3, 4].map((i) => [i / 4, told(shown(i))]), down };
+  const valueAt = (place) => back(to(low) + (to(high) - to(low)) * (down ? 1 - place : place));
+  const placeOf = (value) => Math.max(0, Math.min(1, down ? 1 - share(value) : share(value)));
+  const ordered = (...numbers) => numbers.sort((a, b) => a - b);
+  return { name, title, at, percents: column.unit === "%", ends: [low, high], between: (...places) => {
+    const [least, most] = ordered(...places.map(valueAt));
+    return [outward(least, Math.floor), outward(most, Math.ceil)].map(String);
+  }, ticks: [0, 1, 2, 3, 4].map((i) => [i / 4, told(valueAt(i / 4))]), span: (...texts) => {
+    const [least, most] = ordered(...texts.map((text) => (text.trim() ? Number(text) : NaN)));
+    if (!(Number.isFinite(least) && Number.isFinite(most))) return null;
+    const [bottom, top] = ordered(placeOf(least), placeOf(most));
+    return laneSpan(bottom, top, (row) => values[row] ?? NaN, least, most);
+  } };
 }
 
-/** The parts of lanes that runs must pass, from the address: by the lane's name, [low, high] between 0 and 1. */
-function brushes() {
-  const told = state.lanes.split(";").map((each) => each.match(/^(.+):([\d.]+):([\d.]+)$/)).filter(Boolean);
-  return new Map(told.map(([, name, low, high]) => [name, [Number(low), Number(high)]]));
+/** A number of five significant digits on the one side of a value. */
+function outward(value, side) {
+  const step = value ? 10 ** (Math.floor(Math.log10(Math.abs(value))) - 4) : 1;
+  return Number((side(value / step) * step).toPrecision(5));
+}
+
+/**
+ * The parts of lanes that runs must pass, as the address tells them: by the lane's name, its `ends` as texts, where it
+ * is drawn, and whether it keeps a run. What the study does not know is left out.
+ */
+function brushes(study, told = state.lanes) {
+  const found = new Map();
+  for (const each of told ? told.split(";") : []) {
+    const [name, ...ends] = each.split(":").map(decoding), lane = lanesOf(study).find((other) => other.name === name);
+    const span = ends.length === 2 && lane?.span(...ends);
+    if (span) found.set(name, { ends, ...span });
+  }
+  return found;
+}
+
+function decoding(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return "";
+  }
+}
+
+/** How the address tells parts of lanes, [name, {ends}] each. */
+function brushesText(kept) {
+  return [...kept].map(([name, { ends }]) => [name, ...ends].map(encodeURIComponent).join(":")).join(";");
+}
+
+/** Keeps the runs in a part of a lane, or all of them where it has no ends. */
+function brush(study, name, ends) {
+  const kept = brushes(study);
+  kept.delete(name);
+  change({ lanes: brushesText([...kept, ...(ends ? [[name, { ends }]] : [])]) });
 }
 
 /** Whether a run passes all the parts that were dragged over. */
 function passesLanes(study) {
-  const kept = brushes(), held = kept.size ? lanesOf(study).filter(({ name }) => kept.has(name)) : [];
-  return (row) => held.every(({ name, at }) => at[row] >= kept.get(name)[0] && at[row] <= kept.get(name)[1]);
+  const kept = [...brushes(study).values()];
+  return (row) => kept.every(({ keeps }) => keeps(row));
 }
 
 /** Fills `host`; what it returns is called with every change of the state. */
 function runsLanes(host, study, board) {
-  const lanes = study.size < 3 ? [] : lanesOf(study);
-  if (lanes.length < 3) return () => {};
-  const map = make("div", { class: "map" }), under = make("div"), lists = colourings(study);
+  const lanes = lanesOf(study);
+  if (!lanes.length) return () => {};
+  const map = make("div", { class: "map" }), under = make("div"), form = laneForm(study, lanes);
+  const lists = colourings(study), parts = make("div", { class: "lanes" }, map, form.folding, under);
   let rows = [], colour = lists[0], across = [];
   host.hidden = false;
-  host.append(make("summary", {}, "All runs across choices and scores"), make("div", { class: "lanes" }, map, under));
+  host.append(make("summary", {}, "All runs across choices and scores"), parts);
   const face = surface(map, { paint, tell, pick, drag, narrowest: -1 });
   host.addEventListener("toggle", () => { if (host.open) face.repaint(); });
 
@@ -70,7 +139,8 @@ function runsLanes(host, study, board) {
     if (!["colour", "run", "compare", "find", "only", "lanes"].some((name) => name in changes)) return;
     colour = lists.find(({ name }) => name === state.colour) || lists[0];
     rows = [...study.table.run.keys()].filter(board.keeps);
-    const kept = brushes();
+    const kept = brushes(study);
+    form.show();
     const told = `${count(rows.length)} of ${count(study.size)} runs are drawn${kept.size ? ": those that pass " : "."}`
       + (kept.size ? `${kept.size === 1 ? "the marked part of a lane" : "the marked parts of the lanes"}.` : "");
     const clear = button("Clear the marks", () => change({ lanes: "" }), { "data-key": "unmark" });
@@ -105,11 +175,9 @@ function runsLanes(host, study, board) {
     const middle = (reach[0] + reach[1]) / 2, [head, floor] = ends(height);
     const gaps = across.map((x) => Math.abs(x - middle)), lane = lanes[gaps.indexOf(Math.min(...gaps))];
     const share = (y) => Math.max(0, Math.min(1, (floor - y) / (floor - head)));
-    const kept = brushes().set(lane.name, [share(bottom), share(top)]);
-    change({ lanes: [...kept].map(([name, [low, high]]) => `${name}:${round(low)}:${round(high)}`).join(";") });
+    brush(study, lane.name, lane.between(share(bottom), share(top)));
   }
 
-  const round = (value) => Number(value.toFixed(3));
   const ends = (height) => [46, height - 40];
 
   function paint(pen, { width, height, style }) {
@@ -147,13 +215,13 @@ function runsLanes(host, study, board) {
   }
 
   function axes(pen, style, width, head, floor, step) {
-    const kept = brushes(), yOf = (share) => floor - share * (floor - head);
+    const kept = brushes(study), yOf = (share) => floor - share * (floor - head);
     lanes.forEach(({ name, title, ticks }, i) => {
       const x = across[i];
       [pen.fillStyle, pen.globalAlpha] = [style.color, 0.55];
       pen.fillRect(x - 0.5, head - 6, 1, floor - head + 12);
       if (kept.has(name)) {
-        const [low, high] = kept.get(name);
+        const { low, high } = kept.get(name);
         [pen.fillStyle, pen.globalAlpha] = [style.caretColor, 0.35];
         pen.fillRect(x - 7, yOf(high), 14, Math.max(2, yOf(low) - yOf(high)));
       }
@@ -165,6 +233,56 @@ function runsLanes(host, study, board) {
   }
 
   return update;
+}
+
+/** What dragging along lanes does, without a pointer: a lane, and which of its values are kept. */
+function laneForm(study, lanes) {
+  const part = make("div", { class: "bounds" });
+  let lane = null, tell = null;
+  const show = () => tell(brushes(study).get(lane.name)?.ends);
+
+  function open(name) {
+    const keep = (ends) => brush(study, name, ends);
+    lane = lanes.find((each) => each.name === name);
+    const made = lane.texts ? valueChoice(lane, keep) : boundBoxes(lane, keep);
+    tell = made.tell;
+    part.replaceChildren(...made.controls);
+    show();
+  }
+
+  const names = lanes.map(({ name, title }) => [name, title]);
+  const which = picker("Lane", names, lanes[0].name, open, { "data-key": "keep-lane" });
+  open(lanes[0].name);
+  return { folding: folded("Keep runs by value", make("div", { class: "keep" }, which, part)), show };
+}
+
+/** A select of a choice's values; several that were dragged over are one more option. */
+function valueChoice({ title, texts }, keep) {
+  const select = make("select", { "aria-label": `Value of ${title}`, "data-key": "keep-value",
+    change: () => keep(select.value === "" ? null : [texts[select.value], texts[select.value]]) });
+  const option = (value, text, selected, disabled) => make("option", { value, selected, disabled }, text);
+  const tell = (ends = []) => {
+    const [first, last] = ends.map((end) => texts.indexOf(end));
+    select.replaceChildren(option("", "all", !ends.length), ...texts.map((text, i) => (
+      option(i, text, i === first && i === last))));
+    if (first < last) select.append(option("", ends.join(" to "), true, true));
+  };
+  return { controls: [make("label", {}, "Value ", select)], tell };
+}
+
+/** Two numbers between which a score is kept; an empty one is no bound. */
+function boundBoxes({ title, percents, ends: [low, high] }, keep) {
+  const scale = percents ? 100 : 1, plain = (value) => Number(value.toPrecision(12));
+  const box = (end, bound) => make("input", { type: "number", step: "any", placeholder: plain(scale * bound),
+    change: set, "aria-label": `${title} ${end}${percents ? ", %" : ""}`, "data-key": `keep-${end}` });
+  const boxes = [box("from", low), box("to", high)];
+  function set() {
+    const [from, to] = boxes.map(({ value }) => (value === "" ? null : plain(Number(value) / scale)));
+    const none = from === null && to === null;
+    keep(none ? null : [from ?? Math.min(low, to), to ?? Math.max(high, from)].map(String));
+  }
+  const tell = (ends) => boxes.forEach((each, i) => { each.value = ends ? plain(scale * Number(ends[i])) : ""; });
+  return { controls: boxes.map((each, i) => make("label", {}, i ? "to " : "from ", each, percents && " %")), tell };
 }
 
 function beside(pen, style, text, x, y, size, weight = 400) {

@@ -71,6 +71,7 @@ function readAddress(study) {
   const unknown = [text("run"), ...asked].find((name) => name && !known(name)) || "";
   const ofRun = /^-?\d+$/.test(text("segment")) && (!text("run") || known(text("run")));
   return { ...Object.fromEntries(TEXTS.map((name) => [name, held(name)])), run, filters, unknown,
+    lanes: brushesText(brushes(study, text("lanes"))),
     compare: others.slice(0, MOST_COMPARED), segment: ofRun ? Number(text("segment")) : null };
 }
 
