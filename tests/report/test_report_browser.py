@@ -451,6 +451,71 @@ def test_a_part_of_the_picture_is_looked_at_closely(page, study):
     assert page.texts(".all-runs .legend li")[0] == f"eligible {len(runs) + OTHERS}"
 
 
+# What was drawn right of the frame, at the height of the shown run.
+BESIDE = """
+const [y] = arguments, canvas = document.querySelector('.all-runs canvas'), pen = canvas.getContext('2d');
+return Math.max(...pen.getImageData(canvas.width - 28, 2 * y - 4, 24, 8).data);
+"""
+
+
+def test_the_intervals_of_a_shown_run_are_inside_the_frame(page, study):
+    runs, rows = study[1], {row["run"]: row for row in study[0].rows}
+    page.visit(f"#run={runs[0]}")
+    (high, _, _), (low, _, _) = (page.js(POINT_AT, runs[i]) for i in (0, 7))
+    values = [rows[runs[0]]["stability_ari"], rows[runs[7]]["stability_ari"]]
+    end = high + (rows[runs[0]]["stability_ari_q95"] - values[0]) * (high - low) / (values[0] - values[1])
+    width = page.js("return document.querySelector('.all-runs canvas').clientWidth")
+    assert high < end < width - 16
+    page.visit(f"#run={runs[0]}&zoom=0.7,0.9,0.4,0.6")
+    x, y, _ = page.js(POINT_AT, runs[0])
+    assert page.js(BESIDE.replace("canvas.width - 28", str(2 * int(x + 20))), int(y)) > 0
+    assert page.js(BESIDE, int(y)) == 0
+
+
+def test_runs_are_coloured_by_each_grouping_once(browser, new_study, tmp_path):
+    study = new_study(n=60)
+    for place, size in enumerate([2, 3, 5], start=1):
+        for scaler in ("power", "standard"):
+            extra = {"projection.n_components": size, "silhouette_reference": 0.5 - place / 10, "scaler": scaler}
+            study.add(np.arange(60) % 3, projection="pca", **extra)
+    study.add(np.arange(60) % 3, silhouette_reference=0.1)
+    study.recommend(None)
+    page = Page(browser, page_of(study.write(tmp_path)))
+    page.visit()
+    told = [text.lower() for text in page.texts("[data-key=colour] option")]
+    assert {"projection", "projection (option)", "scaler"} <= set(told)
+    assert len({text.removesuffix(" (option)") for text in told}) == len(told) - 1
+    assert "scaler (option)" not in told
+
+
+def test_a_confirmed_study_says_whose_front_it_shows(confirmed):
+    confirmed.visit()
+    assert "Pareto front of the confirmed runs only" in confirmed.texts(".controls label")
+    assert any(text.startswith("Pareto front of the confirmed runs") for text in confirmed.texts(".all-runs .legend li"))
+
+
+def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
+    confirmed.visit()
+    found = set()
+    for run in confirmed.texts("tr[data-run] td.id"):
+        confirmed.choose(run)
+        found |= set(confirmed.texts(".profile-view td.z"))
+    assert "0.0" in found
+    assert not {"+0.0", "−0.0"} & found
+
+
+def test_where_no_run_matches_it_is_said_and_undone(page, study):
+    page.visit(f"#run={study[1][0]}&only=eligible&lanes=stability_ari:0.8:0.9")
+    assert not page.one(".none").is_displayed()
+    page.put(".find", "nothing of the kind", "input")
+    assert page.one(".none").is_displayed()
+    page.click("[data-key=unfilter]")
+    assert not page.one(".none").is_displayed()
+    assert page.address == f"#run={study[1][0]}"
+    assert page.texts(".matches")[0] == f"{len(study[0].rows)} runs"
+    assert page.js("return document.activeElement.className") == "find"
+
+
 # Where the pointer finds a run on a lane.
 LANE_AT = """
 const [run, lane] = arguments, map = document.querySelector('.all-lanes .map'), canvas = map.querySelector('canvas');

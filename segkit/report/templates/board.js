@@ -14,10 +14,14 @@ function leaderboard(board, study) {
   const scroller = board.querySelector(".tall"), table = board.querySelector("table");
   const find = make("input", { type: "search", class: "find", placeholder: "umap kmeans",
     input: () => change({ find: find.value }) });
-  const flags = { eligible: "eligible only", pareto: "Pareto front only" };
+  const flags = { eligible: "eligible only", pareto: `${frontOf(study)} only` };
   const boxes = Object.entries(flags)
     .map(([name, label]) => checkbox(label, false, (on) => change({ only: on ? name : "" })));
   const matches = make("span", { class: "matches", role: "status" }), full = make("span", { class: "matches full" });
+  const none = make("p", { class: "note none", hidden: true }, "No run matches. ", button("Clear the filter", () => {
+    change({ find: "", only: "", lanes: "" });
+    find.focus();
+  }, { "data-key": "unfilter" }));
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
   const columns = inOrder(study.columns)
     .map((column) => ({ ...column, values: study.table[column.name], shown: true }));
@@ -30,6 +34,7 @@ function leaderboard(board, study) {
     const controls = board.querySelector(".controls");
     controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(), matches, full);
     controls.hidden = false;
+    scroller.append(none);
     scroller.classList.add("live", ...(study.size <= 10 ? ["few"] : []));
     scroller.addEventListener("scroll", () => window.requestAnimationFrame(paint));
     table.setAttribute("role", "grid");
@@ -114,6 +119,7 @@ function leaderboard(board, study) {
     if (now) sort(now);
     matches.textContent = order.length === study.size ? `${count(study.size)} ${study.size === 1 ? "run" : "runs"}`
       : `${count(order.length)} of ${count(study.size)} runs`;
+    none.hidden = order.length > 0 || !study.size;
     table.setAttribute("aria-rowcount", order.length + 1);
     active = Math.max(0, order.indexOf(study.position.get(state.run)));
   }

@@ -142,6 +142,9 @@ function quartilesOf(histogram, knots) {
 
 const parameterOf = (parameter, row) => parameter.values[parameter.codes[row]] ?? null;
 
+/** What the runs are called that none beats in all scores: in a confirmed study, among the confirmed runs alone. */
+const frontOf = ({ table }) => (table.confirmed?.some(Boolean) ? "Pareto front of the confirmed runs" : "Pareto front");
+
 /** What a run was made of, in the order of the pipeline: the text columns of the leaderboard. */
 function configurationOf(study, row) {
   return study.columns.filter((column) => column.kind === "text" && !UNCOMPARED.includes(column.name))

@@ -47,7 +47,8 @@ function named(name, attributes) {
 const formats = new Map();
 
 function formatted(value, options) {
-  const format = once(formats, JSON.stringify(options), () => new Intl.NumberFormat("en-US", options));
+  const format = once(formats, JSON.stringify(options),
+    () => new Intl.NumberFormat("en-US", { signDisplay: "negative", ...options }));
   return format.format(value).replace("-", "−");
 }
 
@@ -75,7 +76,8 @@ function percent(share, digits = 1) {
 }
 
 function deviations(z) {
-  return absent(z) ? NONE : `${z > 0 ? "+" : ""}${fixed(z, 1)}`;
+  const one = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
+  return absent(z) ? NONE : formatted(z, { ...one, signDisplay: "exceptZero" });
 }
 
 const segmentTitle = (segment) => (segment < 0 ? "Noise" : `Segment ${segment}`);

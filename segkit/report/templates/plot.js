@@ -37,13 +37,13 @@ function runsPlot(host, study, board) {
     rows = passing.filter((row) => !zoomed || AXES.every((axis) => within(valueOf(axis, row), now.ends[axis])));
     const away = count(both.length - rows.length);
     const of = [passing.length < both.length && "the filter", zoomed && "this part"].filter(Boolean).join(" or ");
-    const told = `${count(both.length)} of ${count(study.size)} runs have both values`
+    const found = `${count(both.length)} of ${count(study.size)} runs have both values`
       + (of ? `; the ${away} outside ${of} are not drawn.` : ".");
     const whole = button("Show the whole", () => change({ zoom: "" }), { "data-key": "whole" });
-    face.canvas.setAttribute("aria-label", `Runs by ${now.x.title} (across) and ${now.y.title} (up). ${told} `
+    face.canvas.setAttribute("aria-label", `Runs by ${now.x.title} (across) and ${now.y.title} (up). ${found} `
       + `Shown: run ${state.run}. The leaderboard below lists the same runs.`);
     refill(side, ...choices(), zoomed ? whole : null, legend(),
-      note(`${told} The Pareto front is that of all scores that choose: a run on it may look beaten here. `
+      note(`${found} The Pareto front is that of all scores that choose: a run on it may look beaten here. `
         + "Lines through a shown or compared run: its interval, where there is one."),
       make("p", { class: "note help" },
         "Click a run to see it below; with Shift or Ctrl, to compare it. Drag over a part to look closer."));
@@ -66,7 +66,7 @@ function runsPlot(host, study, board) {
     return make("ul", { class: "legend", "aria-label": "Colours and marks" },
       ...[...values.keys(), ELSE].filter((code) => sizes.has(code))
         .map((code) => entry(swatch(code), values[code] ?? rest, sizes.get(code))),
-      front ? entry(ring("front"), "Pareto front", front) : null,
+      front ? entry(ring("front"), frontOf(study), front) : null,
       study.meta.best ? entry("★", "recommended or best placed") : null,
       entry(ring("chosen"), state.compare.length ? "shown (A) and compared" : "shown"));
   }
@@ -92,9 +92,10 @@ function runsPlot(host, study, board) {
   }
 
   function paint(pen, { width, height, density, style }) {
-    scales = frame(pen, style, width, height,
-      AXES.map((axis) => [now[axis], rows.map((row) => valueOf(axis, row)), now.ends[axis]]));
-    const at = { x: scales.x.places, y: scales.y.places }, radius = Math.max(2.2, 5.6 - 0.75 * Math.log10(rows.length));
+    const drawn = (axis) => [...rows.map((row) => valueOf(axis, row)), ...told().flatMap((row) => interval(axis, row))];
+    scales = frame(pen, style, width, height, AXES.map((axis) => [now[axis], drawn(axis), now.ends[axis]]));
+    const placed = (axis) => rows.map((row) => scales[axis].placeOf(valueOf(axis, row)));
+    const at = { x: placed("x"), y: placed("y") }, radius = Math.max(2.2, 5.6 - 0.75 * Math.log10(rows.length));
     const mark = marker(pen, radius, density, false, (code) => [colourOf(code), code < 0 ? 0.6 : 0.8]);
     // The better placed over the others, as the pointer finds them.
     for (let i = rows.length - 1; i >= 0; i -= 1) mark(now.colour.codes[rows[i]], at.x[i], at.y[i]);
@@ -113,19 +114,26 @@ function runsPlot(host, study, board) {
     return at;
   }
 
-  /** Between what the run's scores lie, where the study has an interval. */
+  /** Between what the run's scores lie, where the study has an interval; a line ends at the frame. */
   function whiskers(pen, row, x, y, tint) {
+    pen.save();
+    pen.beginPath();
+    pen.rect(...scales.box);
+    pen.clip();
     [pen.fillStyle, pen.globalAlpha] = [tint, 0.7];
-    const [left, right] = reach("x", row), [low, high] = reach("y", row);
+    const [[left, right], [low, high]] = AXES.map((axis) => interval(axis, row).map(scales[axis].placeOf));
     if (right > left) pen.fillRect(left, y - 0.75, right - left, 1.5);
     if (low > high) pen.fillRect(x - 0.75, high, 1.5, low - high);
-    pen.globalAlpha = 1;
+    pen.restore();
   }
 
-  function reach(axis, row) {
-    const held = (ends) => ends.map((end) => study.table[`${now[axis].name}_${end}`]);
-    const known = [["q05", "q95"], ["low", "high"]].map(held).find(([from]) => from && !absent(from[row]));
-    return known ? known.map((ends) => scales[axis].placeOf(ends[row])) : [0, 0];
+  function told() {
+    return [state.run, ...state.compare].map((run) => study.position.get(run)).filter((row) => rows.includes(row));
+  }
+
+  function interval(axis, row) {
+    const held = (ends) => ends.map((end) => study.table[`${now[axis].name}_${end}`]?.[row]);
+    return [["q05", "q95"], ["low", "high"]].map(held).find((ends) => !ends.some(absent)) || [];
   }
 
   return update;
@@ -154,9 +162,17 @@ function groupings(study) {
   const several = ({ values }) => values.length > 1;
   const columns = study.columns.map(({ name, title }) => grouped(name, title, study.table[name])).filter(several);
   // A choice without parameters is a column of the leaderboard too.
-  const alike = (p) => ({ title, values }) => title.toLowerCase() === p.name && values.length === p.values.length;
-  return [...columns, ...study.parameters.filter((parameter) => !columns.some(alike(parameter)))
-    .map((p) => grouped(`p:${p.name}`, p.name, p.codes.map((code) => p.values[code]))).filter(several)];
+  const titles = study.columns.map(({ title }) => title.toLowerCase());
+  const called = ({ name }) => (titles.includes(name) ? `${name} (option)` : name);
+  const options = study.parameters
+    .map((p) => grouped(`p:${p.name}`, called(p), p.codes.map((code) => p.values[code]))).filter(several);
+  return [...columns, ...options.filter((option) => !columns.some((column) => sameGroups(column.codes, option.codes)))];
+}
+
+/** Whether two lists of codes group the runs in the same way, whatever the codes. */
+function sameGroups(a, b) {
+  const pairs = new Set(a.map((code, i) => `${code} ${b[i]}`)), sizes = [a, b].map((codes) => new Set(codes).size);
+  return sizes.every((size) => size === pairs.size);
 }
 
 /** The different values in their order; none where there are more than so many. */
@@ -169,7 +185,7 @@ function distinct(values, most) {
   return [...found].sort(new Intl.Collator("en", { numeric: true }).compare);
 }
 
-/** Draws the axes of two columns, [column, values, ends] each; returns their scales with the places of the values. */
+/** Draws the axes of two columns, [column, values, ends] each; returns their scales, and the box between them. */
 function frame(pen, style, width, height, [across, up]) {
   const top = 34, floor = height - 44, right = width - 16, font = (weight) => `${weight} 12px ${style.fontFamily}`;
   pen.font = font(400);
@@ -188,14 +204,14 @@ function frame(pen, style, width, height, [across, up]) {
   pen.fillStyle = style.borderTopColor;
   for (const [place] of y.ticks) pen.fillRect(left, Math.round(place), right - left, 1);
   for (const [place] of x.ticks) pen.fillRect(Math.round(place), top, 1, floor - top);
-  return { x, y };
+  return { x, y, box: [left, top, right - left, floor - top] };
 }
 
 function axisTitle({ name, title, first }) {
   return UNCOMPARED.includes(name) ? title : `${title} (${first === "desc" ? "higher" : "lower"} is better)`;
 }
 
-/** A column's values between two places: where they are, what is at a place, and round ticks as [place, text]. */
+/** A column's values between two places: where one is, what is at a place, and round ticks as [place, text]. */
 function scaleOf({ unit, digits }, values, ends, from, to, apart) {
   const extreme = (pick) => values.reduce((most, value) => pick(most, value), values[0] ?? 0);
   let [low, high] = ends || [extreme(Math.min), extreme(Math.max)];
@@ -211,5 +227,5 @@ function scaleOf({ unit, digits }, values, ends, from, to, apart) {
   for (let i = Math.ceil(low / step); i * step <= high; i += 1) {
     ticks.push([placeOf(i * step), told(i * step || 0, decimals)]);
   }
-  return { ticks, places: values.map(placeOf), placeOf, valueAt };
+  return { ticks, placeOf, valueAt };
 }
