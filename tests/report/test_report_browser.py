@@ -737,6 +737,32 @@ def test_the_leaderboard_tells_what_a_run_is_before_its_scores_and_on_paper_too(
     assert "clusterer_label" not in confirmed.js(heads)
 
 
+# Whether a colour is on the map of segments.
+MAPPED = """
+const canvas = document.querySelector('.map-first canvas'), found = canvas.getContext('2d');
+const { data } = found.getImageData(0, 0, canvas.width, canvas.height);
+for (let i = 0; i < data.length; i += 4) {
+  if (data[i + 3] > 200 && arguments[0].every((value, j) => Math.abs(value - data[i + j]) < 3)) return true;
+}
+return false;
+"""
+
+
+def test_the_purple_is_lighter_on_a_dark_ground(page, study):
+    fill = "return getComputedStyle(document.querySelector('[data-key=l3] rect')).fill"
+    light, dark = [131, 45, 182], [138, 69, 245]
+    page.visit(f"#run={study[1][4]}", dark=True)
+    for shown, other in ((dark, light), (light, dark)):
+        assert page.js(fill) == f"rgb({', '.join(map(str, shown))})"
+        assert page.js(MAPPED, shown)
+        assert not page.js(MAPPED, other)
+        page.click("nav button")
+    page.media("print", dark=True)
+    page.wait("document.querySelectorAll('tr[data-run]').length === 40")
+    assert page.js(MAPPED, light)
+    page.media("screen")
+
+
 def test_narrow_pages_do_not_scroll_sideways(page, study):
     for compared in (study[1][7], ",".join(study[1][3:7])):
         page.visit(f"#run={study[1][2]}&segment=1&compare={compared}&range=5:40:AGE", width=390)

@@ -180,7 +180,7 @@ function runsLanes(host, study, board) {
 
   const ends = (height) => [46, height - 40];
 
-  function paint(pen, { width, height, style }) {
+  function paint(pen, { width, height, style, tint }) {
     const [head, floor] = ends(height);
     const yOf = (share) => floor - (Number.isNaN(share) ? VALUELESS : share) * (floor - head);
     const left = 26, right = width - 74, step = (right - left) / (lanes.length - 1);
@@ -192,8 +192,8 @@ function runsLanes(host, study, board) {
         places.y.push(yOf(at[row]));
       });
     }
-    const line = (i, tint, thick, alpha) => {
-      [pen.strokeStyle, pen.lineWidth, pen.globalAlpha] = [tint, thick, alpha];
+    const line = (i, colour, thick, alpha) => {
+      [pen.strokeStyle, pen.lineWidth, pen.globalAlpha] = [colour, thick, alpha];
       pen.beginPath();
       lanes.forEach((_, lane) => pen.lineTo(across[lane], places.y[i * lanes.length + lane]));
       pen.stroke();
@@ -201,7 +201,7 @@ function runsLanes(host, study, board) {
     const alpha = Math.max(0.04, Math.min(0.75, 90 / rows.length));
     for (let i = rows.length - 1; i >= 0; i -= 1) {
       const code = colour.codes[rows[i]];
-      line(i, colourOf(code), 1.2, code < 0 ? alpha * 0.6 : alpha);
+      line(i, tint(code), 1.2, code < 0 ? alpha * 0.6 : alpha);
     }
     [state.run, ...state.compare].reverse().forEach((run) => {
       const i = rows.indexOf(study.position.get(run));
@@ -263,7 +263,7 @@ function valueChoice({ title, texts }, keep) {
   const option = (value, text, selected, disabled) => make("option", { value, selected, disabled }, text);
   const tell = (ends = []) => {
     const [first, last] = ends.map((end) => texts.indexOf(end));
-    select.replaceChildren(option("", "all", !ends.length), ...texts.map((text, i) => (
+    select.replaceChildren(option("", "any", !ends.length), ...texts.map((text, i) => (
       option(i, text, i === first && i === last))));
     if (first < last) select.append(option("", ends.join(" to "), true, true));
   };

@@ -3,6 +3,8 @@
 const NONE = "–";
 const COLOURS = ["#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#92dadd"];
 const NOISE_COLOUR = "#9a9a9a";
+// The purple is too dark for a dark ground; this one is as far from the other colours, also for the colour-blind.
+const ON_DARK = { "#832db6": "#8a45f5" };
 const byId = (id) => document.getElementById(id);
 
 function make(tag, attributes, ...children) {
@@ -81,20 +83,30 @@ function deviations(z) {
 }
 
 const segmentTitle = (segment) => (segment < 0 ? "Noise" : `Segment ${segment}`);
-const colourOf = (segment) => (segment < 0 ? NOISE_COLOUR : COLOURS[segment % COLOURS.length]);
+
+function colourOf(segment, dark = false) {
+  const colour = segment < 0 ? NOISE_COLOUR : COLOURS[segment % COLOURS.length];
+  return dark ? ON_DARK[colour] ?? colour : colour;
+}
+
+/** The colour of a shape in the page, which follows the theme by itself. */
+function fillOf(segment) {
+  const [light, dark] = [false, true].map((on) => colourOf(segment, on));
+  return light === dark ? light : `light-dark(${light}, ${dark})`;
+}
 
 function icon(kind, ...shapes) {
   return draw("svg", { class: kind, viewBox: "0 0 10 10", "aria-hidden": "true" }, ...shapes);
 }
 
 function swatch(segment) {
-  return icon("swatch", draw("rect", { width: 10, height: 10, rx: 2, fill: colourOf(segment) }));
+  return icon("swatch", draw("rect", { width: 10, height: 10, rx: 2, fill: fillOf(segment) }));
 }
 
 /** A bar from 0 to 100, coloured as a segment or by the theme. */
 function bar(length, segment) {
   const rect = draw("rect", { width: Math.max(0, Math.min(100, length)), height: 4 });
-  if (segment !== undefined) rect.setAttribute("fill", colourOf(segment));
+  if (segment !== undefined) rect.setAttribute("fill", fillOf(segment));
   return draw("svg", { class: segment === undefined ? "bar" : "bar tinted", viewBox: "0 0 100 4",
     preserveAspectRatio: "none", "aria-hidden": "true" }, rect);
 }
