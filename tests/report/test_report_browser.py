@@ -491,7 +491,9 @@ def test_runs_are_coloured_by_each_grouping_once(browser, new_study, tmp_path):
 def test_a_confirmed_study_says_whose_front_it_shows(confirmed):
     confirmed.visit()
     assert "Pareto front of the confirmed runs only" in confirmed.texts(".controls label")
-    assert any(text.startswith("Pareto front of the confirmed runs") for text in confirmed.texts(".all-runs .legend li"))
+    assert any(
+        text.startswith("Pareto front of the confirmed runs") for text in confirmed.texts(".all-runs .legend li")
+    )
 
 
 def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
@@ -582,7 +584,9 @@ def test_a_lane_of_a_choice_keeps_whole_values_and_the_address_names_them(page, 
     assert kept(page) == 1
     page.visit(page.address)
     assert kept(page) == 1
-    page.visit("#lanes=projection_label:none:none;nothing:1:2;coverage:x:1;stability_ari:0.805:0.845;silhouette:%25E0:1")
+    page.visit(
+        "#lanes=projection_label:none:none;nothing:1:2;coverage:x:1;stability_ari:0.805:0.845;silhouette:%25E0:1"
+    )
     assert kept(page) == 2
     assert page.address == f"#run={runs[0]}&lanes=stability_ari%3A0.805%3A0.845"
 
@@ -688,6 +692,7 @@ def test_no_serious_accessibility_violation(page, study, axe, dark):
     runs = study[1]
     for compared in ([runs[7]], [runs[7], runs[4], study[0].rows[20]["run"]]):
         page.visit(f"#run={runs[2]}&segment=1&compare={','.join(compared)}&range=5:40:AGE", dark=dark)
+        page.js(f"{OPEN_LANES}; document.querySelector('.lanes details').open = true")
         page.js(axe)
         found = page.later(
             "axe.run(document, { resultTypes: ['violations'] }).then((r) => done([r.passes.length, r.violations.filter("

@@ -6,7 +6,10 @@ const LANE_SCORES = ["n_clusters", "silhouette_reference", "davies_bouldin_refer
 const MOST_VALUES = 12;
 const VALUELESS = -0.09;
 
-/** The lanes: choices with their values from top to bottom, scores with the better end on top; none if too few. */
+/**
+ * The lanes: choices with their values from top to bottom, scores with the better end on top; none if too few. A part
+ * of a lane is told by its ends as texts: `between` makes them of two places, `span` reads them again.
+ */
 function lanesOf(study) {
   return once(study.views, "lanes", () => {
     if (study.size < 3) return [];
@@ -29,13 +32,12 @@ function choiceLane(study, { name, title }) {
   const places = new Map(values.map((value, i) => [value, 1 - (i + 0.5) / m]));
   const at = all.map((value, row) => (places.get(value) ?? NaN) + ((0.5 - row / study.size) * 0.7) / m);
   const texts = values.map(String), band = (i) => [1 - (i + 1) / m, 1 - i / m];
-  return { name, title, at, texts, ticks: values.map((value, i) => [places.get(value), texts[i]]),
-    between: (low, high) => firstAndLast(touched(low, high, m)).map((i) => texts[i]),
-    span: (...ends) => {
-      const [first, last] = ends.map((text) => texts.indexOf(text));
-      return first < 0 || last < first ? null
-        : laneSpan(band(last)[0], band(first)[1], (row) => at[row]);
-    } };
+  const between = (low, high) => firstAndLast(touched(low, high, m)).map((i) => texts[i]);
+  function span(...ends) {
+    const [first, last] = ends.map((text) => texts.indexOf(text));
+    return first < 0 || last < first ? null : laneSpan(band(last)[0], band(first)[1], (row) => at[row]);
+  }
+  return { name, title, at, texts, between, span, ticks: texts.map((text, i) => [places.get(values[i]), text]) };
 }
 
 /** A part of a lane, and whether a run's place or value is between two ends. */
@@ -66,15 +68,17 @@ function scoreLane(study, column) {
   const valueAt = (place) => back(to(low) + (to(high) - to(low)) * (down ? 1 - place : place));
   const placeOf = (value) => Math.max(0, Math.min(1, down ? 1 - share(value) : share(value)));
   const ordered = (...numbers) => numbers.sort((a, b) => a - b);
-  return { name, title, at, percents: column.unit === "%", ends: [low, high], between: (...places) => {
+  function between(...places) {
     const [least, most] = ordered(...places.map(valueAt));
     return [outward(least, Math.floor), outward(most, Math.ceil)].map(String);
-  }, ticks: [0, 1, 2, 3, 4].map((i) => [i / 4, told(valueAt(i / 4))]), span: (...texts) => {
+  }
+  function span(...texts) {
     const [least, most] = ordered(...texts.map((text) => (text.trim() ? Number(text) : NaN)));
     if (!(Number.isFinite(least) && Number.isFinite(most))) return null;
-    const [bottom, top] = ordered(placeOf(least), placeOf(most));
-    return laneSpan(bottom, top, (row) => values[row] ?? NaN, least, most);
-  } };
+    return laneSpan(...ordered(placeOf(least), placeOf(most)), (row) => values[row] ?? NaN, least, most);
+  }
+  const ticks = [0, 1, 2, 3, 4].map((i) => [i / 4, told(valueAt(i / 4))]);
+  return { name, title, at, ticks, between, span, percents: column.unit === "%", ends: [low, high] };
 }
 
 /** A number of five significant digits on the one side of a value. */

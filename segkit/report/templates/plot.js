@@ -92,7 +92,8 @@ function runsPlot(host, study, board) {
   }
 
   function paint(pen, { width, height, density, style, tint }) {
-    const drawn = (axis) => [...rows.map((row) => valueOf(axis, row)), ...told().flatMap((row) => interval(axis, row))];
+    // Of all runs, so that no point moves when another run is shown.
+    const drawn = (axis) => rows.flatMap((row) => [valueOf(axis, row), ...interval(axis, row)]);
     scales = frame(pen, style, width, height, AXES.map((axis) => [now[axis], drawn(axis), now.ends[axis]]));
     const placed = (axis) => rows.map((row) => scales[axis].placeOf(valueOf(axis, row)));
     const at = { x: placed("x"), y: placed("y") }, radius = Math.max(2.2, 5.6 - 0.75 * Math.log10(rows.length));
@@ -125,10 +126,6 @@ function runsPlot(host, study, board) {
     if (right > left) pen.fillRect(left, y - 0.75, right - left, 1.5);
     if (low > high) pen.fillRect(x - 0.75, high, 1.5, low - high);
     pen.restore();
-  }
-
-  function told() {
-    return [state.run, ...state.compare].map((run) => study.position.get(run)).filter((row) => rows.includes(row));
   }
 
   function interval(axis, row) {
