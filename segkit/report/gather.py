@@ -32,6 +32,10 @@ TOP_FEATURES = 25
 SAME_ANSWER = 0.8
 GALLERY = 8
 POINTS = 20_000
+# Choices are weighed over the eligible runs where there are so many of them.
+ENOUGH = 10
+# A choice's share of a variance needs so many more runs than the choice has values.
+TO_SPARE = 5
 FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari", "stability_ari")
 _TEXT = ("reason", *GROUPS, "stability_jaccard", "stability_status", *confirmed.TEXTS)
 _NUMBERS = (
@@ -692,15 +696,25 @@ def axes(runs: pd.DataFrame) -> dict[str, str]:
     return {axis: column for axis, column in named.items() if varies(runs, column)}
 
 
+def weighed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs over which choices are weighed: the eligible ones, or all scored ones where those are few.
+
+    What may not be chosen, such as hundreds of segments, would decide what seems to matter.
+    """
+    table = scored(runs)
+    eligible = table[table["eligible"]]
+    return eligible if len(eligible) >= ENOUGH else table
+
+
 def effects(runs: pd.DataFrame) -> pd.DataFrame:
-    """Average the scored runs by each value of each choice.
+    """Average the runs that are `weighed` by each value of each choice.
 
     Returns
     -------
     DataFrame
         ``axis``, ``value``, ``runs``, and for ``silhouette`` and ``stability``: mean, quartiles and best.
     """
-    table, rows = scored(runs), []
+    table, rows = weighed(runs), []
     scores = {
         name: table[column].to_numpy(np.float64)
         for name, column in (("silhouette", "silhouette_reference"), ("stability", "stability_ari"))
@@ -722,30 +736,35 @@ def _spread(name: str, values: np.ndarray) -> dict[str, float]:
 
 
 def explained(runs: pd.DataFrame) -> pd.DataFrame:
-    """Share of each score's variance between the values of each choice (one-way eta squared, 0 to 1).
+    """Share of each score's variance between the values of each choice, over the runs that are `weighed`.
+
+    One-way epsilon squared (Kelley 1935), 0 to 1: eta squared less what values told apart by chance would get. None
+    where there are hardly more runs than values.
 
     Returns
     -------
     DataFrame
         ``axis``, then each score by name; the most telling choice for the silhouette first.
     """
-    table = scored(runs)
+    table = weighed(runs)
     scores = {item.name: f"{item.name}_reference" for item in scoring.definitions()} | {"stability": "stability_ari"}
     scores = {name: column for name, column in scores.items() if column in table}
     rows = [
-        {"axis": axis} | {name: _eta_squared(table, column, score) for name, score in scores.items()}
+        {"axis": axis} | {name: _epsilon_squared(table, column, score) for name, score in scores.items()}
         for axis, column in axes(table).items()
     ]
     frame = pd.DataFrame(rows, columns=["axis", *scores])
     return frame.sort_values("silhouette", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _eta_squared(table: pd.DataFrame, column: str, score: str) -> float:
+def _epsilon_squared(table: pd.DataFrame, column: str, score: str) -> float:
     part = table[[column, score]].dropna()
+    n, k = len(part), part[column].nunique()
     total = ((part[score] - part[score].mean()) ** 2).sum()
-    means = part.groupby(column)[score].transform("mean")
-    between = ((means - part[score].mean()) ** 2).sum()
-    return float(between / total) if total > 0 else float("nan")
+    if n - k < TO_SPARE or k < 2 or not total > 0:
+        return float("nan")
+    within = ((part[score] - part.groupby(column)[score].transform("mean")) ** 2).sum()
+    return float(max(1.0 - (within / total) * (n - 1) / (n - k), 0.0))
 
 
 def grid(runs: pd.DataFrame) -> pd.DataFrame:

@@ -680,9 +680,10 @@ def _explained(summary: Summary) -> Table:
         ["Choice", "Reference silhouette", "Stability (ARI)"],
         rows,
         "lrr",
-        caption="Share of each score's variance that lies between a choice's values. Estimator: one-way eta squared "
-        "(sum of squares between the values over the total), each choice on its own, not adjusted for its number of "
-        "values; the stability is the screen's.",
+        caption=f"Share of each score's variance over {words.weighed(summary)} that lies between a choice's values. "
+        "Estimator: one-way epsilon squared (Kelley 1935: eta squared adjusted for the number of values, not below 0), "
+        f"each choice on its own; {words.NONE} where there are not {gather.TO_SPARE} runs more than values. The "
+        "stability is the screen's.",
     )
 
 

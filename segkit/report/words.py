@@ -588,22 +588,45 @@ def main_method(curves: pd.DataFrame) -> str:
     return str(weight.sort_values(["elbow", "points"], ascending=False, kind="stable").index[0])
 
 
+def weighed(summary: Summary) -> str:
+    """Say over which runs choices are weighed."""
+    runs = gather.weighed(summary.runs)
+    kind = "eligible" if len(runs) and runs["eligible"].all() else "scored"
+    return f"the {plural(len(runs), f'{kind} run')}"
+
+
 def effects_caption(summary: Summary) -> str:
     """Say which choice moved the scores most."""
+    if summary.explained.empty:
+        return f"Nothing varies among {weighed(summary)}."
     table = summary.explained.dropna(subset=["silhouette"])
     if table.empty:
-        return "Nothing varies among the scored runs."
+        return _nothing_explained(summary)
     first = table.iloc[0]
-    told = (
-        f"The reference silhouette depends most on the {first['axis']}: {percent(first['silhouette'])} of its variance "
-        "over the scored runs lies between its values"
-    )
+    if not first["silhouette"] > 0:
+        told = f"No choice by itself tells more of the reference silhouette than chance does, over {weighed(summary)}"
+    else:
+        told = (
+            f"The reference silhouette depends most on the {first['axis']}: {percent(first['silhouette'])} of its "
+            f"variance over {weighed(summary)} lies between its values"
+        )
     stable = summary.explained.dropna(subset=["stability"])
-    if len(stable):
+    if len(stable) and stable["stability"].max() > 0:
         most = stable.loc[stable["stability"].idxmax()]
-        same = "; so does the stability" if most["axis"] == first["axis"] else f"; the stability on the {most['axis']}"
-        told += f"{same} ({percent(most['stability'])})"
+        same = most["axis"] == first["axis"] and first["silhouette"] > 0
+        told += "; so does the stability" if same else f"; the stability depends most on the {most['axis']}"
+        told += f" ({percent(most['stability'])})"
     return f"{told}. Each choice is looked at on its own, so that shares overlap and need not add up."
+
+
+def _nothing_explained(summary: Summary) -> str:
+    runs = gather.weighed(summary.runs)
+    if len(runs) > 1 and np.ptp(runs["silhouette_reference"]) == 0:
+        return f"Nothing: {weighed(summary)} all have the same reference silhouette."
+    return (
+        f"Too few runs to say: a choice's share of the variance needs {gather.TO_SPARE} runs more than the choice has "
+        f"values, and {weighed(summary)} {'is' if len(runs) == 1 else 'are'} not enough for any."
+    )
 
 
 def choices_caption(summary: Summary) -> str:
@@ -616,8 +639,9 @@ def choices_caption(summary: Summary) -> str:
         best = [f"{row.axis} {clipped(row.value, 40)} ({number(getattr(row, score), 2)})" for row in tops.itertuples()]
         told += [f"Highest mean {name}: {', '.join(best)}."] if best else []
     least = f"Values with fewer than {MANY} runs are drawn, but not named here."
-    few = [least] if (summary.effects["runs"] < MANY).any() else []
-    return " ".join([*told, *few, "All scored runs, grouped by each choice in turn; number of runs in brackets."])
+    few = [least] if told and (summary.effects["runs"] < MANY).any() else []
+    over = f"{sentence(weighed(summary))}, grouped by each choice in turn; number of runs in brackets."
+    return " ".join([*told, *few, over])
 
 
 def grid_caption(summary: Summary) -> str:

@@ -105,24 +105,78 @@ def test_k_curves_follow_lines_that_differ_in_k_alone():
     assert set(found["method"]) == {"kmeans"}
 
 
-def test_explained_is_one_way_eta_squared():
-    rows = [
-        {"scaler": s, "silhouette_reference": v, "stability_ari": 0.5 + v / 10, "n_clusters": 3}
-        for s, v in [("a", 0.1), ("a", 0.3), ("b", 0.5), ("b", 0.7)]
+def weighed_runs(*rows: tuple, **more) -> pd.DataFrame:
+    """A leaderboard of runs told by scaler, silhouette and place."""
+    told = [
+        {"scaler": s, "silhouette_reference": v, "stability_ari": 0.5 + v / 10, "n_clusters": 3, "rank": r} | more
+        for s, v, r in rows
     ]
-    found = g.explained(g.leaderboard(runs_of(rows), ["power"])).set_index("axis")
-    # between: 4 x 0.2^2 = 0.16; total: 0.09 + 0.01 + 0.01 + 0.09 = 0.2
-    assert found.loc["scaler", "silhouette"] == pytest.approx(0.8)
-    assert list(found.index) == ["scaler"]
+    return g.leaderboard(runs_of(told), ["power"])
+
+
+def test_explained_is_one_way_epsilon_squared():
+    found = g.explained(weighed_runs(*[(s, v, np.nan) for s in "ab" for v in (0.1, 0.3, 0.5, 0.7 + (s == "b"))]))
+    values = np.array([0.1, 0.3, 0.5, 0.7, 0.1, 0.3, 0.5, 1.7])
+    within = 4 * (values[:4].var() + values[4:].var())
+    expected = 1 - within / (8 * values.var()) * 7 / 6
+    assert found.set_index("axis")["silhouette"].to_dict() == {"scaler": max(expected, 0.0)}
+    apart = g.explained(weighed_runs(*[(s, v + (s == "b"), np.nan) for s in "ab" for v in (0.1, 0.2, 0.3, 0.4)]))
+    # between: 8 x 0.5^2 = 2; within: 2 x 0.05 = 0.1
+    assert apart.loc[0, "silhouette"] == pytest.approx(1 - (0.1 / 2.1) * 7 / 6)
+
+
+def test_a_choice_with_nearly_as_many_values_as_runs_explains_nothing():
+    runs = weighed_runs(("a", 0.1, np.nan), ("b", 0.9, np.nan))
+    assert g.explained(runs)["silhouette"].isna().all()
+    assert g.explained(runs)["axis"].tolist() == ["scaler"]
+
+
+def test_choices_are_weighed_over_the_eligible_runs_where_there_are_enough():
+    eligible = [("a", 0.1 + i / 100, i + 1.0) for i in range(6)] + [("b", 0.5 + i / 100, i + 7.0) for i in range(6)]
+    ineligible = [("c", -0.9, np.nan)] * 20
+    runs = weighed_runs(*eligible, *ineligible)
+    assert set(g.effects(runs)["value"]) == {"a", "b"}
+    assert g.effects(runs)["runs"].sum() == 12
+    assert g.explained(runs).loc[0, "silhouette"] == pytest.approx(
+        g.explained(weighed_runs(*eligible)).loc[0, "silhouette"]
+    )
+    assert set(g.effects(weighed_runs(*eligible[:9], *ineligible))["value"]) == {"a", "b", "c"}
 
 
 def test_effects_average_by_value(summary):
-    ok = summary.ok.dropna(subset=["silhouette_reference"])
+    weighed = summary.runs[summary.runs["eligible"]].dropna(subset=["silhouette_reference"])
+    assert len(weighed) < len(summary.ok.dropna(subset=["silhouette_reference"]))
     found = summary.effects.set_index(["axis", "value"])
-    means = ok.groupby("clusterer")["silhouette_reference"].mean()
+    means = weighed.groupby("clusterer")["silhouette_reference"].mean()
     for clusterer, mean in means.items():
         assert found.loc[("clusterer", clusterer), "silhouette"] == pytest.approx(mean)
-    assert found.loc["clusterer"]["runs"].sum() == len(ok)
+    assert found.loc["clusterer"]["runs"].sum() == len(weighed)
+
+
+def test_the_report_says_over_which_runs_choices_are_weighed(swept, summary):
+    from segkit.report import sections, words
+
+    eligible = int(summary.runs["eligible"].sum())
+    assert f"of its variance over the {eligible} eligible runs lies between" in words.effects_caption(summary)
+    assert f"The {eligible} eligible runs, grouped by each choice in turn" in words.choices_caption(summary)
+    section = next(section for section in sections.sections(summary) if section.slug == "choices")
+    caption = next(block.caption for block in section.blocks if block.kind == "table")
+    assert f"over the {eligible} eligible runs" in caption
+    assert "epsilon squared (Kelley 1935" in caption
+
+
+def test_too_few_runs_name_no_choice(new_study, tmp_path):
+    from segkit.report import words
+
+    study = new_study(n=40)
+    for k, value in ((2, 0.3), (3, 0.5)):
+        study.add(np.arange(40) % k, silhouette_reference=value, **{"clusterer.n_clusters": k})
+    study.recommend(None)
+    found = g.gather(study.write(tmp_path))
+    assert words.effects_caption(found).startswith("Too few runs to say: ")
+    assert words.choices_caption(found) == (
+        "The 2 scored runs, grouped by each choice in turn; number of runs in brackets."
+    )
 
 
 def test_grid_holds_the_best_eligible_run(summary):
