@@ -20,7 +20,9 @@ _CONFIRMED_PLACE = (
     "Place: confirmed runs that do better than structureless data, by share of weightings won; then the other "
     "confirmed ones; then as in the screen"
 )
-_STATES = "Screened only, or confirmed as well; Pareto: no other run it is chosen from is better in every criterion"
+_STATES = "Screened only, or confirmed as well; Pareto: no other "
+_SCREENED_FRONT = "eligible run is better in every criterion of the screen"
+_CONFIRMED_FRONT = "confirmed run that holds up is better in every criterion of the confirmation"
 
 
 def leaderboard(summary: Summary, limit: int = 100) -> Leaderboard:
@@ -43,7 +45,10 @@ def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, 
             _numbers(runs["standing"], words.count),
         ),
         (Column("Run", "The run's id", False, "asc"), _texts(runs["run"])),
-        (Column("State", _STATES, False, "asc"), _texts(_states(runs))),
+        (
+            Column("State", _STATES + (_CONFIRMED_FRONT if summary.confirmation else _SCREENED_FRONT), False, "asc"),
+            _texts(_states(runs)),
+        ),
     ]
     scores = {score.name: _score_column(score, runs, primary) for score in summary.scores}
     laid += _places(runs) if summary.confirmation else []

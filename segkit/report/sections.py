@@ -418,12 +418,20 @@ def _contrast(summary: Summary) -> list[Plot]:
 
 
 def _map_caption(summary: Summary) -> str:
-    near = gather.neighbourhood(summary.plane)
-    told = f"For {words.percent(near, 1)} of the points in a segment, the nearest other one is of the same segment. "
-    told = "" if np.isnan(near) else told
-    if summary.plane.name in {plane.name for plane in summary.embeddings if plane.run == summary.best}:
-        return f"{told}The segments in the space in which the run clustered ({summary.plane.label})."
-    return f"{told}The segments in a picture of the customers in which the run did not cluster ({summary.plane.label})."
+    near, plane = gather.neighbourhood(summary.plane), summary.plane
+    told = f"For {words.percent(near, 1)} of the points in a segment, the nearest other one in this picture is of the "
+    told = "" if np.isnan(near) else f"{told}same segment. "
+    members = [other.run for other in summary.embeddings if other.name == plane.name]
+    d = words.dimensions(summary.run(members[0])) if members else 0
+    some = f"the first two of {d} dimensions of " if d > 2 else ""
+    if summary.best not in members:
+        where = (
+            f"{some}a space in which the run did not cluster" if some else "a picture in which the run did not cluster"
+        )
+        return f"{told}The segments in {where} ({plane.label})."
+    kept = summary.run(summary.best).get("projection.explained_variance")
+    share = f"; all {d} keep {words.percent(kept)} of the variance" if some and not words.absent(kept) else ""
+    return f"{told}The segments in {some}the space in which the run clustered ({plane.label}){share}."
 
 
 def _segments_answer(summary: Summary) -> str:
@@ -781,7 +789,8 @@ def _variance_caption(summary: Summary, features: int) -> str:
     name = words.clipped(str(highest["feature"]), 60)
     lead = "One feature decides" if highest["share"] > gather.DECIDES else "No feature decides alone"
     told = (
-        f"{lead}: the largest share is {words.percent(highest['share'])}, {name} in {highest['matrix']}. "
+        f"{lead}: the largest share of a scaled table's variance is {words.percent(highest['share'])}, {name} in "
+        f"{highest['matrix']}. "
         "Distances, and so clusters, follow the features with large shares."
     )
     return told + (

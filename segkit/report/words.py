@@ -253,6 +253,12 @@ def headline(summary: Summary) -> str:
     return f"None of the {plural(ok, 'run')} that came through passes every gate. The nearest is shown: {described}."
 
 
+def dimensions(run: Mapping[str, Any]) -> int:
+    """Return the number of dimensions of a run's projected space; 0 where that is not known."""
+    d = pd.to_numeric(run.get("projection.n_components"), errors="coerce")
+    return 0 if run["projection"] == "none" or absent(d) else int(d)
+
+
 def told(run: Mapping[str, Any]) -> str:
     """Tell a run's configuration and how many segments it finds."""
     return f"{configuration(run)}, with {plural(int(0 if absent(run['n_clusters']) else run['n_clusters']), 'segment')}"
@@ -439,11 +445,14 @@ def trust_caption(summary: Summary) -> str:
         rho = both.corr(method="spearman").iloc[0, 1]
         told = f"{_together(rho)} (rank correlation {number(rho, 2)}). "
     told += f"{plural(len(both), 'run')} with both scores"
-    ringed = f"; {front} on the Pareto front (ringed), which no other eligible run beats in every criterion."
+    which = "Pareto front" if summary.confirmation is None else "Pareto front of the screen"
+    ringed = f"; {front} on the {which} (ringed), which no other eligible run beats in every criterion."
     told += ringed if front else ", none on a Pareto front." if runs["eligible"].any() else ", none of them eligible."
     noisy = int((runs["coverage"] < 0.7).sum())
     if summary.confirmation is not None:
-        told += " All of it as screened; confirmed runs are boxed."
+        told += (
+            " All of it as screened; confirmed runs are boxed. The leaderboard's front is that of the confirmed runs."
+        )
     if noisy:
         told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the lower panel."
     return told
@@ -553,6 +562,8 @@ def embeddings_caption(summary: Summary) -> str:
         if shown > 1
         else f"One embedding, {coloured}: {listed(sizes)}."
     )
+    if any(dimensions(summary.run(e.run)) > 2 for e in summary.embeddings):
+        told += " Of a space with more dimensions the first two are drawn."
     told += (
         " Distances and sizes in such a picture are the projection's own: clear islands prove nothing by themselves."
     )
@@ -652,7 +663,10 @@ def grid_caption(summary: Summary) -> str:
     projection = summary.grid.max().idxmax()
     scaler = summary.grid[projection].idxmax()
     among = "eligible runs" if summary.runs["eligible"].any() else "all scored runs, as none is eligible"
-    return f"Highest: {scaler} scaling {space(projection)}, {number(best)}. Each cell: the best of the {among}."
+    return (
+        f"Highest reference silhouette: {scaler} scaling {space(projection)}, {number(best)}. Each cell: the best "
+        f"reference silhouette of the {among}."
+    )
 
 
 def inflation_caption(summary: Summary) -> str:

@@ -340,3 +340,65 @@ def test_a_skewed_axis_keeps_its_units_and_its_ends():
     assert not tenure.skewed
     assert tenure.low < 6 < 12 < tenure.high
     assert Scale(pd.Series([np.nan, np.nan])).high > 0
+
+
+def test_a_map_says_which_dimensions_it_shows_of_how_many(new_study, tmp_path):
+    study = new_study(n=60)
+    pca = {"projection": "pca", "silhouette_reference": 0.4, "projection.explained_variance": 0.83}
+    deep = study.add(study.truth, rank=1, **pca, **{"projection.n_components": 5})
+    flat = study.add(study.truth, rank=2, **pca, **{"projection.n_components": 2})
+    study.planes = {
+        "deep": ("all > power > pca(n_components=5)", study.scaled[:, :2], [deep]),
+        "flat": ("all > power > pca(n_components=2)", study.scaled[:, :2], [flat]),
+    }
+    study.profiled = deep
+    study.recommend(deep)
+    told = {p.name: p for s in sections(gather.gather(study.write(tmp_path))) for p in s.blocks if p.kind == "plot"}
+    caption = told["segments_map"].caption
+    assert (
+        "the nearest other one in this picture is of the same segment. The segments in the first two of 5 " in caption
+    )
+    assert caption.endswith("(all > power > pca(n_components=5)); all 5 keep 83% of the variance.")
+    assert "Of a space with more dimensions the first two are drawn." in told["embeddings"].caption
+    for name, axis in (
+        ("segments_map", "pca(n_components=5), first axis"),
+        ("embeddings", "pca(n_components=2), first"),
+    ):
+        panels = told[name].draw().axes
+        assert any(ax.get_xlabel().startswith(axis) for ax in panels)
+        assert {ax.get_ylabel() for ax in panels} <= {"second axis", ""}
+    study.profiled = flat
+    study.recommend(flat)
+    told = {p.name: p for s in sections(gather.gather(study.write(tmp_path))) for p in s.blocks if p.kind == "plot"}
+    assert told["segments_map"].caption.endswith(
+        "The segments in the space in which the run clustered (all > power > pca(n_components=2))."
+    )
+
+
+def test_the_screens_front_is_called_so_where_runs_were_confirmed(new_planted, kept, tmp_path):
+    from segkit.report import figures
+    from segkit.report.leaderboard import leaderboard
+
+    study = new_planted()
+    for row in study.rows:
+        row["screen_pareto"] = True
+    for folder, name, front in (
+        (study.write(tmp_path / "planted"), "Pareto front of the screen", "confirmed run that holds up"),
+        (kept[2], "Pareto front", "eligible run"),
+    ):
+        summary = gather.gather(folder)
+        summary.runs["screen_pareto"] = True
+        assert f" on the {name} (ringed)" in words.trust_caption(summary)
+        drawn = figures.trust(gather.scored(summary.runs), summary.best, {})
+        assert name in [text.get_text() for text in drawn.legends[0].get_texts()]
+        state = next(column for column in leaderboard(summary).columns if column.title == "State")
+        assert f"no other {front}" in state.hint
+
+
+def test_heat_maps_name_their_quantity():
+    from segkit.report import figures
+
+    grid = pd.DataFrame([[0.1, 0.2]], index=["power"], columns=["none", "pca"])
+    assert [ax.get_ylabel() for ax in figures.grid(grid).axes][1:] == ["Best reference silhouette"]
+    shares = pd.DataFrame([("a/b", "x", 0.7), ("a/b", "y", 0.3)], columns=["matrix", "feature", "share"])
+    assert [ax.get_ylabel() for ax in figures.variance(shares, ["x", "y"]).axes][1:] == ["Share of the variance"]

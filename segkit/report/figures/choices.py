@@ -201,10 +201,10 @@ def effects(table: pd.DataFrame) -> Figure:
 def grid(table: pd.DataFrame) -> Figure:
     """Draw the best reference silhouette by scaler and projection."""
     few = table.shape[1] <= 9
-    figure = new_figure(1.7 + 0.36 * len(table), min(2.4 + 0.9 * table.shape[1], WIDTH))
+    figure = new_figure(1.7 + 0.36 * max(len(table), 4), min(3.2 + 0.9 * table.shape[1], WIDTH))
     ax = figure.subplots()
     shown = texts(table, "{:.3f}".format) if few else None
-    heatmap(ax, table, shown, cmap="viridis", bar=None if few else {"label": "Best reference silhouette"})
+    heatmap(ax, table, shown, cmap="viridis", bar={"label": "Best reference silhouette"})
     name_rows(ax, list(table.index))
     name_columns(ax, list(table.columns))
     ax.set(xlabel="Projection", ylabel="Scaler")

@@ -40,7 +40,7 @@ def variance(table: pd.DataFrame, features: Sequence[str]) -> Figure:
     figure = new_figure(1.6 + 0.25 * len(wide), min(3.4 + 0.8 * columns, WIDTH))
     ax = figure.subplots()
     shown = texts(wide, _share) if columns <= _TOLD else None
-    bar = None if shown is not None else {"label": "Share of the variance"}
+    bar = {"label": "Share of the variance"}
     heatmap(ax, wide, shown, cmap="magma_r", vmin=0, vmax=1, bar=bar)
     name_rows(ax, list(wide.index), 30)
     name_columns(ax, list(wide.columns), 22)

@@ -44,7 +44,10 @@ def embeddings(planes: Sequence[Embedding], names: Mapping[str, str], columns: i
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, plane in zip(panels, planes, strict=False):
         _plane(ax, plane)
-        width = 46 if columns > 1 else 90
+        axis = clipped(plane.label.rpartition(" > ")[2], 24 if columns > 1 else 40)
+        ax.set_xlabel(f"{axis}, first axis", fontsize=SMALL)
+        ax.set_ylabel("second axis", fontsize=SMALL)
+        width = 42 if columns > 1 else 90
         title = f"{wrapped(plane.label, width, 1)}\n{wrapped(names[plane.run], width, 2)}"
         ax.set_title(title, fontsize=SMALL, fontweight="normal")
     for ax in panels[len(planes) :]:

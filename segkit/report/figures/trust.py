@@ -80,7 +80,8 @@ def _method_handles(runs: pd.DataFrame, best: str | None) -> list[Line2D]:
     ]
     hollow = {"ls": "", "markerfacecolor": "none", "markeredgecolor": INK}
     if runs["screen_pareto"].any():
-        handles.append(Line2D([], [], marker="o", markersize=8, label="Pareto front", **hollow))
+        front = "Pareto front of the screen" if runs["confirmed"].any() else "Pareto front"
+        handles.append(Line2D([], [], marker="o", markersize=8, label=front, **hollow))
     if runs["confirmed"].any():
         handles.append(Line2D([], [], marker="s", markersize=10, label="confirmed", **hollow))
     if best is not None:
