@@ -21,14 +21,15 @@ _BEGINNINGS = {
     b"PK\x03\x04": "an Excel workbook or another zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"\x1f\x8b": "compressed with gzip",
-    b"BZh": "compressed with bzip2",
     b"\xfd7zXZ": "compressed with xz",
     b"%PDF-": "a PDF",
-    b"SQLite format 3": "an SQLite database",
+    b"SQLite format 3\0": "an SQLite database",
     b"\x89HDF": "HDF5",
-    b"RDX": "an R data file",
+    b"RDX2\n": "an R data file",
+    b"RDX3\n": "an R data file",
 }
 _WRITTEN = {
+    re.compile(rb"BZh[1-9]1AY&SY"): "compressed with bzip2",
     re.compile(rb"\s*(\[\s*\{|\{\s*\")"): "JSON",
     re.compile(rb"\s*<(!doctype|html|\?xml)\b", re.IGNORECASE): "HTML or XML",
 }

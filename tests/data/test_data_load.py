@@ -260,7 +260,7 @@ BAD_CONTENT = {
 }
 
 
-@pytest.mark.parametrize("name", ["{{7*7}}", "<script>alert(1)</script>", "[a](b)", "PK", "%PDF"])
+@pytest.mark.parametrize("name", ["{{7*7}}", "<script>alert(1)</script>", "[a](b)", "PK", "%PDF", "RDX", "BZh9"])
 def test_a_strange_name_is_no_sign_of_another_kind_of_file(write, name):
     assert list(load(write(f"{name},B\n1,2\n3,4\n")).frame) == [name, "B"]
 
