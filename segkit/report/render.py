@@ -54,8 +54,6 @@ MARKDOWN_COLUMNS = (
     *("Silhouette", "By reference", "Stability", "Weakest Jaccard"),
 )
 _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")
-# Embeddings, overrides and isolates of Unicode's bidirectional algorithm, and its marks.
-_TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 # The ampersand comes first; the last three are what a page would turn into mentions and links by itself.
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
@@ -130,7 +128,7 @@ def html(
     ``payload`` holds the linked views' data, base64 by the block's name: ``meta``, ``runs``, ``labels`` and so on.
     """
     style, script = _asset("style.css"), _script()
-    template = _environment(autoescape=True, finalize=unturned).get_template("report.html.j2")
+    template = _environment(autoescape=True).get_template("report.html.j2")
     return template.render(
         title=_title(summary),
         question=str(summary.study.get("question") or ""),
@@ -192,16 +190,11 @@ def _environment(**options: object) -> Environment:
     return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
 
 
-def unturned(value: object) -> object:
-    """Drop from a text the characters that turn the direction of what comes after them, as a name may hold."""
-    return value if isinstance(value, Markup) or not isinstance(value, str) else _TURNING.sub("", value)
-
-
 def escaped(value: object, width: int = 2000) -> object:
     """Escape a value for Markdown: shown literally, never markup, link, mention or table cell."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    text = words.clipped(" ".join(_TURNING.sub("", value).split()), width)
+    text = words.clipped(" ".join(value.split()), width)
     text = _MARKDOWN.sub(r"\\\g<0>", text)
     for markup, harmless in _ENTITIES.items():
         text = text.replace(markup, harmless)

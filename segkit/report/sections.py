@@ -44,8 +44,7 @@ def verdict(summary: Summary) -> Section:
 def _recommended(summary: Summary) -> list[Any]:
     return [
         *([Tiles(_confirmed_tiles(summary))] if summary.best is not None else []),
-        *_texts(confirmed_words.calibrated(summary), words.why(summary), words.but(summary)),
-        *_texts(confirmed_words.done(summary)),
+        *_texts(confirmed_words.calibrated(summary), words.why(summary), confirmed_words.done(summary)),
         *_texts(drawn_words.drawn(summary)),
         *_reasons(summary),
         *_texts(words.runner_up(summary)),
@@ -73,7 +72,7 @@ def _screened(summary: Summary) -> list[Any]:
     asked = summary.study.get("scoring", {}).get("confirm") and summary.recommendation.get("run")
     asked = asked and summary.confirmation is None
     blocks: list[Any] = [Tiles(_tiles(summary))] if summary.best is not None else []
-    blocks += _texts(words.why(summary), words.but(summary) if summary.recommendation.get("run") else "")
+    blocks += _texts(words.why(summary))
     if summary.best is not None:
         blocks.append(Notice(words.SCREEN_ONLY))
     blocks += _texts(confirmed_words.UNFINISHED if asked else "", drawn_words.drawn(summary))
@@ -331,7 +330,7 @@ def _trust_answer(summary: Summary) -> str:
     draws = run["stability_draws"] if run["stability_draws"] > 0 else summary.study.get("scoring", {}).get("draws")
     again = f" in {words.plural(int(draws), 'draw')} of {drawn_words.of_a_draw(summary)}" if draws else ""
     weakest = run["stability_jaccard_min"]
-    least = f"; the weakest segment's mean Jaccard is {words.jaccard(weakest)} ({words.jaccard_reading(weakest)})"
+    least = f"; the weakest segment's mean Jaccard is {words.number(weakest, 2)} ({words.jaccard_reading(weakest)})"
     return (
         f"Clustered again{again}, with the space kept, the best run's segments come back with a mean ARI of "
         f"{words.number(run['stability_ari'], 2)}{_bracketed(run, 'stability_ari')}"
@@ -495,7 +494,7 @@ def _card_note(values: np.ndarray, segment: int, refitted: bool) -> str:
     if not 0 <= segment < len(values) or np.isnan(values[segment]):
         return ""
     told = "Jaccard, refitted," if refitted else "Jaccard"
-    return f"{told} {words.jaccard(values[segment])}, {words.jaccard_reading(values[segment])}"
+    return f"{told} {values[segment]:.2f}, {words.jaccard_reading(values[segment])}"
 
 
 def _medians(summary: Summary, features: Sequence[str]) -> Table:
@@ -839,7 +838,6 @@ def failures(summary: Summary) -> Section:
     """Say what is missing."""
     answer = " ".join(filter(None, [words.failures_caption(summary), confirmed_words.incomplete(summary)]))
     section = Section("failures", "Failures", "What is missing?", answer)
-    section.blocks.extend(_texts(words.missed_gates(summary)))
     table = summary.failures
     if len(table):
         rows = [
@@ -853,9 +851,9 @@ def failures(summary: Summary) -> Section:
     if len(unscored):
         column = next((c for c in ("silhouette_reference_status", "stability_status") if c in unscored), None)
         counts = unscored[column].value_counts() if column else pd.Series(dtype=int)
-        rows = [[words.STATUSES.get(str(status), str(status)), words.count(n)] for status, n in counts.items()]
-        caption = "Runs that came through but have no reference silhouette."
-        section.blocks.append(Table(["Why it has none", "Runs"], rows, "lr", caption=caption))
+        rows = [[str(status), words.count(n)] for status, n in counts.items()]
+        caption = "Runs that came through but have no reference silhouette, by its status."
+        section.blocks.append(Table(["Status of the score", "Runs"], rows, "lr", caption=caption))
     section.blocks.extend(_unconfirmed(summary))
     return section
 

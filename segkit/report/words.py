@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 NONE = "–"
 # Runs from which a mean is worth naming.
 MANY = 5
-# Fewer customers, or fewer for each column, are a reservation.
-FEW_CUSTOMERS = 50
-FEW_EACH = 10
 # A silhouette that is better by more than this looks like another reading of it.
 FLATTERED = 0.05
 # The best so many of two orders are compared.
@@ -219,20 +216,12 @@ def _named(run: Mapping[str, Any], group: str) -> str:
     return f"{name} with {parameters.replace('=', ' = ')}" if parameters else name
 
 
-_BARS = ((0.85, "highly stable"), (0.75, "valid"), (0.6, "a pattern with doubtful members"))
-
-
 def jaccard_reading(value: float) -> str:
     """Hennig's reading of a cluster's mean Jaccard."""
     if absent(value):
         return "not known"
-    return next((words for bar, words in _BARS if value >= bar), "not to be trusted")
-
-
-def jaccard(value: float) -> str:
-    """Write a mean Jaccard with two digits; with three where two would say that it reaches a bar that it misses."""
-    rounded_up = any(value < bar <= round(value, 2) for bar, _ in _BARS)
-    return number(np.floor(1000 * value) / 1000, 3) if rounded_up else number(value, 2)
+    bars = ((0.85, "highly stable"), (0.75, "valid"), (0.6, "a pattern with doubtful members"))
+    return next((words for bar, words in bars if value >= bar), "not to be trusted")
 
 
 def command(given: str | Sequence[str]) -> str:
@@ -288,25 +277,6 @@ def why(summary: Summary) -> str:
     told = f"It leads in {listed(ahead)}" if ahead else "It leads in no single criterion"
     told += f"{' and is behind in ' if ahead else ': '}{listed(behind)}." if behind else "."
     return " ".join(filter(None, [_won(summary, len(placed)), told, _above(placed, summary)]))
-
-
-def but(summary: Summary) -> str:
-    """Say what speaks against the run told here; nothing if nothing does."""
-    if summary.best is None:
-        return ""
-    run, told = summary.run(summary.best), []
-    for name, bar, what in (("dbcv_reference", 0.0, "DBCV in the reference space"), ("prediction_strength", 0.8, "")):
-        if name in run and not absent(run[name]) and run[name] < bar:
-            told.append(f"its {what or 'prediction strength'} is {number(run[name], 2)}, below {bar:g}")
-    places = {name: run.get(f"rank_{name}") for name in summary.references}
-    if len(places) > 1 and any(not absent(place) and place > TOP for place in places.values()):
-        listed_ = listed([f"{count(place)} in {name}" for name, place in places.items() if not absent(place)])
-        told.append(f"by silhouette alone it has place {listed_}, of {count(len(gather.scored(summary.runs)))}")
-    weak = int((summary.jaccard < 0.75).sum())
-    if weak:
-        of = f"{weak:,} of {plural(len(summary.jaccard), 'segment')}"
-        told.append(f"{of} {'has' if weak == 1 else 'have'} a mean Jaccard below 0.75")
-    return f"What speaks against it: {'; '.join(told)}." if told else ""
 
 
 def _pool(summary: Summary) -> pd.DataFrame:
@@ -448,39 +418,6 @@ def _bar(name: str, bar: Any) -> str:
     return "" if bar is None else str(bar)
 
 
-STATUSES = {
-    "single_cluster": "all customers in one segment",
-    "all_noise": "all customers noise",
-    "too_many_clusters": "a segment for each customer",
-    "coincident_centroids": "two segments with the same centre",
-    "zero_within": "no spread within any segment",
-    "not_feasible": "not possible on this data",
-}
-
-
-def missed_gates(summary: Summary) -> str:
-    """Say how many runs that came through miss each gate; nothing if none does."""
-    from segkit.study.ranking import gate_values
-
-    runs, gates = summary.ok, (summary.study.get("scoring") or {}).get("gates")
-    if not gates or not len(runs):
-        return ""
-    passed = gate_values(runs, gates).drop(columns="status")
-    missed = (~passed).sum().sort_values(ascending=False, kind="stable")
-    missed, lost = missed[missed > 0], int((~passed.all(axis=1)).sum())
-    if not lost:
-        return ""
-    told = ", ".join(f"{_gate(name)} {n:,}" for name, n in missed.items())
-    several = "; some miss several" if missed.sum() > lost else ""
-    these = f"{lost:,} of {plural(len(runs), 'run')} that came through may not be chosen"
-    return f"{these}, by the gate missed: {told}{several}."
-
-
-def _gate(name: str) -> str:
-    text = GATES.get(name, name)
-    return text[0].lower() + text[1:]
-
-
 def runner_up(summary: Summary) -> str:
     """Say who comes second, and whether it gives another answer."""
     entry = summary.recommendation.get("runner_up")
@@ -537,7 +474,7 @@ def jaccard_caption(summary: Summary) -> str:
     solid = int((known >= 0.75).sum())
     return (
         f"{solid} of {plural(len(values), 'segment')} are valid (mean Jaccard from 0.75). The weakest is "
-        f"{segment(weakest)} at {jaccard(values[weakest])}: {jaccard_reading(values[weakest])}."
+        f"{segment(weakest)} at {number(values[weakest], 2)}: {jaccard_reading(values[weakest])}."
     )
 
 
@@ -737,11 +674,6 @@ def inflation_caption(summary: Summary) -> str:
     medians = summary.inflation.groupby("space")["inflation"].median()
     if medians.empty:
         return ""
-    if set(summary.inflation["projection"]) == {"none"}:
-        return (
-            "There is none: no run was projected, so that there is no picture to trust or not. Native silhouettes, of "
-            f"the scaled features themselves, are {number(medians.max(), 2)} above the reference ones (median)."
-        )
     flattered, calm = medians.idxmax(), medians.idxmin()
     honest = "Not by itself: native" if medians.max() > FLATTERED else "Here it is: native"
     if medians.max() <= 0:
@@ -782,19 +714,12 @@ def data_answer(summary: Summary) -> str:
     size = plural(summary.n_customers, "customer")
     if table.empty:
         return f"{size}; nothing is known of the columns."
-    lines = [*_few(summary, len(table)), *_missing(table), *_skewed(table), *_repeated(summary), *_deciding(summary)]
+    lines = [*_missing(table), *_skewed(table), *_repeated(summary), *_deciding(summary)]
     size = f"{size} with {plural(len(table), 'column')}"
     if not lines:
         return f"Yes: {size}; none has missing values, none is strongly skewed, and none decides the distances alone."
     holes = "" if (table["missing"] > 0).any() else " No column has missing values."
     return f"With reservations: {size}. {sentence(listed(lines))}.{holes}"
-
-
-def _few(summary: Summary, columns: int) -> list[str]:
-    n = summary.n_customers
-    if n < FEW_CUSTOMERS:
-        return [f"{plural(n, 'customer')} are few to find segments among"]
-    return [f"there are {number(n / columns, 1)} customers for each column"] if n < FEW_EACH * columns else []
 
 
 def _missing(table: pd.DataFrame) -> list[str]:

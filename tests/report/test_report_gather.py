@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +7,6 @@ from sklearn.metrics import adjusted_rand_score
 
 from segkit.errors import UsageError
 from segkit.report import gather as g
-from segkit.report import words
 
 
 @pytest.fixture(scope="module")
@@ -295,46 +292,3 @@ def test_how_much_the_reference_matters(least, much):
     from segkit.report import words
 
     assert words._reference_matters(least) == f"Which reference space ranks the runs matters {much} here."
-
-
-def test_a_jaccard_is_never_rounded_up_to_a_bar():
-    assert [words.jaccard(value) for value in (0.7496, 0.8499, 0.5951, 0.75, 0.744)] == [
-        *("0.749", "0.849", "0.595", "0.75", "0.74"),
-    ]
-
-
-def test_the_gates_that_runs_miss_are_counted(swept):
-    summary = g.gather(swept[1])
-    told = words.missed_gates(summary)
-    missed = int((~summary.ok["eligible"]).sum())
-    assert missed > 0
-    assert told.startswith(f"{missed} of {len(summary.ok)} runs that came through may not be chosen")
-
-
-def test_what_speaks_against_a_run_is_said_with_the_verdict(swept):
-    summary = g.gather(swept[1])
-    run, weak = summary.best, summary.jaccards * 0 + 0.7
-    runs = summary.runs.assign(dbcv_reference=-0.4, prediction_strength=0.95)
-    told = words.but(replace(summary, runs=runs, jaccards=weak))
-    assert "its DBCV in the reference space is −0.40, below 0" in told
-    assert "prediction strength" not in told
-    assert f"{len(weak)} of {len(weak)} segments have a mean Jaccard below 0.75" in told
-    runs = runs.assign(dbcv_reference=0.4, rank_power=1.0, rank_standard=1.0, rank_quantile=1.0)
-    assert words.but(replace(summary, runs=runs, jaccards=weak * 0 + 0.9)) == ""
-    assert run in set(summary.runs["run"])
-
-
-def test_few_customers_are_a_reservation(swept):
-    summary = g.gather(swept[1])
-    for n, told in ((12, "12 customers are few to find segments among"), (70, "8.8 customers for each column")):
-        provenance = {**summary.provenance, "data": {**summary.provenance["data"], "n_customers": n}}
-        answer = words.data_answer(replace(summary, provenance=provenance))
-        assert told in answer
-        assert answer.startswith("With reservations")
-
-
-def test_where_nothing_is_projected_there_is_no_picture_to_trust(swept):
-    summary = g.gather(swept[1])
-    plain = replace(summary, inflation=summary.inflation.assign(projection="none", space="none"))
-    assert words.inflation_caption(plain).startswith("There is none: no run was projected")
-    assert not words.inflation_caption(summary).startswith("There is none")
