@@ -246,7 +246,7 @@ def trust(summary: Summary) -> str:
     elif not words.absent(run["stability_ari_seed"]):
         others.append(f"with another seed alone {words.number(run['stability_ari_seed'], 2)}{_between(run, 'seed')}")
     weakest = run["stability_jaccard_min_refit"]
-    least = f" The weakest segment's mean Jaccard is {words.number(weakest, 2)} ({words.jaccard_reading(weakest)})."
+    least = f" The weakest segment's mean Jaccard is {words.jaccard(weakest)} ({words.jaccard_reading(weakest)})."
     return f"{'; '.join([told, *others])}.{'' if words.absent(weakest) else least}"
 
 
@@ -299,7 +299,7 @@ def jaccards_caption(summary: Summary) -> str:
             weakest = int(values.idxmin()) if values.notna().any() else 0
             told.append(
                 f"{level}: {int((values >= 0.75).sum())} of {words.plural(len(values), 'segment')} valid (mean Jaccard "
-                f"from 0.75), the weakest is {words.segment(weakest)} at {words.number(values[weakest], 2)}, "
+                f"from 0.75), the weakest is {words.segment(weakest)} at {words.jaccard(values[weakest])}, "
                 f"{words.jaccard_reading(values[weakest])}"
             )
     return f"{words.sentence('; '.join(told))}."

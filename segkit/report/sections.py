@@ -14,6 +14,7 @@ from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Se
 from segkit.report.discreet import discreet, hidden, left_out
 from segkit.report.drawings import to_draw
 from segkit.report.leaderboard import direction, leaderboard
+from segkit.report.objections import objections
 from segkit.report.payload.portraits import FEWEST
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def verdict(summary: Summary) -> Section:
 def _recommended(summary: Summary) -> list[Any]:
     return [
         *([Tiles(_confirmed_tiles(summary))] if summary.best is not None else []),
-        *_texts(confirmed_words.calibrated(summary), words.why(summary), confirmed_words.done(summary)),
+        *_texts(confirmed_words.calibrated(summary), objections(summary), words.why(summary)),
+        *_texts(confirmed_words.done(summary)),
         *_texts(drawn_words.drawn(summary)),
         *_reasons(summary),
         *_texts(words.runner_up(summary)),
@@ -72,7 +74,7 @@ def _screened(summary: Summary) -> list[Any]:
     asked = summary.study.get("scoring", {}).get("confirm") and summary.recommendation.get("run")
     asked = asked and summary.confirmation is None
     blocks: list[Any] = [Tiles(_tiles(summary))] if summary.best is not None else []
-    blocks += _texts(words.why(summary))
+    blocks += _texts(objections(summary), words.why(summary))
     if summary.best is not None:
         blocks.append(Notice(words.SCREEN_ONLY))
     blocks += _texts(confirmed_words.UNFINISHED if asked else "", drawn_words.drawn(summary))
@@ -85,7 +87,8 @@ def _texts(*told: str) -> list[Text]:
 
 def _reasons(summary: Summary) -> list[Table]:
     rows = [[r["name"], r["value"], r["bar"], r["outcome"]] for r in words.reasons(summary)]
-    return [Table(["Gate or criterion", "Value", "Bar", "Outcome"], rows, "lrll")] if rows else []
+    head = ["Gate or criterion", "Value", "Bar", "Outcome"]
+    return [Table(head, rows, "lrll", caption=words.pooled(summary))] if rows else []
 
 
 def _again(summary: Summary) -> list[Any]:
@@ -112,7 +115,7 @@ def _confirmed_tiles(summary: Summary) -> list[tuple[str, str, str]]:
         ),
         (
             "Weakest segment",
-            words.number(run["stability_jaccard_min_refit"], 2),
+            words.jaccard(run["stability_jaccard_min_refit"]),
             f"Jaccard, refitted: {weakest}",
         ),
         ("Place", words.count(run["rank"]), f"of those that hold up{place}"),
@@ -129,7 +132,7 @@ def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
         ("Coverage", words.percent(run["coverage"], 1), "customers in a segment"),
         ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space{_sampled(run)}"),
         ("Stability", words.number(run["stability_ari"], 2), f"ARI over draws{_spread(run, 'stability_ari')}"),
-        ("Weakest segment", words.number(run["stability_jaccard_min"], 2), f"Jaccard: {weakest}"),
+        ("Weakest segment", words.jaccard(run["stability_jaccard_min"]), f"Jaccard: {weakest}"),
         *_choice_tiles(summary, run),
     ]
 
@@ -211,7 +214,7 @@ def _jaccards(summary: Summary) -> list[Any]:
     counts = [name for name in table if name not in means]
     if counts:
         rows = [
-            [name, *(words.number(row[m], 2) for m in means), *(words.count(row[c]) for c in counts)]
+            [name, *(words.jaccard(row[m]) for m in means), *(words.count(row[c]) for c in counts)]
             for name, (_, row) in zip(names, table.iterrows(), strict=True)
         ]
         head = ["Segment", *(f"Jaccard, {m}" for m in means), *(words.sentence(c) for c in counts)]
@@ -330,7 +333,7 @@ def _trust_answer(summary: Summary) -> str:
     draws = run["stability_draws"] if run["stability_draws"] > 0 else summary.study.get("scoring", {}).get("draws")
     again = f" in {words.plural(int(draws), 'draw')} of {drawn_words.of_a_draw(summary)}" if draws else ""
     weakest = run["stability_jaccard_min"]
-    least = f"; the weakest segment's mean Jaccard is {words.number(weakest, 2)} ({words.jaccard_reading(weakest)})"
+    least = f"; the weakest segment's mean Jaccard is {words.jaccard(weakest)} ({words.jaccard_reading(weakest)})"
     return (
         f"Clustered again{again}, with the space kept, the best run's segments come back with a mean ARI of "
         f"{words.number(run['stability_ari'], 2)}{_bracketed(run, 'stability_ari')}"
@@ -494,7 +497,7 @@ def _card_note(values: np.ndarray, segment: int, refitted: bool) -> str:
     if not 0 <= segment < len(values) or np.isnan(values[segment]):
         return ""
     told = "Jaccard, refitted," if refitted else "Jaccard"
-    return f"{told} {values[segment]:.2f}, {words.jaccard_reading(values[segment])}"
+    return f"{told} {words.jaccard(values[segment])}, {words.jaccard_reading(values[segment])}"
 
 
 def _medians(summary: Summary, features: Sequence[str]) -> Table:

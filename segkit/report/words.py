@@ -216,12 +216,25 @@ def _named(run: Mapping[str, Any], group: str) -> str:
     return f"{name} with {parameters.replace('=', ' = ')}" if parameters else name
 
 
+# From here Hennig calls a cluster so; below the last it is not to be trusted.
+JACCARD_BARS = ((0.85, "highly stable"), (0.75, "valid"), (0.6, "a pattern with doubtful members"))
+
+
 def jaccard_reading(value: float) -> str:
     """Hennig's reading of a cluster's mean Jaccard."""
     if absent(value):
         return "not known"
-    bars = ((0.85, "highly stable"), (0.75, "valid"), (0.6, "a pattern with doubtful members"))
-    return next((words for bar, words in bars if value >= bar), "not to be trusted")
+    return next((words for bar, words in JACCARD_BARS if value >= bar), "not to be trusted")
+
+
+def jaccard(value: Any) -> str:
+    """Write a mean Jaccard, with as many digits as it takes to show on which side of a bar it is."""
+    digits = 2
+    while digits < 6 and any(
+        not absent(value) and value < bar <= float(f"{value:.{digits}f}") for bar, _ in JACCARD_BARS
+    ):
+        digits += 1
+    return number(value, digits)
 
 
 def command(given: str | Sequence[str]) -> str:
@@ -291,13 +304,35 @@ def _known(entry: Mapping[str, Any], summary: Summary) -> bool:
 
 
 def _won(summary: Summary, criteria: int) -> str:
-    shares = _pool(summary)["weight_share"].dropna().sort_values(ascending=False)
-    if len(shares) < 2:
+    pool = _pool(summary).dropna(subset=["weight_share"])
+    same = [summary.best, *twins(summary)]
+    others = pool[~pool["run"].isin(same)]["weight_share"]
+    shares = pool.loc[pool["run"].isin(same), "weight_share"]
+    if len(pool) < 2 or shares.empty:
         return ""
-    return (
-        f"Of all ways to weigh the {criteria} criteria against each other, by rank, {percent(shares.iloc[0])} put this "
-        f"run first; the next one gets {percent(shares.iloc[1])}."
+    told = (
+        f"Of all ways to weigh the {criteria} criteria against each other, by rank, {percent(shares.max())} put this "
+        "run first"
     )
+    shared = len(shares) - 1
+    if shared:
+        told += f", or share the first place between it and {plural(shared, 'run')} with the same segments"
+    return (
+        f"{told}; the next {'other ' if shared else ''}one gets {percent(others.max())}." if len(others) else f"{told}."
+    )
+
+
+def twins(summary: Summary) -> list[str]:
+    """Return the runs to choose from that find the very same segments as the recommended one, best placed first.
+
+    Only among the best placed runs, whose partitions were compared.
+    """
+    matrix = summary.agreement
+    if not summary.recommendation.get("run") or summary.best not in matrix.index:
+        return []
+    alike = matrix.index[np.isclose(matrix.loc[summary.best], 1.0, rtol=0, atol=1e-12)]
+    pool = _pool(summary)
+    return [str(run) for run in pool["run"] if run != summary.best and run in set(alike)]
 
 
 def _ahead(entry: Mapping[str, Any], summary: Summary) -> str:
@@ -379,12 +414,36 @@ def _reason(entry: Mapping[str, Any], summary: Summary) -> dict[str, str]:
         shown = f"{count(entry['runs_passing'])} of {plural(int(entry['runs']), 'run')}"
         outcome = "nobody passes" if not entry["runs_passing"] else ""
     elif "place" in entry:
-        shown = _measured(name, value)
+        shown = _measured(name, value) + _interval(name, summary)
         outcome = f"place {count(entry['place'])} of {count(entry['of'])}"
     else:
         shown = _measured(name, value)
         outcome = {True: "passed", False: "not passed"}.get(entry.get("passed"), "")
     return {"kind": kind, "name": criterion(name, summary), "value": shown, "bar": _bar(name, bar), "outcome": outcome}
+
+
+def _interval(name: str, summary: Summary) -> str:
+    """Write the interval of the recommended run's stability, or of its place beside the share of weightings."""
+    if summary.best is None or name not in ("stability_ari", "stability_ari_refit", "weight_share"):
+        return ""
+    run, of_place = summary.run(summary.best), name == "weight_share"
+    low, high = (
+        (run[f"{name}_{end}"] for end in ("q05", "q95")) if not of_place else (run["rank_low"], run["rank_high"])
+    )
+    if absent(low) or absent(high):
+        return ""
+    span = _span(pd.Series([low, high]), count if of_place else number)
+    return f" (90% of resampled refits: place {span})" if of_place else f" (90%: {span})"
+
+
+def pooled(summary: Summary) -> str:
+    """Say what a pooled z is, where one was a criterion."""
+    if not any("pooled_z" in str(entry.get("criterion")) for entry in summary.recommendation.get("reasons") or []):
+        return ""
+    return (
+        "Pooled z: the excess in standard deviations of the whole pipeline, over all its numbers of segments; not the "
+        "z of the text, which is in those of this run alone."
+    )
 
 
 def criterion(name: str, summary: Summary) -> str:
@@ -419,7 +478,21 @@ def _bar(name: str, bar: Any) -> str:
 
 
 def runner_up(summary: Summary) -> str:
-    """Say who comes second, and whether it gives another answer."""
+    """Say who finds the same segments as the recommended run, who comes second, and whether it gives another answer."""
+    return " ".join(filter(None, [_tied(summary), _second(summary)]))
+
+
+def _tied(summary: Summary, limit: int = 3) -> str:
+    same = twins(summary)
+    if not same:
+        return ""
+    named = f"run{'s' if len(same) > 1 else ''} {listed(same)}"
+    if len(same) > limit:
+        named = f"runs {', '.join(same[:limit])} and {len(same) - limit} more"
+    return f"Tied with {named}, which find{'s' if len(same) == 1 else ''} the same segments."
+
+
+def _second(summary: Summary) -> str:
     entry = summary.recommendation.get("runner_up")
     if not entry or entry.get("run") not in set(summary.runs["run"]):
         return ""
@@ -474,7 +547,7 @@ def jaccard_caption(summary: Summary) -> str:
     solid = int((known >= 0.75).sum())
     return (
         f"{solid} of {plural(len(values), 'segment')} are valid (mean Jaccard from 0.75). The weakest is "
-        f"{segment(weakest)} at {number(values[weakest], 2)}: {jaccard_reading(values[weakest])}."
+        f"{segment(weakest)} at {jaccard(values[weakest])}: {jaccard_reading(values[weakest])}."
     )
 
 

@@ -145,7 +145,16 @@ def test_the_verdict_tells_excess_p_interval_and_what_was_done(folder, summary):
     assert tiles["Place"] == ("1", "of those that hold up, 90% in 1 to 2 over resampled refits")
     rows = {cells[0]: cells[1:] for block in section.blocks if isinstance(block, Table) for cells in block.rows}
     assert rows["Adjusted p against structureless data (max-T)"] == ["0.05", "at most 0.05", "passed"]
-    assert rows["Stability, whole pipeline refitted (ARI over draws)"] == ["0.800", "", "place 1 of 1"]
+    assert rows["Stability, whole pipeline refitted (ARI over draws)"] == [
+        "0.800 (90%: 0.770 to 0.810)",
+        "",
+        "place 1 of 1",
+    ]
+    share = rows["Share of all weightings of the criteria that it wins"][0]
+    assert share.endswith(" (90% of resampled refits: place 1 to 2)")
+    caption = next(block.caption for block in section.blocks if isinstance(block, Table))
+    assert caption.startswith("Pooled z: ")
+    assert "not the z of the text" in caption
     assert not [block for block in section.blocks if block.kind == "notice"]
 
 

@@ -117,7 +117,7 @@ def test_verdict_says_where_the_run_leads_and_what_is_ahead_of_it(new_study, tmp
     study = new_study(n=60)
     scored = [(0.3, 0.9, 1, 0.6), (0.5, 0.4, 2, 0.3), (0.4, 0.7, 3, 0.1), (0.2, 0.9, 4, 0.0)]
     names = ("silhouette_reference", "stability_ari", "rank", "weight_share")
-    runs = [study.add(study.truth, **dict(zip(names, row, strict=True))) for row in scored]
+    runs = [study.add(np.roll(study.truth, i), **dict(zip(names, row, strict=True))) for i, row in enumerate(scored)]
     study.recommend(runs[0], runs[1])
     found = study.recommendation["reasons"]
     found[3] |= {"place": 3, "of": 4}

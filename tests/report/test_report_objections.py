@@ -1,0 +1,76 @@
+"""What speaks against the chosen run, who else finds its segments, and numbers beside a bar."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from segkit.report import words
+from segkit.report.gather import gather
+from segkit.report.objections import objections
+from segkit.report.sections import sections
+
+
+def test_all_that_holds_is_told_in_the_verdict(new_planted, tmp_path):
+    study = new_planted()
+    best = next(row for row in study.rows if row["n_clusters"] == 5)
+    best |= {"dbcv_reference": -0.8, "prediction_strength": 0.6, "rank_by_standard": 11, "rank_by_quantile": 10}
+    best |= {"stability_jaccard_refit": json.dumps([0.9, 0.28, 0.7, 0.8, 0.74])}
+    for row in study.rows:
+        row |= {"silhouette_standard": 0.1, "silhouette_quantile": 0.1}
+    summary = gather(study.write(tmp_path))
+    told = (
+        "But: other measures disagree (DBCV \u22120.80, below 0; prediction strength 0.60, below 0.8); by silhouette "
+        "alone it has place 11 in the standard reference, of 5 runs; 3 of 5 segments are not valid (mean Jaccard from "
+        "0.28, valid from 0.75); p = 0.05 is the smallest that 19 tables can give."
+    )
+    assert objections(summary) == told
+    assert told in [block.text for block in sections(summary)[0].blocks if block.kind == "text"]
+
+
+def test_nothing_is_told_where_nothing_speaks_against_the_run(new_planted, tmp_path):
+    study = new_planted(p=0.04)
+    best = next(row for row in study.rows if row["n_clusters"] == 5)
+    best |= {"stability_jaccard_refit": json.dumps([0.9] * 5), "dbcv_reference": 0.1, "prediction_strength": 0.9}
+    assert objections(gather(study.write(tmp_path))) == ""
+
+
+def test_a_screened_run_is_objected_to_as_well(new_study, tmp_path):
+    study = new_study(n=60)
+    values = {"silhouette_reference": 0.4, "stability_ari": 0.9, "stability_jaccard": json.dumps([0.9, 0.7])}
+    run = study.add(study.truth % 2, rank=1, **values)
+    study.recommend(run)
+    summary = gather(study.write(tmp_path))
+    assert objections(summary) == "But: 1 of 2 segments is not valid (mean Jaccard 0.70, valid from 0.75)."
+    assert objections(summary) in [block.text for block in sections(summary)[0].blocks if block.kind == "text"]
+    study.recommend(None)
+    assert objections(gather(study.write(tmp_path))) == ""
+
+
+def test_runs_with_the_same_segments_are_tied(new_study, tmp_path):
+    study = new_study(n=60)
+    shares = [(study.truth, 1.0), (study.truth[:], 1.0), (np.roll(study.truth, 9), 0.2)]
+    names = ("silhouette_reference", "stability_ari")
+    runs = [
+        study.add(labels, rank=i + 1, weight_share=share, **dict.fromkeys(names, 0.9 - i / 10))
+        for i, (labels, share) in enumerate(shares)
+    ]
+    study.recommend(runs[0], runs[2])
+    summary = gather(study.write(tmp_path))
+    assert words.twins(summary) == [runs[1]]
+    told = words.runner_up(summary)
+    assert told.startswith(f"Tied with run {runs[1]}, which finds the same segments. Runner-up: ")
+    assert (
+        "100% put this run first, or share the first place between it and 1 run with the same segments; the next other "
+        "one gets 20%."
+    ) in words.why(summary)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.7496, "0.7496"), (0.748, "0.748"), (0.75, "0.75"), (0.5999, "0.5999"), (0.741, "0.74"), (None, words.NONE)],
+)
+def test_a_jaccard_below_a_bar_does_not_look_like_it(value, shown):
+    assert words.jaccard(value) == shown
