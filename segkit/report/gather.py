@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,7 @@ _NUMBERS = (
     "seconds",
     *confirmed.NUMBERS,
 )
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
 NOT_PARAMETERS = ("projection.explained_variance", "projection.fitted_customers", "projection.placement_r2")
 
 
@@ -774,6 +776,25 @@ def grid(runs: pd.DataFrame) -> pd.DataFrame:
     return table.pivot_table("silhouette_reference", "scaler_label", "projection_label", aggfunc="max")
 
 
+def missed(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
+    """Mark for each run that is not eligible which gates it misses; of one that did not come through, just that.
+
+    Returns
+    -------
+    DataFrame
+        A boolean column per gate, without rows where the gates or what they look at is not known.
+    """
+    from segkit.study.ranking import criteria, gate_values
+
+    lost = runs[~runs["eligible"]]
+    if not {"coverage", "smallest_cluster", "clusters"} <= set(gates) or not set(criteria()) <= set(runs):
+        return pd.DataFrame()
+    found = ~gate_values(lost, gates)
+    others = [name for name in found if name != "status"]
+    found.loc[found["status"], others] = False
+    return found
+
+
 def inflation(runs: pd.DataFrame) -> pd.DataFrame:
     """Native less reference silhouette, run by run: ``space``, ``projection``, ``clusterer``, ``inflation``."""
     table = runs[(runs["status"] == "ok") & runs["inflation"].notna()]
@@ -815,11 +836,33 @@ def decided(variance: pd.DataFrame) -> pd.DataFrame:
 
 
 def failures(runs: pd.DataFrame) -> pd.DataFrame:
-    """Group the failed and skipped runs: ``status``, ``reason``, ``runs``, ``example``, ``label``; commonest first."""
+    """Group the failed and skipped runs: ``status``, ``reason``, ``runs``, ``example``, ``label``; commonest first.
+
+    Reasons that differ by their numbers alone are one, which tells the least and the largest of each.
+    """
     table = runs[runs["status"] != "ok"]
-    grouped = table.groupby(["status", "reason"], sort=True)
-    frame = grouped.agg(runs=("run", "size"), example=("run", "first"), label=("label", "first")).reset_index()
+    table = table.assign(kind=table["reason"].map(lambda reason: _NUMBER.sub("0", reason)))
+    grouped = table.groupby(["status", "kind"], sort=True)
+    frame = grouped.agg(
+        reason=("reason", _put_together), runs=("run", "size"), example=("run", "first"), label=("label", "first")
+    )
+    frame = frame.reset_index().drop(columns="kind")
     return frame.sort_values("runs", ascending=False, kind="stable").reset_index(drop=True)
+
+
+def _put_together(reasons: pd.Series) -> str:
+    """Write reasons that differ by numbers alone as one."""
+    found = list(dict.fromkeys(reasons))
+    if len(found) < 2:
+        return found[0]
+    numbers = zip(*([number[0] for number in _NUMBER.finditer(reason)] for reason in found), strict=True)
+    spans = iter([sorted(set(values), key=lambda text: float(text.replace(",", ""))) for values in numbers])
+
+    def span(_: re.Match) -> str:
+        values = next(spans)
+        return values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
+
+    return _NUMBER.sub(span, found[0])
 
 
 def stages(told: Mapping[str, float] | None) -> pd.DataFrame:

@@ -11,9 +11,13 @@ import pandas as pd
 
 from segkit.report import gather, words
 from segkit.report.blocks import Cell, Column, Leaderboard
+from segkit.report.confirmed import COPULA
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
+
+ALONE = " ‡"
+_ITSELF = f"{ALONE.strip()} where the run finds nothing on tables without segments: its silhouette itself"
 
 _SCREENED_PLACE = "Place: by share of weightings won among eligible runs, then by silhouette"
 _CONFIRMED_PLACE = (
@@ -53,7 +57,7 @@ def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, 
     scores = {score.name: _score_column(score, runs, primary) for score in summary.scores}
     laid += _places(runs) if summary.confirmation else []
     laid += [pair for name, pair in scores.items() if name == "silhouette"]
-    laid += _excesses(runs) if summary.confirmation else []
+    laid += _excesses(summary, runs) if summary.confirmation else []
     laid += [
         (
             Column(
@@ -117,13 +121,30 @@ def _places(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
     ]
 
 
-def _excesses(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
+def _excesses(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
     excess = "Silhouette less its mean over tables without segments that went through the same pipeline"
+    alone = _without_nulls(summary, runs)
+    shown = [words.number(value) + ALONE * own for value, own in zip(runs["silhouette_excess"], alone, strict=True)]
+    excess += f"; {_ITSELF}" if alone.any() else ""
     adjusted = "Adjusted for the whole shortlist by max-T; only confirmed runs have one"
     return [
-        (Column("Excess", excess, True, "desc"), _numbers(runs["silhouette_excess"], words.number)),
+        (Column("Excess", excess, True, "desc"), _numbers(runs["silhouette_excess"], words.number, shown=shown)),
         (Column("p", adjusted, True, "asc"), _numbers(runs["p_adjusted"], words.p_value)),
     ]
+
+
+def marked(summary: Summary) -> str:
+    """Say what the mark behind an excess means, where one has it."""
+    if summary.confirmation is None or not _without_nulls(summary, summary.runs).any():
+        return ""
+    return f"Excess: {_ITSELF}."
+
+
+def _without_nulls(summary: Summary, runs: pd.DataFrame) -> pd.Series:
+    """Mark the runs whose excess is their silhouette, because they have none on any table without segments."""
+    nulls = summary.confirmation.nulls
+    found = set(nulls.loc[(nulls["kind"] == COPULA) & nulls["silhouette"].notna(), "run"])
+    return runs["silhouette_excess"].notna() & ~(runs["silhouette_null_mean"].abs() > 0) & ~runs["run"].isin(found)
 
 
 def _refits(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:

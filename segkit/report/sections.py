@@ -13,7 +13,7 @@ from segkit.report import confirmed, confirmed_words, drawn_words, figure_words,
 from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Section, Table, Text, Tiles
 from segkit.report.discreet import discreet, hidden, left_out
 from segkit.report.drawings import to_draw
-from segkit.report.leaderboard import direction, leaderboard
+from segkit.report.leaderboard import direction, leaderboard, marked
 from segkit.report.objections import objections
 from segkit.report.payload.portraits import FEWEST
 
@@ -536,8 +536,7 @@ def compare(summary: Summary) -> Section:
     section = Section("compare", "Compare", "What else was tried?", _compare_answer(summary))
     if len(summary.runs):
         section.blocks.append(leaderboard(summary))
-    told = words.references_caption(summary)
-    section.blocks.extend([Text(told)] if told else [])
+    section.blocks.extend(_texts(marked(summary), words.missed_gates(summary), words.references_caption(summary)))
     if summary.embeddings:
         names = _short_names(summary)
         section.blocks.append(
@@ -854,9 +853,9 @@ def failures(summary: Summary) -> Section:
     if len(unscored):
         column = next((c for c in ("silhouette_reference_status", "stability_status") if c in unscored), None)
         counts = unscored[column].value_counts() if column else pd.Series(dtype=int)
-        rows = [[str(status), words.count(n)] for status, n in counts.items()]
-        caption = "Runs that came through but have no reference silhouette, by its status."
-        section.blocks.append(Table(["Status of the score", "Runs"], rows, "lr", caption=caption))
+        rows = [[words.status(str(status)), words.count(n)] for status, n in counts.items()]
+        caption = "Runs that came through but have no reference silhouette, by why it has no value."
+        section.blocks.append(Table(["Why", "Runs"], rows, "lr", caption=caption))
     section.blocks.extend(_unconfirmed(summary))
     return section
 

@@ -21,6 +21,8 @@ NONE = "–"
 MANY = 5
 # A silhouette that is better by more than this looks like another reading of it.
 FLATTERED = 0.05
+# With fewer customers, or fewer for each column, the input is told with a reservation.
+FEW_CUSTOMERS, PER_COLUMN = 50, 10
 # The best so many of two orders are compared.
 TOP = 10
 
@@ -46,6 +48,23 @@ GATES = {
     "stability_ari_refit": "Stability, whole pipeline refitted (ARI over draws)",
     "weight_share": "Share of all weightings of the criteria that it wins",
     "p_adjusted": "Adjusted p against structureless data (max-T)",
+}
+
+MISSED = {
+    "status": "did not come through",
+    "coverage": "coverage",
+    "smallest_cluster": "smallest segment",
+    "clusters": "number of segments",
+    "scores": "a score is missing",
+}
+
+STATUSES = {
+    "single_cluster": "All customers in one segment",
+    "all_noise": "All customers are noise",
+    "too_many_clusters": "Every customer is a segment",
+    "not_feasible": "Cannot be computed on so few customers or segments",
+    "coincident_centroids": "Two segments have the same centre",
+    "zero_within": "The members of each segment coincide",
 }
 
 DEFINITIONS = {
@@ -237,6 +256,11 @@ def jaccard(value: Any) -> str:
     return number(value, digits)
 
 
+def status(name: str) -> str:
+    """Tell in words why a score has no value."""
+    return STATUSES.get(name, sentence(name.replace("_", " ")))
+
+
 def command(given: str | Sequence[str]) -> str:
     """Write a command line, given as one or as its words."""
     return given if isinstance(given, str) else shlex.join(map(str, given))
@@ -389,6 +413,19 @@ def _higher(name: str, summary: Summary) -> bool:
     if name.endswith("_z"):
         return True
     return next((score.higher_is_better for score in summary.scores if name.startswith(f"{score.name}_")), True)
+
+
+def missed_gates(summary: Summary) -> str:
+    """Say how many runs miss each gate, the most missed first; nothing where all runs pass or no gates are known."""
+    missed = gather.missed(summary.runs, summary.study.get("scoring", {}).get("gates") or {})
+    lost = int(missed.any(axis=1).sum())
+    if not lost:
+        return ""
+    counts = missed.sum().sort_values(ascending=False, kind="stable")
+    told = [f"{MISSED[name]} {count(n)}" for name, n in counts.items() if n]
+    several = "; some miss several" if counts.sum() > lost else ""
+    runs = plural(len(summary.runs), "run")
+    return f"{count(lost)} of {runs} {'misses' if lost == 1 else 'miss'} a gate: {', '.join(told)}{several}."
 
 
 def _plain(name: str, summary: Summary) -> str:
@@ -747,6 +784,10 @@ def inflation_caption(summary: Summary) -> str:
     medians = summary.inflation.groupby("space")["inflation"].median()
     if medians.empty:
         return ""
+    if (summary.inflation["projection"] == "none").all():
+        return (
+            "No run was projected, so that there is no picture to trust or not: all clustered in the scaled features."
+        )
     flattered, calm = medians.idxmax(), medians.idxmin()
     honest = "Not by itself: native" if medians.max() > FLATTERED else "Here it is: native"
     if medians.max() <= 0:
@@ -787,12 +828,21 @@ def data_answer(summary: Summary) -> str:
     size = plural(summary.n_customers, "customer")
     if table.empty:
         return f"{size}; nothing is known of the columns."
-    lines = [*_missing(table), *_skewed(table), *_repeated(summary), *_deciding(summary)]
+    lines = [*_few(summary, len(table)), *_missing(table), *_skewed(table), *_repeated(summary), *_deciding(summary)]
     size = f"{size} with {plural(len(table), 'column')}"
     if not lines:
         return f"Yes: {size}; none has missing values, none is strongly skewed, and none decides the distances alone."
     holes = "" if (table["missing"] > 0).any() else " No column has missing values."
     return f"With reservations: {size}. {sentence(listed(lines))}.{holes}"
+
+
+def _few(summary: Summary, columns: int) -> list[str]:
+    """Say where there are too few customers for what follows to be worth much."""
+    n = summary.n_customers
+    if 0 < n < FEW_CUSTOMERS:
+        return [f"fewer than {FEW_CUSTOMERS} customers are too few to find segments that hold"]
+    per_column = n / columns
+    return [f"there are fewer than {PER_COLUMN} customers for each column"] if 0 < per_column < PER_COLUMN else []
 
 
 def _missing(table: pd.DataFrame) -> list[str]:

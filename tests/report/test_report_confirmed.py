@@ -393,3 +393,20 @@ def test_what_the_confirmation_says_in_words_of_others_is_inert(new_planted, tmp
     page = assert_sound(folder)
     assert not page.all("i")
     assert "".join(page.text).count(f"<i>{HOSTILE}") > 4
+
+
+def test_an_excess_over_nothing_is_marked_as_the_silhouette_itself(new_planted, tmp_path):
+    study = new_planted()
+    best = next(row for row in study.rows if row["n_clusters"] == 5)
+    best |= {"silhouette_null_mean": 0.0, "silhouette_excess": 0.4}
+    for row in study.nulls:
+        row["silhouette"] = np.nan if row["run"] == best["run"] else row["silhouette"]
+    section = told(study.write(tmp_path), "compare")
+    board = section.blocks[0]
+    at = [column.title for column in board.columns].index("Excess")
+    shown = {run: cells[at].shown for run, *_, cells in board.rows}
+    assert shown.pop(best["run"]) == "0.400 ‡"
+    assert not [text for text in shown.values() if "‡" in text]
+    assert "‡ where the run finds nothing on tables without segments: its silhouette itself" in board.columns[at].hint
+    assert section.blocks[1].text.startswith("Excess: ‡ where the run finds nothing")
+    assert "‡" not in told(new_planted().write(tmp_path / "other"), "compare").blocks[0].columns[at].hint

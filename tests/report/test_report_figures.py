@@ -230,6 +230,37 @@ def test_the_data_section_says_yes_or_what_to_know(kept):
 
 
 @pytest.mark.parametrize(
+    ("n", "columns", "reservation"),
+    [
+        (49, 2, "Fewer than 50 customers are too few to find segments that hold."),
+        (50, 6, "There are fewer than 10 customers for each column."),
+        (60, 6, ""),
+    ],
+)
+def test_few_customers_are_a_reservation(kept, n, columns, reservation):
+    summary = gather.gather(kept[2])
+    names = [f"c{i}" for i in range(columns)]
+    sane = pd.DataFrame({"column": names, "missing": 0, "share": 0.0, "skew": 0.0})
+    provenance = {**summary.provenance, "data": {"n_customers": n}}
+    clean = replace(
+        summary, provenance=provenance, missing_and_skew=sane, variance=summary.variance.assign(share=0.1), columns=None
+    )
+    told = words.data_answer(clean)
+    if reservation:
+        assert told.startswith(f"With reservations: {n} customers with {columns} columns. {reservation}")
+    else:
+        assert told.startswith("Yes: ")
+
+
+def test_without_a_projection_there_is_no_picture_to_trust(kept):
+    summary = gather.gather(kept[2])
+    assert set(summary.inflation["projection"]) == {"none"}
+    assert words.inflation_caption(summary).startswith("No run was projected, so that there is no picture to trust")
+    projected = replace(summary, inflation=summary.inflation.assign(projection="pca", inflation=-0.1))
+    assert words.inflation_caption(projected).startswith("Here it is: ")
+
+
+@pytest.mark.parametrize(
     ("counts", "told"),
     [
         ((1, 1, 1), "1 run was tried; it passes every gate and was confirmed."),

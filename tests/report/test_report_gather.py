@@ -197,6 +197,49 @@ def test_failures_are_grouped_by_reason():
     assert found["example"].tolist() == ["r0", "r3"]
 
 
+def test_failures_that_differ_by_a_number_are_one():
+    reasons = ["4 clusters of 12 customers", "400 clusters of 12 customers", "5 clusters of 12 customers", "x1 lost"]
+    runs = runs_of([{"status": "skipped", "reason": reason} for reason in [*reasons, "x2 lost", ""]])
+    found = g.failures(g.leaderboard(runs, ["power"]))
+    assert found[["reason", "runs"]].to_numpy().tolist() == [
+        ["4 to 400 clusters of 12 customers", 3],
+        ["", 1],
+        ["x1 lost", 1],
+        ["x2 lost", 1],
+    ]
+
+
+def test_runs_are_counted_by_the_gate_they_miss(new_study, tmp_path):
+    from segkit.report import sections, words
+
+    study = new_study(n=60)
+    scores = {"silhouette_reference": 0.3, "davies_bouldin_reference": 1.0, "stability_ari": 0.9}
+    best = study.add(study.truth % 3, rank=1, **scores)
+    study.add(np.where(np.arange(60) < 30, -1, study.truth % 3), **scores)
+    study.add(np.arange(60) % 20, **scores)
+    study.add(np.where(np.arange(60) < 40, -1, np.arange(60) % 20), **scores)
+    study.add(status="failed", reason="no")
+    study.recommend(best)
+    summary = g.gather(study.write(tmp_path))
+    told = words.missed_gates(summary)
+    assert told == (
+        "4 of 5 runs miss a gate: coverage 2, number of segments 2, did not come through 1; some miss several."
+    )
+    section = next(section for section in sections.sections(summary) if section.slug == "compare")
+    assert told in [block.text for block in section.blocks if block.kind == "text"]
+    summary.runs["eligible"] = True
+    assert words.missed_gates(summary) == ""
+
+
+def test_a_score_without_a_value_is_told_in_words():
+    from segkit.report import words
+    from segkit.scoring.contract import Status
+
+    assert set(words.STATUSES) == set(Status) - {Status.OK}
+    assert words.status("single_cluster") == "All customers in one segment"
+    assert words.status("something_new") == "Something new"
+
+
 def test_one_feature_that_decides_is_found(summary):
     decided = g.decided(summary.variance)
     assert decided[["matrix", "feature", "share"]].to_numpy().tolist() == [["all/none", "BALANCE", 0.9]]
