@@ -54,7 +54,7 @@ def two_features(summary: Summary) -> str:
     """Say how well two features alone tell the segments apart."""
     found = summary.contrast
     k = int((pd.Series(found.labels).unique() >= 0).sum())
-    first, second = (words.clipped(name, 60) for name in found.pair)
+    first, second = words.apart(found.pair)
     chance = "" if k < 2 else f" (by chance {words.percent(1 / k)})"
     compared = min(len(found.differing), contrast.COMPARED)
     return (
@@ -67,7 +67,10 @@ def two_features(summary: Summary) -> str:
 def pairs(summary: Summary) -> str:
     """Say which features differ most between the segments, and by how much."""
     found = summary.contrast
-    told = [f"{words.clipped(name, 50)} ({words.percent(found.differing[name])})" for name in found.foremost]
+    names = words.apart(found.foremost, 50)
+    told = [
+        f"{shown} ({words.percent(found.differing[name])})" for shown, name in zip(names, found.foremost, strict=True)
+    ]
     one = len(told) == 1
     return (
         f"{words.listed(told)} {'differs' if one else 'differ'} most between the segments; in brackets: the share of "
@@ -130,7 +133,7 @@ def correlations(summary: Summary) -> str:
     first = told.iloc[0]
     low, high = contrast.interval(first["rho"], found.customers)
     like = int((told["rho"].abs() >= contrast.LIKE).sum())
-    pair = f"{words.clipped(first['first'], 50)} and {words.clipped(first['second'], 50)}"
+    pair = " and ".join(words.apart([first["first"], first["second"]], 50))
     text = (
         f"{words.sentence(words.plural(like, 'pair'))} of {len(told):,} {'has' if like == 1 else 'have'} a rank "
         f"correlation of at least {contrast.LIKE:g} in size"

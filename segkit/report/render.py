@@ -128,7 +128,7 @@ def html(
     ``payload`` holds the linked views' data, base64 by the block's name: ``meta``, ``runs``, ``labels`` and so on.
     """
     style, script = _asset("style.css"), _script()
-    template = _environment(autoescape=True).get_template("report.html.j2")
+    template = _environment(autoescape=True, finalize=_shown).get_template("report.html.j2")
     return template.render(
         title=_title(summary),
         question=str(summary.study.get("question") or ""),
@@ -190,11 +190,17 @@ def _environment(**options: object) -> Environment:
     return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
 
 
+def _shown(value: object) -> object:
+    """Leave nothing in a text of the page that turns its direction but what the report itself sets around names."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return words.visible(value, words.ISOLATE) if plain else value
+
+
 def escaped(value: object, width: int = 2000) -> object:
     """Escape a value for Markdown: shown literally, never markup, link, mention or table cell."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
-    text = words.clipped(" ".join(value.split()), width)
+    text = words.cut(words.visible(" ".join(value.split()), words.ISOLATE), width)
     text = _MARKDOWN.sub(r"\\\g<0>", text)
     for markup, harmless in _ENTITIES.items():
         text = text.replace(markup, harmless)
@@ -212,7 +218,10 @@ def code(text: str) -> Markup:
 def pipe_table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str, total: int = 0) -> Markup:
     """Write a Markdown table of literal text, at most twelve rows of it and of ``total`` that there are."""
     rule = ["---:" if letter == "r" else "---" for letter in align]
-    cells = [[escaped(cell, CELL) for cell in row] for row in (head, *rows[:MARKDOWN_ROWS])]
+    cells = [
+        [escaped(cell if isinstance(cell, Markup) else words.isolated(str(cell)), CELL) for cell in row]
+        for row in (head, *rows[:MARKDOWN_ROWS])
+    ]
     lines = [cells[0], rule, *cells[1:]]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     more = f"\n\n{MARKDOWN_ROWS} of {max(total, len(rows)):,} rows." if len(rows) > MARKDOWN_ROWS else ""

@@ -413,10 +413,12 @@ def _contrast(summary: Summary) -> list[Plot]:
     plots = []
     if found.pair:
         draw = to_draw("two_features", found.drawn[list(found.pair)], found.labels)
-        alt = f"Scatter of the customers by {' and '.join(found.pair)}, a colour and a mark for each segment"
+        pair = " and ".join(words.apart(found.pair, 200))
+        alt = f"Scatter of the customers by {pair}, a colour and a mark for each segment"
         plots.append(Plot("two_features", draw, alt, figure_words.two_features(summary), dense=True))
     draw = to_draw("pairs", found.drawn[found.foremost], found.labels)
-    alt = f"Pair plot by segment of {', '.join(found.foremost)}: a scatter for each pair, distributions on the diagonal"
+    names = ", ".join(words.apart(found.foremost, 200))
+    alt = f"Pair plot by segment of {names}: a scatter for each pair, distributions on the diagonal"
     return [*plots, Plot("pairs", draw, alt, figure_words.pairs(summary), dense=True)]
 
 
@@ -431,10 +433,12 @@ def _map_caption(summary: Summary) -> str:
         where = (
             f"{some}a space in which the run did not cluster" if some else "a picture in which the run did not cluster"
         )
-        return f"{told}The segments in {where} ({plane.label})."
+        return f"{told}The segments in {where} ({words.clipped(plane.label, 110)})."
     kept = summary.run(summary.best).get("projection.explained_variance")
     share = f"; all {d} keep {words.percent(kept)} of the variance" if some and not words.absent(kept) else ""
-    return f"{told}The segments in {some}the space in which the run clustered ({plane.label}){share}."
+    return (
+        f"{told}The segments in {some}the space in which the run clustered ({words.clipped(plane.label, 110)}){share}."
+    )
 
 
 def _segments_answer(summary: Summary) -> str:
@@ -451,7 +455,7 @@ def _segments_answer(summary: Summary) -> str:
     largest = max(clusters, key=lambda p: p.n)
     return (
         f"{words.plural(len(clusters), 'segment')}; the largest holds {words.percent(largest.n / total)} of the "
-        f"customers: {largest.words}.{told}"
+        f"customers: {words.isolated(largest.words)}.{told}"
     )
 
 
@@ -747,7 +751,7 @@ def data(summary: Summary) -> Section:
     found = summary.provenance.get("data", {})
     section = Section("data", "Data", "Is the input sane?", words.data_answer(summary))
     section.blocks.extend([Notice(text) for text in [left_out(summary)] if text])
-    warnings = [*words.variance_warnings(summary), *map(str, found.get("warnings") or [])]
+    warnings = [*words.variance_warnings(summary), *(words.isolated(str(w)) for w in found.get("warnings") or [])]
     section.blocks.extend([Notice(text) for text in warnings[:LISTED]])
     if len(summary.variance):
         peaks = (
@@ -792,7 +796,7 @@ def _variance_caption(summary: Summary, features: int) -> str:
     lead = "One feature decides" if highest["share"] > gather.DECIDES else "No feature decides alone"
     told = (
         f"{lead}: the largest share of a scaled table's variance is {words.percent(highest['share'])}, {name} in "
-        f"{highest['matrix']}. "
+        f"{words.clipped(str(highest['matrix']))}. "
         "Distances, and so clusters, follow the features with large shares."
     )
     return told + (

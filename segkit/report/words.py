@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
 NONE = "–"
+# Characters that turn the direction of a text: marks, embeddings, overrides, isolates. In a name they would turn the
+# report's own words as well.
+_TURNS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+TURNED = "\u2423"
+# What the report itself sets around a name: first strong isolate, pop directional isolate.
+ISOLATE = "\u2068\u2069"
+# Characters kept of either end of a long name.
+ENDS = 24
 # Runs from which a mean is worth naming.
 MANY = 5
 # A silhouette that is better by more than this looks like another reading of it.
@@ -212,9 +221,41 @@ def segment(label: int) -> str:
     return "Noise" if label < 0 else f"Segment {label}"
 
 
+def visible(text: str, kept: str = "") -> str:
+    """Put a mark in place of each character that would turn the direction of what follows, but for those kept."""
+    return "".join(TURNED if c in _TURNS and c not in kept else c for c in text)
+
+
+def isolated(name: str) -> str:
+    """Keep a name that is read from the right from turning the sentence around it."""
+    shown = visible(name)
+    turns = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
+    return f"{ISOLATE[0]}{shown}{ISOLATE[1]}" if turns else shown
+
+
+def cut(text: str, width: int) -> str:
+    """Cut a long text in the middle; both ends tell names apart."""
+    tail = min(ENDS, (width - 1) // 2)
+    return text if len(text) <= width else f"{text[: width - 1 - tail]}…{text[-tail:]}"
+
+
 def clipped(name: str, width: int = 80) -> str:
-    """Cut a long name in the middle."""
-    return name if len(name) <= width else f"{name[: width - 9]}…{name[-8:]}"
+    """Cut a long name in the middle, and make it safe to stand in a sentence."""
+    return isolated(cut(name, width))
+
+
+def apart(names: Sequence[str], width: int = 60) -> list[str]:
+    """Cut long names that are shown together so that they stay apart: where the ends are alike, around what differs."""
+    shown = {name: clipped(name, width) for name in names}
+    alike = [name for name in shown if list(shown.values()).count(shown[name]) > 1]
+    if alike:
+        first, last = min(alike), max(alike)
+        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        start = max(same - 8, 0)
+        shown |= {name: isolated(f"…{name[start : start + width - 2]}…") for name in alike}
+    if len(set(shown.values())) < len(shown):
+        shown = {name: isolated(name) for name in shown}
+    return [shown[name] for name in names]
 
 
 # ------------------------------------------------------------------ runs
@@ -225,14 +266,14 @@ def configuration(run: Mapping[str, Any]) -> str:
     steps = [_named(run, "clusterer")]
     steps.append("in the scaled features" if run["projection"] == "none" else f"on {_named(run, 'projection')}")
     steps.append("of unscaled features" if run["scaler"] == "none" else f"after {_named(run, 'scaler')} scaling")
-    return f"{' '.join(steps)} (feature set {run['features_label']})"
+    return f"{' '.join(steps)} (feature set {clipped(str(run['features_label']))})"
 
 
 def _named(run: Mapping[str, Any], group: str) -> str:
     option, label = str(run[group]), str(run[f"{group}_label"])
     parameters = label.removeprefix(option).strip("()")
     name = OPTIONS.get(option, option)
-    return f"{name} with {parameters.replace('=', ' = ')}" if parameters else name
+    return isolated(f"{name} with {parameters.replace('=', ' = ')}" if parameters else name)
 
 
 # From here Hennig calls a cluster so; below the last it is not to be trusted.
@@ -757,7 +798,7 @@ def choices_caption(summary: Summary) -> str:
         table = summary.effects.dropna(subset=[score])
         table = table[table["runs"] >= MANY]
         tops = table.loc[table.groupby("axis", sort=False)[score].idxmax()]
-        best = [f"{row.axis} {clipped(row.value, 40)} ({number(getattr(row, score), 2)})" for row in tops.itertuples()]
+        best = [f"{row.axis} {clipped(row.value, 60)} ({number(getattr(row, score), 2)})" for row in tops.itertuples()]
         told += [f"Highest mean {name}: {', '.join(best)}."] if best else []
     least = f"Values with fewer than {MANY} runs are drawn, but not named here."
     few = [least] if told and (summary.effects["runs"] < MANY).any() else []
@@ -876,8 +917,8 @@ def _deciding(summary: Summary) -> list[str]:
 def variance_warnings(summary: Summary) -> list[str]:
     """Name the scaled matrices in which one feature decides."""
     return [
-        f"In {row.matrix}, {clipped(row.feature, 60)} alone carries {percent(row.share)} of the variance and so "
-        "decides the distances."
+        f"In {clipped(str(row.matrix))}, {clipped(row.feature, 60)} alone carries {percent(row.share)} of the variance "
+        "and so decides the distances."
         for row in gather.decided(summary.variance).itertuples()
     ]
 

@@ -188,7 +188,7 @@ def test_summary_tells_the_same(swept, built):
     text = (built / "summary.md").read_text(encoding="utf-8")
     run = swept[0].recommendation["run"]
     assert f"`segkit reproduce {built} {run}`" in text
-    assert "| skipped | 400 clusters of 300 customers | 1 |" in text
+    assert "| skipped | 400 to 500 clusters of 300 customers | 2 |" in text
     assert text.count("\n## ") == 9
     tables = re.findall(r"(?:^\|.*\n)+", text, flags=re.M)
     for table in tables:
