@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from segkit.report.contrast import LOOKED_AT
 from segkit.study.outputs import FEATURE, OWN
 
 if TYPE_CHECKING:
     from segkit.report.files import Files
 
-# More customers than this draw no other picture.
-LOOKED_AT = 20_000
 DRAWN = 24
 MOSTLY = 0.5
 TAIL = 0.05
