@@ -21,6 +21,10 @@ class Infeasible(SegkitError):
     """A stage that cannot be done on this data (more clusters than customers): its runs are skipped."""
 
 
+class NoRoom(SegkitError):
+    """A stage for which this worker has not the memory: its runs are skipped, and tried again at the next launch."""
+
+
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the allowed name nearest to the given one, else ``""``."""
     close = get_close_matches(str(given), [str(name) for name in allowed], n=1, cutoff=0.6)

@@ -5,7 +5,7 @@ taken from it only if every other way of growing the tree leads to the same merg
 data, are broken as scikit-learn breaks them, by growing scikit-learn's own tree.
 
 Memory: Ward without ties 8 n (3 d + 30) bytes. Single linkage 8 n (d + 20) bytes. Average and complete linkage, and
-Ward with ties, 8 n^2 bytes (two copies of the distances); where a worker has not as much, Ward with ties is infeasible.
+Ward with ties, 8 n^2 bytes (two copies of the distances); where a worker has not as much, Ward with ties is not fitted.
 Beyond `MOST_EXACT` customers it keeps the tree of this module, where the plain estimator would need as much.
 
 Outside the family (a connectivity, say) each configuration is the plain estimator's.
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from segkit import targets
 from segkit.clustering import generic
 from segkit.clustering.partition import Partition, attempt, canonical, room
-from segkit.errors import Infeasible
+from segkit.errors import NoRoom
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,7 +95,7 @@ def _require_room(n: int) -> None:
     """Refuse a tree with ties where the distances of all pairs have no room."""
     have, needed = room(), 8 * n * n + _WORKER
     if have is not None and needed > have:
-        raise Infeasible(
+        raise NoRoom(
             f"merges tie, so that the labels need scikit-learn's own tree: {needed / 1e9:.2f} GB of memory for {n:,} "
             f"customers, a worker has {have / 1e9:.2f} GB; fit it on fewer (sampling.clustering, sampling.draws)"
         )

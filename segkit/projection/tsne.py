@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segkit import targets
+from segkit.projection.shared import Memo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from scipy.sparse import csr_matrix
 
     from segkit.projection.neighbours import Neighbours
 
 SHARED_METRICS = ("euclidean", "l2")
 _PERPLEXITY = 30
+_MEMO = Memo()
 
 
 def constraints() -> dict[str, list]:
@@ -114,14 +118,19 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
     figures : dict
         Empty.
     """
+    from openTSNE.affinity import PrecomputedAffinities
+
     estimator = targets.build(config, n_jobs=1, verbose=False)
-    if neighbours is not None:
-        estimator.neighbors = _index(neighbours.first(neighbours_needed(config, len(X))))
-    return np.asarray(estimator.fit(X)), {}
+    if neighbours is None:
+        return np.asarray(estimator.fit(X)), {}
+    near = neighbours.first(neighbours_needed(config, len(X)))
+    P = _MEMO.remembering(_joint_probabilities)(near.indices, near.distances, float(estimator.perplexity))
+    return np.asarray(estimator.fit(X, affinities=PrecomputedAffinities(P, normalize=False))), {}
 
 
-def _index(neighbours: Neighbours) -> object:
-    """Wrap a neighbour graph in what openTSNE takes in place of a search of its own."""
+def _joint_probabilities(indices: np.ndarray, distances: np.ndarray, perplexity: float) -> csr_matrix:
+    """Return t-SNE's affinities, as the estimator makes them on its own; the layout's parameters do not matter."""
+    from openTSNE.affinity import MultiscaleMixture
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
-    return PrecomputedNeighbors(neighbours.indices, neighbours.distances)
+    return MultiscaleMixture(perplexities=perplexity, knn_index=PrecomputedNeighbors(indices, distances)).P

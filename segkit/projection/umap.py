@@ -12,14 +12,18 @@ import numpy as np
 
 from segkit import targets
 from segkit.projection.eigen import repeatable_eigenvectors
+from segkit.projection.shared import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from segkit.projection.neighbours import Neighbours
 
 SHARED_METRICS = ("euclidean", "l2")
 _NEIGHBOURS = 15
+# What does not depend on min_dist, spread and the layout's other parameters.
+_SHARED_PARTS = ("fuzzy_simplicial_set", "spectral_layout", "tswspectral_layout")
+_MEMO = Memo()
 _SLOW_TO_COMPILE = {
     "umap.umap_": ("smooth_knn_dist", "compute_membership_strengths"),
     "umap.layouts": ("_nb_optimize_layout_euclidean_single_epoch",),
@@ -146,8 +150,22 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
         estimator = targets.build(config, n_jobs=1, verbose=False)
         if neighbours is not None:
             estimator.precomputed_knn = _graph(neighbours.first(neighbours_needed(config, len(X))))
-        with repeatable_eigenvectors():
+        with repeatable_eigenvectors(), _shared_parts():
             return np.asarray(estimator.fit_transform(X)), {}
+
+
+@contextlib.contextmanager
+def _shared_parts() -> Iterator[None]:
+    """Have UMAP take its graph and its start from an earlier projection of the same neighbours in this process."""
+    module = import_module("umap.umap_")
+    plain = {name: getattr(module, name) for name in _SHARED_PARTS}
+    for name, function in plain.items():
+        setattr(module, name, _MEMO.remembering(function))
+    try:
+        yield
+    finally:
+        for name, function in plain.items():
+            setattr(module, name, function)
 
 
 @cache

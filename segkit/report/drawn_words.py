@@ -106,6 +106,19 @@ def placement(summary: Summary) -> str:
     return f"{told}{best}.{lead + ' with care.' if poor else ''}"
 
 
+def recall(summary: Summary) -> str:
+    """Say which share of their neighbours UMAP and t-SNE were given where these are not exact; nothing if all are."""
+    found = summary.ok["projection.neighbours_recall"].dropna()
+    if found.empty:
+        return ""
+    low, high = words.percent(found.min(), 1), words.percent(found.max(), 1)
+    span = low if low == high else f"{low} to {high}"
+    return (
+        f"Among {words.count(summary.n_customers)} customers the neighbours of {words.plural(len(found), 'run')} were "
+        f"searched approximately: {span} of the exact ones were found, by a check of 500 customers."
+    )
+
+
 def racing(summary: Summary) -> str:
     """Say how many runs the race spared draws, and what that means."""
     settings = summary.study.get("scoring") or {}

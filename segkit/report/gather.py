@@ -55,13 +55,15 @@ _NUMBERS = (
     "fidelity",
     "projection.fitted_customers",
     "projection.placement_r2",
+    "projection.neighbours_recall",
     "rank",
     "weight_share",
     "seconds",
     *confirmed.NUMBERS,
 )
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
-NOT_PARAMETERS = ("projection.explained_variance", "projection.fitted_customers", "projection.placement_r2")
+_FIGURES = ("explained_variance", "fitted_customers", "placement_r2", "neighbours_recall")
+NOT_PARAMETERS = tuple(f"projection.{name}" for name in _FIGURES)
 
 
 @dataclass(frozen=True)

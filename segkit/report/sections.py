@@ -718,7 +718,7 @@ def projection(summary: Summary) -> Section:
                 words.flattered_caption(summary),
             )
         )
-    section.blocks.extend(_texts(drawn_words.placement(summary)))
+    section.blocks.extend(_texts(drawn_words.placement(summary), drawn_words.recall(summary)))
     section.blocks.extend(_quality(summary))
     return section
 

@@ -55,6 +55,7 @@ class EngineSettings:
     workers: int | None = None
     address: str | None = None
     memory_limit: str | int | float | None = "auto"
+    time_limit: str | None = None
 
     @property
     def description(self) -> str:
@@ -76,13 +77,19 @@ class EngineSettings:
     def most_memory(self) -> int | None:
         """Bytes that a stage may take, which is what a worker has; None where that is not known or not limited."""
         machine = machine_memory()
-        if self.mode == "inline":
-            return machine
-        if self.address or machine is None:
+        if machine is None or (self.address and self.mode != "inline"):
             return None
         if self.memory_limit is None:
             return machine
         return machine // self.n_workers if self.memory_limit == "auto" else min(machine, _bytes(self.memory_limit))
+
+    @property
+    def most_seconds(self) -> float | None:
+        """CPU seconds that a stage may be estimated to take; None where any time is allowed."""
+        if self.time_limit is None:
+            return None
+        number, unit = re.fullmatch(r"([\d.]+)\s*(s|min|h|d)", self.time_limit).groups()
+        return float(number) * {"s": 1, "min": 60, "h": 3600, "d": 86_400}[unit]
 
 
 def _bytes(amount: str | float) -> int:
@@ -281,7 +288,8 @@ class Engine:
         self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None
     ) -> Iterator[tuple[Task, list[Outcome]]]:
         if self.settings.mode == "inline":
-            yield from _inline(tasks, self.store_root)
+            with _environment(_told_memory(self.settings)):
+                yield from _inline(tasks, self.store_root)
         elif tasks:
             if self._client is None:
                 self._client = self._stack.enter_context(_client(self.settings))
@@ -429,7 +437,7 @@ class _Distributed:
 
     def _lost(self, task: Task) -> list[Outcome]:
         reason = f"{task.kind}: the worker was lost {LOST_WORKER_RETRIES + 1} times (out of memory?)"
-        return [Outcome(node.key, "failed", reason) for node in task.nodes]
+        return [Outcome(node.key, "failed", reason, again=True) for node in task.nodes]
 
 
 @dataclass(frozen=True)
@@ -452,6 +460,20 @@ def _told_memory(settings: EngineSettings) -> dict[str, str]:
     """Return the variable that tells a worker's stages how much memory they have."""
     most = settings.most_memory
     return {} if most is None else {MEMORY_VARIABLE: str(most)}
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager

@@ -59,12 +59,12 @@ class Node:
         """The stage kind."""
         return kind_of(self.key)
 
-    def stops(self, role: str, status: str) -> bool:
+    def stops(self, role: str, *, again: bool) -> bool:
         """Say whether the stage cannot be done without an input that failed or was skipped.
 
-        A draw that is impossible (``partition:3`` of a refit) is one draw without a value; a failed one is tried again.
+        A draw that is impossible (``partition:3`` of a refit) is one draw without a value, unless it is tried again.
         """
-        return status == "failed" or ":" not in role
+        return again or ":" not in role
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def run_id(
     projection: str,
     clusterer: str,
     seed: int,
-    drawn: Mapping[str, int] | None = None,
+    drawn: Mapping[str, int | str] | None = None,
 ) -> str:
     """Return a run's id: 12 hex digits of the hash of what decides its labels.
 
@@ -73,7 +73,8 @@ def run_id(
     seed
         The study's seed.
     drawn
-        How many drawn customers stand for all in the projection or the clusterer, where some do.
+        How many drawn customers stand for all in the projection or the clusterer, where some do; and whether its
+        neighbours are searched approximately.
     """
     told = {key: value for key, value in features.items() if value != _NEUTRAL_FEATURES.get(key, ...)}
     told = {key: value for key, value in told.items() if not (key == "expressions" and not value)}

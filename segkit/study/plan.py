@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from typing import Any
 
 from segkit import clustering, projection, scoring
 from segkit.data import TableInfo
 from segkit.projection.neighbours import ladder
-from segkit.study.graph import SAMPLED_VERSION, STAGE_VERSIONS, Node
+from segkit.study.cost import duration, node_seconds
+from segkit.study.graph import SAMPLED_VERSION, STAGE_VERSIONS, Node, wanted_keys
 from segkit.study.keys import canonical, kind_of, library_version, run_id, stage_key
 from segkit.study.sampling import DISTINCT, EXACT, LANDMARKS, SCORED, Sampling
 from segkit.targets import class_name
@@ -84,6 +86,7 @@ class Planner:
     ):
         self.sampling = sampling
         self.memory: int | None = None
+        self.seconds: float | None = None
         self.infos = infos
         self.references = references
         self.draws = draws
@@ -175,9 +178,7 @@ class Planner:
             wanted = projection.neighbours_needed(config, sample or world.customers)
             graph = None
             if wanted is not None:
-                count = ladder(wanted)
-                library = library_version("sklearn")
-                graph = self.add("neighbours", {"count": count}, inputs, library, count, scaled, sample=sample)
+                graph = self.neighbours(ladder(wanted), inputs, sample or world.customers, sample)
                 inputs["neighbours"] = graph
             library = library_version(class_name(config))
             decides = [library, self._text(config), scaled, graph or ""]
@@ -185,6 +186,16 @@ class Planner:
             return self.add("projection", config, inputs, *decides, sample=sample), graph
 
         return self.once(make, "space", scaled, self._text(config))
+
+    def neighbours(self, count: int, inputs: Mapping[str, str], customers: int, sample: int | None) -> str:
+        """Add the neighbours of a scaled matrix, searched among so many customers."""
+        scaled = inputs["scaling"]
+        if self.sampling.approximates(customers):
+            config = {"count": count, "approximate": True}
+            decides = [library_version("sklearn"), library_version("pynndescent"), count, "approximate", scaled]
+        else:
+            config, decides = {"count": count}, [library_version("sklearn"), count, scaled]
+        return self.add("neighbours", config, inputs, *decides, sample=sample)
 
     def pipeline(self, world: World, groups: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
         """Add the stages from a world's table to a partition and return their keys by role."""
@@ -223,6 +234,31 @@ class Planner:
             "clusterer": self.sampling.size(clustering.sampled_as(groups["clusterer"]), customers),
         }
         return {group: size for group, size in sizes.items() if size}
+
+    def approximates(self, config: Mapping[str, Any], customers: int) -> bool:
+        """Tell whether a projection of so many customers rests on neighbours that are searched approximately."""
+        searched = (None if projection.scales(config) else self.sampling.size("projection", customers)) or customers
+        needed = projection.neighbours_needed(config, searched)
+        return needed is not None and self.sampling.approximates(searched)
+
+    def too_slow(self, stages: Mapping[str, str], customers: int) -> str | None:
+        """Say how long the first of a run's stages would take that takes longer than allowed; None if none does."""
+        if self.seconds is None:
+            return None
+        told = (self.once(partial(self._slow, key, customers), "slow", key) for key in stages.values())
+        return next(filter(None, told), None)
+
+    def _slow(self, key: str, customers: int) -> str | None:
+        node = self.nodes[key]
+        seconds = node_seconds(node, customers)
+        if seconds <= self.seconds:
+            return None
+        kind = {"neighbours": "projection", "scoring": "scores", "stability": "draws"}.get(node.kind, node.kind)
+        kind = clustering.sampled_as(node.config) if kind == "clustering" else kind
+        return (
+            f"{node.kind} would take about {duration(seconds)} of CPU for {node.sample or customers:,} customers, longer "
+            f"than engine.time_limit={duration(self.seconds)}; do it on fewer (sampling.{kind})"
+        )
 
     def too_large(self, groups: Mapping[str, Mapping[str, Any]], info: TableInfo) -> str | None:
         """Say what memory a run's projection or clusterer needs where there is less; None where there is enough."""
@@ -315,6 +351,7 @@ def make_plan(
     infos: Callable[[Mapping[str, Any]], TableInfo],
     sampling: Sampling = EXACT,
     memory: int | None = None,
+    seconds: float | None = None,
 ) -> Plan:
     """Return the graph of unique stages of these configurations.
 
@@ -332,14 +369,20 @@ def make_plan(
         Up to how many customers each kind of work is done on all of them.
     memory
         Bytes that one stage may take; a run that needs more is skipped. None: unknown.
+    seconds
+        CPU seconds that one stage may be estimated to take; a run that needs longer is skipped. None: any.
     """
     planner = Planner(infos, references, draws, sampling)
-    planner.memory = memory
+    planner.memory, planner.seconds = memory, seconds
     runs: dict[str, RunPlan] = {}
     for configuration in configurations:
         run = _plan_run(planner, configuration)
         runs.setdefault(run.id, run)
-    return Plan(tuple(runs.values()), dict(planner.nodes), tuple(references), dict(planner.customers), planner)
+    plan = Plan(tuple(runs.values()), dict(planner.nodes), tuple(references), dict(planner.customers), planner)
+    if seconds is None or not any(run.reason for run in plan.runs):
+        return plan
+    wanted = wanted_keys(plan.nodes, plan.leaves, ())
+    return replace(plan, nodes={key: node for key, node in plan.nodes.items() if key in wanted})
 
 
 def _impossible(planner: Planner, groups: Mapping[str, Mapping[str, Any]], info: TableInfo) -> str | None:
@@ -356,7 +399,11 @@ def _plan_run(planner: Planner, configuration: Any) -> RunPlan:
     n = info.n_customers
     texts = [planner._text(groups[name]) for name in ("scaler", "projection", "clusterer")]
     drawn = planner.once(lambda: planner.drawn(groups, n), "drawn", n, *texts[1:])
+    if planner.once(lambda: planner.approximates(groups["projection"], n), "approximates", n, texts[1]):
+        drawn = {**drawn, "neighbours": "approximate"}
     identity = run_id(info.fingerprint, groups["features"], *texts, configuration.seed, drawn)
     reason = planner.once(lambda: _impossible(planner, groups, info), "impossible", info.fingerprint, *texts[1:])
     stages = {} if reason else planner.stages(groups)
+    reason = reason or planner.too_slow(stages, n)
+    stages = {} if reason else stages
     return RunPlan(identity, configuration.choices, groups, configuration.seed, info.fingerprint, stages, reason)

@@ -65,8 +65,8 @@ def prepare(composition: Composition) -> Prepared:
     draws = 0 if study["scoring"]["racing"] else study["scoring"]["draws"]
     engine = EngineSettings(**study["engine"])
     check_memory(engine)
-    memory = engine.most_memory
-    plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, memory)
+    limits = engine.most_memory, engine.most_seconds
+    plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, *limits)
     return Prepared(
         composition, plan, store, engine, frozenset(store.keys(KINDS)), Path(composition.study_dir), infos.warnings
     )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 GROUPS = ("data", "features", "scaler", "projection", "clusterer")
 _FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari", "fitted_customers", "fidelity")
-_PROJECTION = ("projection.explained_variance", "projection.fitted_customers", "projection.placement_r2")
+_PROJECTION = tuple(
+    f"projection.{name}" for name in ("explained_variance", "fitted_customers", "placement_r2", "neighbours_recall")
+)
 _INTERVALS = ("native", "reference")
 _STABILITY = (
     "stability_ari",

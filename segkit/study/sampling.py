@@ -1,4 +1,7 @@
-"""Up to how many customers each kind of work is done on all of them; beyond, it is done on as many that are drawn."""
+"""Up to how many customers each kind of work is done on all of them; beyond, it is done on as many that are drawn.
+
+Only neighbours are searched among all there are: exactly up to their limit, approximately beyond.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ class Sampling:
     """The most customers of each kind of work; None: everybody, however many there are."""
 
     projection: int | None = None
+    neighbours: int | None = None
     clustering: int | None = None
     kmeans: int | None = None
     scores: int | None = None
@@ -31,6 +35,10 @@ class Sampling:
         """Return how many of the customers are drawn for a kind of work, None where it is done on all."""
         most = getattr(self, kind)
         return most if most is not None and customers > most else None
+
+    def approximates(self, customers: int) -> bool:
+        """Tell whether the nearest among so many customers are searched approximately."""
+        return self.neighbours is not None and customers > self.neighbours
 
     def draw_size(self, customers: int) -> int | None:
         """Return how many customers each draw has, None where it is a bootstrap draw, of whom 63% are different.

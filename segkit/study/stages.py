@@ -1,8 +1,8 @@
 """What each kind of stage computes: from stored inputs to stored results, on any worker.
 
 ``run_task`` is all that an engine calls. It never raises for a stage that fails: each node's outcome says ``ok``,
-``failed`` (a bug, or a lost input; tried again at the next launch) or ``skipped`` (this data cannot do it), with the
-reason.
+``failed`` (a bug, or a lost input; tried again at the next launch) or ``skipped`` (this data cannot do it, or this
+worker; only the latter is tried again), with the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from segkit import clustering, projection, scoring
-from segkit.errors import Infeasible, UsageError
+from segkit.errors import Infeasible, NoRoom, UsageError
 from segkit.study.keys import canonical
 from segkit.study.process import memory, one_thread
 from segkit.study.store import Damaged, Store, StoreFull
@@ -38,13 +38,17 @@ SKETCH_SIGNS = 4
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one node: its status and reason, or its record (facts, seconds of CPU, digest)."""
+    """What became of one node: its status and reason, or its record (facts, seconds of CPU, digest).
+
+    ``again`` says that the next launch tries it again, on another machine perhaps.
+    """
 
     key: str
     status: str
     reason: str = ""
     record: Mapping[str, Any] = field(default_factory=dict)
     details: str = ""
+    again: bool = False
 
 
 def outcome_of(key: str, record: Mapping[str, Any]) -> Outcome:
@@ -272,14 +276,17 @@ def _positions(picked: np.ndarray, features: str, inputs: _Inputs) -> np.ndarray
 
 
 def _neighbours(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
-    from segkit.projection.neighbours import search
+    from segkit.projection.neighbours import KD_TREE_COLUMNS, descend, search
 
     (node,) = nodes
     matrix = inputs.matrix(node.inputs["scaling"])
     if node.sample:
         matrix = matrix[inputs.arrays(node.inputs["landmarks"])["rows"]]
-    found = search(matrix, node.config["count"])
-    facts = {"sketch": sketch(found.distances.mean(axis=1, keepdims=True))}
+    if node.config.get("approximate") and matrix.shape[1] > KD_TREE_COLUMNS:
+        found, recall = descend(matrix, node.config["count"])
+    else:
+        found, recall = search(matrix, node.config["count"]), None
+    facts = {"sketch": sketch(found.distances.mean(axis=1, keepdims=True)), "recall": recall}
     return [Result({"indices": found.indices, "distances": found.distances}, facts)]
 
 
@@ -297,6 +304,8 @@ def _projection(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Excepti
     graph = Neighbours(**inputs.arrays(node.inputs["neighbours"])) if "neighbours" in node.inputs else None
     found = projection.project(node.config, matrix, graph)
     space, figures = found.coordinates, dict(found.figures)
+    recall = inputs.store.record(node.inputs["neighbours"])["facts"].get("recall") if graph else None
+    figures |= {} if recall is None else {"neighbours_recall": recall}
     if node.sample:
         space, r2 = placed(space, _landmarks_of(node, inputs))
         figures |= {"fitted_customers": len(matrix), "placement_r2": r2}
@@ -548,11 +557,11 @@ def run_task(task: Task, store_root: str, *before: Sequence[Outcome]) -> list[Ou
     open_nodes = []
     for node in task.nodes:
         gone = ((role, lost[key]) for role, key in node.inputs.items() if key in lost)
-        stopped = next((outcome for role, outcome in gone if node.stops(role, outcome.status)), None)
+        stopped = next((outcome for role, outcome in gone if node.stops(role, again=outcome.again)), None)
         # A task may be run again after its worker was lost.
         record = None if stopped else store.record(node.key)
         if stopped:
-            done[node.key] = Outcome(node.key, stopped.status, stopped.reason, details=stopped.details)
+            done[node.key] = replace(stopped, key=node.key, record={})
         elif record:
             done[node.key] = outcome_of(node.key, record)
         else:
@@ -577,6 +586,8 @@ def _compute(nodes: Sequence[Node], store: Store) -> dict[str, Outcome]:
 
 
 def _keep(node: Node, result: Result | Exception, store: Store, seconds: float, used: Mapping[str, float]) -> Outcome:
+    if isinstance(result, NoRoom):
+        return Outcome(node.key, "skipped", f"{node.kind}: {result}", again=True)
     if isinstance(result, Infeasible):
         result = Result({}, {"skipped": f"{node.kind}: {result}"})
     if not isinstance(result, Result):
@@ -591,4 +602,4 @@ def _failed(node: Node, error: Exception) -> Outcome:
     expected = isinstance(error, UsageError | Damaged)
     reason = f"{node.kind}: {error}" if expected else f"{node.kind}: {type(error).__name__}: {error}"
     details = "" if expected else "".join(traceback.format_exception(error))
-    return Outcome(node.key, "failed", " ".join(reason.split()), details=details)
+    return Outcome(node.key, "failed", " ".join(reason.split()), details=details, again=True)

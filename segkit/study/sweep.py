@@ -159,7 +159,7 @@ def settled_outcomes(nodes: Mapping[str, Node], store: Store, stored: frozenset[
     found: dict[str, Outcome] = {}
     for key, node in nodes.items():
         skipped = ((role, found[i]) for role, i in node.inputs.items() if i in found and found[i].status == "skipped")
-        stopped = next((outcome for role, outcome in skipped if node.stops(role, outcome.status)), None)
+        stopped = next((outcome for role, outcome in skipped if node.stops(role, again=outcome.again)), None)
         record = store.record(key) if key in stored else None
         if stopped:
             found[key] = Outcome(key, stopped.status, stopped.reason)

@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from segkit.clustering import agglomerative, canonical, fit_many
 from segkit.clustering.agglomerative import infeasible
-from segkit.errors import Infeasible
+from segkit.errors import NoRoom
 
 TARGET = "sklearn.cluster.AgglomerativeClustering"
 
@@ -164,7 +164,7 @@ def test_ties_are_broken_as_by_the_plain_estimator_only_where_there_is_room(monk
     X = np.argwhere(np.ones((20, 20))).astype(float)
     monkeypatch.setenv("SEGKIT_WORKER_MEMORY", "500500000")
     (found,) = fit_many(X, [config(n_clusters=5)])
-    assert isinstance(found, Infeasible)
+    assert isinstance(found, NoRoom)
     assert "0.50 GB of memory for 400 customers, a worker has 0.50 GB" in str(found)
     (untied,) = fit_many(np.random.default_rng(0).normal(size=(400, 3)), [config(n_clusters=5)])
     assert len(untied.labels) == 400

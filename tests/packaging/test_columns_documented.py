@@ -39,7 +39,7 @@ PLACES = {
 }
 PATTERNS = {
     "<group>": f"({'|'.join(GROUPS)})",
-    "<name>": r"(?!explained_variance|fitted_customers|placement_r2)\w+",
+    "<name>": r"(?!explained_variance|fitted_customers|placement_r2|neighbours_recall)\w+",
     "<run>": "[0-9a-f]{12}",
     "<space>": "[a-z]+-[0-9a-f]{8}",
 }

@@ -7,7 +7,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from segkit.projection import neighbours as module
-from segkit.projection.neighbours import Neighbours, ladder, search
+from segkit.projection.neighbours import Neighbours, descend, ladder, search
 
 
 def brute_force(X: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +64,7 @@ def test_the_tree_gives_the_same(kind, monkeypatch):
     X = points(kind)
     expected = search(X, 60)
     monkeypatch.setattr(module, "_KD_TREE_ROWS", 10)
-    monkeypatch.setattr(module, "_KD_TREE_COLUMNS", 10)
+    monkeypatch.setattr(module, "KD_TREE_COLUMNS", 10)
     monkeypatch.setattr(module, "_CHUNK_ROWS", 77)
     monkeypatch.setattr(module, "_CHUNK_CELLS", 1000)
     found = search(X, 60)
@@ -110,3 +110,43 @@ def test_neighbours_check_themselves():
         known.first(6)
     with pytest.raises(ValueError, match="one shape"):
         Neighbours(known.indices, known.distances[:, :3])
+
+
+@pytest.mark.parametrize("kind", ["normal", "far away", "repeated"])
+def test_a_descent_finds_nearly_all_neighbours_with_exact_distances_and_tells_its_recall(kind):
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(3000, 8))
+    X = X + 1e7 if kind == "far away" else X[rng.integers(0, 1500, 3000)] if kind == "repeated" else X
+    exact = search(X, 40)
+    found, recall = descend(X, 40)
+    assert found.indices.shape == (3000, 40)
+    assert not (found.indices == np.arange(3000)[:, None]).any()
+    assert (np.sort(found.indices)[:, 1:] != np.sort(found.indices)[:, :-1]).all()
+    true = np.sqrt(((X[:, None] - X[found.indices]) ** 2).sum(axis=2))
+    assert np.allclose(found.distances, true, rtol=1e-9, atol=1e-9)
+    share = (found.distances <= exact.distances[:, -1:]).mean()
+    assert share > 0.98
+    assert abs(recall - share) < 0.01
+    again, _ = descend(X, 40)
+    assert (again.indices == found.indices).all()
+
+
+def test_the_recall_of_a_poor_descent_is_told_as_poor(monkeypatch):
+    from pynndescent import NNDescent
+
+    class Poor:
+        def __init__(self, X, n_neighbors, **options):
+            wide = NNDescent(X, n_neighbors=2 * n_neighbors, **options).neighbor_graph
+            # Every second one only; a quarter of the rows not even that.
+            indices = wide[0][:, ::2].copy()
+            indices[::4, -3:] = -1
+            self.neighbor_graph = indices, None
+
+    monkeypatch.setattr("pynndescent.NNDescent", Poor)
+    X = np.random.default_rng(7).normal(size=(2000, 7))
+    found, recall = descend(X, 30)
+    exact = search(X, 30)
+    assert (found.indices[::4] == exact.indices[::4]).all()
+    share = (found.distances <= exact.distances[:, -1:]).mean()
+    assert 0.4 < share < 0.75
+    assert abs(recall - share) < 0.04

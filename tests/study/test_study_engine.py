@@ -82,7 +82,7 @@ def test_a_scheduler_and_workers_of_their_own_give_the_same_rows(tmp_path, inlin
             module = [*command[:2], f"{command[2]}.{name}"]
             processes.append(subprocess.Popen([*module, *map(str, arguments)], cwd=tmp_path, **quiet))
             deadline = time.monotonic() + 60
-            while not contact.exists() and time.monotonic() < deadline:
+            while not (contact.exists() and contact.stat().st_size) and time.monotonic() < deadline:
                 time.sleep(0.1)
         address = json.loads(contact.read_text())["address"]
         finished = launch(study(tmp_path, f"engine.address={address}", engine="engine=local"), ["segkit"], Silent())
@@ -382,4 +382,41 @@ def test_a_result_that_cannot_be_written_fails_its_stage_and_names_the_store(tmp
 def test_a_stage_may_take_the_memory_of_a_worker(monkeypatch, limit, expected):
     monkeypatch.setattr(engine, "machine_memory", lambda: 16_000)
     assert engine.EngineSettings(workers=2, memory_limit=limit).most_memory == expected
-    assert engine.EngineSettings(mode="inline", memory_limit=limit).most_memory == 16_000
+    alone = 16_000 if limit == "auto" else expected
+    assert engine.EngineSettings(mode="inline", workers=2, memory_limit=limit).most_memory == alone
+
+
+def test_who_has_no_room_is_skipped_with_all_that_needs_it_and_tried_again_where_there_is_more(tmp_path, monkeypatch):
+    grid = pd.DataFrame(np.argwhere(np.ones((20, 20))), columns=["across", "down"])
+    grid.to_csv(tmp_path / "grid.csv", index=False)
+    sweep = ["data=table", f"data.path={tmp_path / 'grid.csv'}", "data.id=null", "scaler=standard", "projection=none"]
+    sweep += ["clusterer=agglomerative,kmeans", "clusterer.n_clusters=5", "scoring.draws=3", "scoring.confirm=false"]
+    sweep += ["engine=inline", f"store={tmp_path}/store"]
+    before = os.environ.get("SEGKIT_WORKER_MEMORY")
+    monkeypatch.setattr(engine, "machine_memory", lambda: 500_500_000)
+    first = launch(prepare(compose_study([*sweep, f"hydra.sweep.dir={tmp_path}/first"])), ["segkit"], Silent())
+    runs = first.runs.set_index("clusterer")
+    assert runs["status"].to_dict() == {"agglomerative": "skipped", "kmeans": "ok"}
+    assert "merges tie" in runs.loc["agglomerative", "reason"]
+    monkeypatch.setattr(engine, "machine_memory", lambda: 10**9)
+    second = launch(prepare(compose_study([*sweep, f"hydra.sweep.dir={tmp_path}/second"])), ["segkit"], Silent())
+    assert (second.runs["status"] == "ok").all(), second.runs["reason"].tolist()
+    assert os.environ.get("SEGKIT_WORKER_MEMORY") == before
+
+
+def test_a_draw_that_this_worker_has_no_room_for_stops_what_stands_on_all_draws(tmp_path):
+    keys = {"clustering-aa": "ok", "clustering-bb": "skipped"}
+    node = Node("refit-cc", {"draws": 2}, {"partition": "clustering-aa", "partition:0": "clustering-bb"})
+    for again, status in ((True, "skipped"), (False, "failed")):
+        outcomes = [stages.Outcome(key, found, "no room", again=again and found != "ok") for key, found in keys.items()]
+        (outcome,) = stages.run_task(Task("t", (node,), ()), tmp_path, outcomes)
+        # Without an input in the store the stage itself fails: it was tried.
+        assert (outcome.status, outcome.again) == (status, True)
+    assert not store.Store(tmp_path).keys(("refit",))
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(None, None), ("90min", 5400), ("24h", 86_400), ("1.5 d", 129_600), ("30s", 30)]
+)
+def test_a_stage_may_be_estimated_to_take_a_time(limit, expected):
+    assert engine.EngineSettings(time_limit=limit).most_seconds == expected

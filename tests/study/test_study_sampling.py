@@ -29,11 +29,12 @@ SWEEP = [
 LIMITS = ["sampling.projection=500", "sampling.clustering=500", "sampling.scores=400", "sampling.draws=450"]
 
 
-def plan_of(customers, *overrides, sampled=True, memory=None):
+def plan_of(customers, *overrides, sampled=True, memory=None, seconds=None):
     composition = compose_study([*SWEEP, *overrides])
     sampling = Sampling.of(composition.study) if sampled else Sampling()
     info = TableInfo("f" * 64, customers, ("a", "b"), ())
-    return make_plan(composition.configurations, composition.references, 3, lambda _data: info, sampling, memory)
+    limits = memory, seconds
+    return make_plan(composition.configurations, composition.references, 3, lambda _data: info, sampling, *limits)
 
 
 def test_up_to_the_limits_nothing_is_drawn_and_every_key_is_as_without_them():
@@ -88,6 +89,52 @@ def test_a_projection_that_holds_all_pairs_is_skipped_where_these_have_no_room()
     assert "KernelPCA needs about 8.19 GB of memory for 16,000 customers" in plan.runs[0].reason
     assert "sampling.projection" in plan.runs[0].reason
     assert not any(run.reason for run in plan_of(16_000, *kernel, "sampling.projection=3000", memory=10**9).runs)
+
+
+def test_what_would_take_too_long_is_skipped_and_says_how_long():
+    plan = plan_of(1_000_000, "sampling=none", seconds=3600)
+    reasons = {(run.choices["projection"], run.choices["clusterer"]): run.reason for run in plan.runs}
+    assert reasons["none", "kmeans"] is None
+    told = reasons["none", "hdbscan"]
+    assert told.startswith("clustering would take about 2:46 h of CPU for 1,000,000 customers, longer than ")
+    assert told.endswith("engine.time_limit=1:00 h; do it on fewer (sampling.clustering)")
+    assert "neighbours would take" in reasons["umap", "kmeans"]
+    assert reasons["umap", "kmeans"].endswith("(sampling.projection)")
+    possible = {key for run in plan.runs for key in run.stages.values()}
+    assert possible and possible <= set(plan.nodes)
+    assert not {node.kind for node in plan.nodes.values()} & {"neighbours", "projection"} - {
+        node.kind for run in plan.runs for key in run.stages.values() for node in [plan.nodes[key]]
+    }
+    drawn = plan_of(1_000_000, seconds=3600)
+    assert not any(run.reason for run in drawn.runs)
+    assert set(drawn.nodes) == set(plan_of(1_000_000).nodes)
+
+
+def test_neighbours_are_exact_up_to_their_limit_and_a_run_on_approximate_ones_has_an_id_of_its_own():
+    everybody = "sampling.projection=null"
+    few, many = plan_of(100_000, everybody), plan_of(100_001, everybody)
+    exact = plan_of(100_001, everybody, "sampling.neighbours=null")
+    config = [
+        next(node.config for node in plan.nodes.values() if node.kind == "neighbours") for plan in (few, many, exact)
+    ]
+    assert config == [{"count": 128}, {"count": 128, "approximate": True}, {"count": 128}]
+    ids = [{(run.choices["projection"], run.choices["clusterer"]): run.id for run in p.runs} for p in (many, exact)]
+    differs = {choices[0] for choices, identity in ids[0].items() if ids[1][choices] != identity}
+    assert differs == {"umap"}
+    keys = [{node.kind: key for key, node in plan.nodes.items()} for plan in (many, exact)]
+    assert keys[0]["neighbours"] != keys[1]["neighbours"]
+    # A draw that is small enough is searched exactly.
+    assert set(plan_of(200_000).nodes) == set(plan_of(200_000, "sampling.neighbours=null").nodes)
+
+
+def test_approximate_neighbours_are_told_with_their_recall(tmp_path):
+    places = [f"store={tmp_path}/store", f"hydra.sweep.dir={tmp_path}/study", "engine=inline", "scoring.confirm=false"]
+    sweep = ["data.n=700", "scoring.draws=2", "projection=umap,pca", "clusterer=kmeans", "sampling.neighbours=500"]
+    finished = launch(prepare(compose_study([*sweep, *places])), ["segkit"], Silent())
+    runs = finished.runs.set_index("projection")
+    assert (runs["status"] == "ok").all(), runs["reason"].tolist()
+    assert 0.95 < runs.loc["umap", "projection.neighbours_recall"] <= 1
+    assert np.isnan(runs.loc["pca", "projection.neighbours_recall"])
 
 
 def test_every_task_comes_after_what_it_needs():

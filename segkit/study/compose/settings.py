@@ -16,9 +16,9 @@ _SECTIONS = {
     ),
     "scoring.gates": ("coverage", "smallest_cluster", "clusters"),
     "scoring.nulls": ("copula", "permuted"),
-    "engine": ("mode", "workers", "address", "memory_limit"),
+    "engine": ("mode", "workers", "address", "memory_limit", "time_limit"),
     "report": ("formats", "customers", "max_mb", "shortlist"),
-    "sampling": ("projection", "clustering", "kmeans", "scores", "draws"),
+    "sampling": ("projection", "neighbours", "clustering", "kmeans", "scores", "draws"),
 }
 #: The names at the top of a study's configuration, without the groups of its runs.
 SETTINGS = ("seed", "store", "name", "scoring", "sampling", "engine", "report")
@@ -116,7 +116,7 @@ def _check_sampling(sampling: Mapping) -> None:
 
 
 def _check_engine(engine: Mapping) -> None:
-    mode, workers, address, memory = (engine[name] for name in _SECTIONS["engine"])
+    mode, workers, address, memory, limit = (engine[name] for name in _SECTIONS["engine"])
     if mode not in _MODES:
         raise UsageError(f"engine.mode={_shown(mode)}: must be {' or '.join(_MODES)}{did_you_mean(str(mode), _MODES)}")
     _require(
@@ -139,6 +139,9 @@ def _check_engine(engine: Mapping) -> None:
         memory,
         "an amount per worker such as 4GB, auto, or null for none",
     )
+    timed = _is_text(limit) and bool(re.fullmatch(r"\d+(\.\d+)?\s*(s|min|h|d)", limit))
+    told = "the most that a stage may be estimated to take, such as 90min, 24h or 3d, or null for any time"
+    _require(limit is None or timed, "engine.time_limit", limit, told)
 
 
 def _check_report(report: Mapping) -> None:
