@@ -1,4 +1,4 @@
-"""What several projections of one matrix have in common, made once in a process: UMAP's graph and start, t-SNE's affinities.
+"""What projections of one matrix have in common, made once in a process: UMAP's graph and start, t-SNE's affinities.
 
 A result is found by everything that it is made of, arrays by their content, and a random generator is left as making
 it would have left it. So a projection is the same whether a part of it was found or made.

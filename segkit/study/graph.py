@@ -39,7 +39,7 @@ _PHASES: tuple[str, ...] = tuple(
 )
 
 # Members of one task: enough to share a family's work, few enough that a wide sweep still spreads over workers.
-BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64, "prediction": 16}
+BUNDLE = {"clustering": 64, "stability": 32, "scoring": 64, "prediction": 16, "quality": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,8 @@ def make_tasks(nodes: Mapping[str, Node], leaves: Iterable[str], settled: Collec
     """Bundle the stages that are not settled into tasks, in an order in which each comes after what it needs.
 
     Partitions of one space by one class of clusterer are one task (a family shares their work), likewise their
-    draws; all partitions of one space are scored in another space in one pass. Bundling never changes a result.
+    draws; all partitions of one space are scored in another space in one pass, as are all pictures of one matrix.
+    Bundling never changes a result.
 
     Parameters
     ----------
@@ -153,5 +154,7 @@ def _group(node: Node) -> tuple[str, ...]:
             return (node.kind, node.inputs["space"], class_name(node.config["clusterer"]))
         case "scoring":
             return (node.kind, node.inputs["native"], node.inputs["space"])
+        case "quality":
+            return (node.kind, node.inputs["scaling"], node.config["identity"])
         case _:
             return (node.key,)

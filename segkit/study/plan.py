@@ -256,8 +256,8 @@ class Planner:
         kind = {"neighbours": "projection", "scoring": "scores", "stability": "draws"}.get(node.kind, node.kind)
         kind = clustering.sampled_as(node.config) if kind == "clustering" else kind
         return (
-            f"{node.kind} would take about {duration(seconds)} of CPU for {node.sample or customers:,} customers, longer "
-            f"than engine.time_limit={duration(self.seconds)}; do it on fewer (sampling.{kind})"
+            f"{node.kind} would take about {duration(seconds)} of CPU for {node.sample or customers:,} customers, "
+            f"longer than engine.time_limit={duration(self.seconds)}; do it on fewer (sampling.{kind})"
         )
 
     def too_large(self, groups: Mapping[str, Mapping[str, Any]], info: TableInfo) -> str | None:

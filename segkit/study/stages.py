@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from segkit.data import Table
     from segkit.projection.landmarks import Landmarks
+    from segkit.scoring.embedding import EmbeddingQuality
     from segkit.scoring.stability import Stability
     from segkit.study.graph import Node, Task
 
@@ -490,17 +491,24 @@ def _density(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
 
 
 def _quality(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    """Compare projections of one matrix with it, and with what learns nothing and what loses nothing."""
     from segkit.scoring.embedding import control_identity, control_random_projection, quality_many
 
-    (node,) = nodes
-    high, low = inputs.matrix(node.inputs["scaling"]), inputs.matrix(node.inputs["space"])
-    identity = node.config["identity"]
-    controls = {"random_projection": control_random_projection(high, low.shape[1], seed=identity)}
-    controls["identity"] = control_identity(high)
-    found = dict(zip(("picture", *controls), quality_many(high, [low, *controls.values()], seed=identity), strict=True))
+    high, identity = inputs.matrix(nodes[0].inputs["scaling"]), nodes[0].config["identity"]
+    lows = [inputs.matrix(node.inputs["space"]) for node in nodes]
+    controls = {q: control_random_projection(high, q, seed=identity) for q in {low.shape[1] for low in lows}}
+    found = iter(quality_many(high, [control_identity(high), *controls.values(), *lows], seed=identity))
+    same, random = next(found), {q: next(found) for q in controls}
+    return [
+        _picture({"picture": picture, "random_projection": random[low.shape[1]], "identity": same})
+        for low, picture in zip(lows, found, strict=True)
+    ]
+
+
+def _picture(found: Mapping[str, EmbeddingQuality]) -> Result:
     arrays = {f"r_nx_{name}": item.r_nx for name, item in found.items()}
     facts = {name: item.summary() for name, item in found.items()}
-    return [Result(arrays, {**facts, "customers": found["picture"].n_used, "sampled": found["picture"].sampled})]
+    return Result(arrays, {**facts, "customers": found["picture"].n_used, "sampled": found["picture"].sampled})
 
 
 def _stable(found: Any) -> Result:

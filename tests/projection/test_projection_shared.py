@@ -12,8 +12,10 @@ from segkit.projection.neighbours import search
 from segkit.projection.shared import Memo
 
 SEED = {"random_state": 3}
-UMAPS = [{"_target_": "umap.UMAP", "n_neighbors": 10, "min_dist": gap, "n_epochs": 30, **SEED} for gap in (0, 0.1, 0.5)]
-TSNES = [{"_target_": "openTSNE.TSNE", "perplexity": 15, "exaggeration": by, "n_iter": 40, **SEED} for by in (None, 2, 4)]
+UMAPS = [{"_target_": "umap.UMAP", "n_neighbors": 10, "min_dist": m, "n_epochs": 30, **SEED} for m in (0, 0.1, 0.5)]
+TSNES = [
+    {"_target_": "openTSNE.TSNE", "perplexity": 15, "exaggeration": by, "n_iter": 40, **SEED} for by in (None, 2, 4)
+]
 DATA = ("normal", "rounded", "repeated", "apart")
 
 

@@ -420,3 +420,29 @@ def test_a_draw_that_this_worker_has_no_room_for_stops_what_stands_on_all_draws(
 )
 def test_a_stage_may_be_estimated_to_take_a_time(limit, expected):
     assert engine.EngineSettings(time_limit=limit).most_seconds == expected
+
+
+def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(300, 6))
+    nodes = []
+    for name, q in (("aa", 2), ("bb", 2), ("cc", 3)):
+        inputs = {"scaling": "scaling-00", "space": f"projection-{name}"}
+        nodes.append(Node(f"quality-{name}", {"identity": "x"}, inputs))
+    others = {
+        "scaling-00": X,
+        **{node.inputs["space"]: X[:, : 2 + (i == 2)] ** (i + 1) for i, node in enumerate(nodes)},
+    }
+    (together,) = make_tasks({node.key: node for node in nodes}, [node.key for node in nodes], ())
+    assert [node.key for node in together.nodes] == [node.key for node in nodes]
+    stores = [store.Store(tmp_path / name) for name in ("together", "alone")]
+    for kept in stores:
+        for key, matrix in others.items():
+            kept.save(key, {"matrix": matrix}, {}, 0.0)
+    stages.run_task(together, stores[0].root)
+    for node in nodes:
+        stages.run_task(Task(node.key, (node,), ()), stores[1].root)
+        both = [kept.record(node.key)["facts"] for kept in stores]
+        assert both[0] == both[1]
+        arrays = [kept.arrays(node.key) for kept in stores]
+        assert all((arrays[0][name] == arrays[1][name]).all() for name in arrays[0])

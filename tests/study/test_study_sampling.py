@@ -101,7 +101,8 @@ def test_what_would_take_too_long_is_skipped_and_says_how_long():
     assert "neighbours would take" in reasons["umap", "kmeans"]
     assert reasons["umap", "kmeans"].endswith("(sampling.projection)")
     possible = {key for run in plan.runs for key in run.stages.values()}
-    assert possible and possible <= set(plan.nodes)
+    assert possible
+    assert possible <= set(plan.nodes)
     assert not {node.kind for node in plan.nodes.values()} & {"neighbours", "projection"} - {
         node.kind for run in plan.runs for key in run.stages.values() for node in [plan.nodes[key]]
     }
