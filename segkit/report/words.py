@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ NONE = "–"
 # Characters that turn the direction of a text: marks, embeddings, overrides, isolates. In a name they would turn the
 # report's own words as well.
 _TURNS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_TURNING = re.compile(f"[{_TURNS}]")
 TURNED = "\u2423"
 # What the report itself sets around a name: first strong isolate, pop directional isolate.
 ISOLATE = "\u2068\u2069"
@@ -223,13 +225,15 @@ def segment(label: int) -> str:
 
 def visible(text: str, kept: str = "") -> str:
     """Put a mark in place of each character that would turn the direction of what follows, but for those kept."""
+    if text.isascii() or not _TURNING.search(text):
+        return text
     return "".join(TURNED if c in _TURNS and c not in kept else c for c in text)
 
 
 def isolated(name: str) -> str:
     """Keep a name that is read from the right from turning the sentence around it."""
     shown = visible(name)
-    turns = any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
+    turns = not shown.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
     return f"{ISOLATE[0]}{shown}{ISOLATE[1]}" if turns else shown
 
 

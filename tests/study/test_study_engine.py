@@ -426,14 +426,12 @@ def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
     rng = np.random.default_rng(3)
     X = rng.normal(size=(300, 6))
     nodes = []
-    for name, q in (("aa", 2), ("bb", 2), ("cc", 3)):
+    for name in ("aa", "bb", "cc"):
         inputs = {"scaling": "scaling-00", "space": f"projection-{name}"}
         nodes.append(Node(f"quality-{name}", {"identity": "x"}, inputs))
-    others = {
-        "scaling-00": X,
-        **{node.inputs["space"]: X[:, : 2 + (i == 2)] ** (i + 1) for i, node in enumerate(nodes)},
-    }
-    (together,) = make_tasks({node.key: node for node in nodes}, [node.key for node in nodes], ())
+    spaces = dict(zip([node.inputs["space"] for node in nodes], (X[:, :2], X[:, :2] ** 3, X[:, 2:5]), strict=True))
+    others = {"scaling-00": X, **spaces}
+    (together,) = make_tasks({node.key: node for node in nodes}, [node.key for node in nodes], others)
     assert [node.key for node in together.nodes] == [node.key for node in nodes]
     stores = [store.Store(tmp_path / name) for name in ("together", "alone")]
     for kept in stores:
