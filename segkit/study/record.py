@@ -86,6 +86,7 @@ class Record:
         self.confirm_outcomes: dict[str, Outcome] = {}
         self._plans = {run.id: run for run in self.prepared.plan.runs}
         self._identities: dict[str, str] = {}
+        self._places: tuple[tuple[Collector, int], pd.DataFrame] | None = None
         self._labels: tuple[tuple[str, ...], pd.DataFrame, dict[str, str]] | None = None
 
     def begin(self) -> None:
@@ -192,15 +193,15 @@ class Record:
         """Write everything that is known."""
         # First of all, so that the state is right even if the rest cannot be written.
         self._provenance("concluding" if state == "finished" else state, {})
-        runs = screened = self._ranked()
-        self._tables(runs)
+        runs = self._ranked()
         self._configurations()
         customers = self.customers
         partitions, damaged = self._partitions(runs)
         runs = _without(runs, damaged)
         write_table(partitions, self.folder / "partitions.parquet")
-        runs = self._conclusion(runs, partitions)
-        if runs is not screened:
+        try:
+            runs = self._conclusion(runs, partitions)
+        finally:
             self._tables(runs)
         drawn = drawn_customers(_strata(partitions, best_first(runs)))
         write_table(customers_frame(customers, drawn), self.folder / "customers.parquet")
@@ -241,7 +242,13 @@ class Record:
         write_text(json.dumps(index, indent=1), self.folder / "embeddings.json")
 
     def _ranked(self) -> pd.DataFrame:
-        runs = self.collector.frame()
+        """Return the runs table with places and ranks, made anew where runs finished meanwhile."""
+        known = self.collector, len(self.collector.rows)
+        if self._places is None or self._places[0] != known:
+            self._places = known, self._placed(self.collector.frame())
+        return self._places[1]
+
+    def _placed(self, runs: pd.DataFrame) -> pd.DataFrame:
         ranks = rank_runs(runs, self.prepared.composition.study["scoring"]["gates"])
         references = self.prepared.plan.references
         places = places_by_space(runs, [space_suffix(name, references) for name in references])

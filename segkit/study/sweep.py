@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 from segkit.errors import UsageError
@@ -137,7 +138,8 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
     if confirmation is None:
         return
     nodes = confirmation.nodes
-    outcomes = record.confirming(settled_outcomes(nodes, prepared.store, frozenset(prepared.store.keys(KINDS))))
+    stored, known = frozenset(prepared.store.keys(KINDS)), record.collector.outcomes
+    outcomes = record.confirming(settled_outcomes(nodes, prepared.store, stored, known))
     tasks = make_tasks(nodes, confirmation.leaves, outcomes)
     if tasks:
         record.screened()
@@ -154,10 +156,18 @@ def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict
     return cost.priorities(tasks, customers), {task.name: cost.task_seconds(task, customers) for task in tasks}
 
 
-def settled_outcomes(nodes: Mapping[str, Node], store: Store, stored: frozenset[str]) -> dict[str, Outcome]:
-    """Return the outcomes that are stored, and those that follow: what stands on an impossible stage is impossible."""
+def settled_outcomes(
+    nodes: Mapping[str, Node], store: Store, stored: frozenset[str], known: Mapping[str, Outcome] = MappingProxyType({})
+) -> dict[str, Outcome]:
+    """Return the outcomes that are stored, and those that follow: what stands on an impossible stage is impossible.
+
+    Results that are among the ``known`` are not read again.
+    """
     found: dict[str, Outcome] = {}
     for key, node in nodes.items():
+        if key in known and key in stored and known[key].status == "ok":
+            found[key] = known[key]
+            continue
         skipped = ((role, found[i]) for role, i in node.inputs.items() if i in found and found[i].status == "skipped")
         stopped = next((outcome for role, outcome in skipped if node.stops(role, again=outcome.again)), None)
         record = store.record(key) if key in stored else None
