@@ -267,6 +267,9 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
     told = work_line(finished.work)
     if told and not quiet:
         print(f"segkit: {told}", file=sys.stderr)
+    if finished.counts["skipped"] == len(finished.runs):
+        reason = finished.runs["reason"].mode().iloc[0]
+        print(f"segkit: warning: none of the {len(finished.runs)} runs can be done: {reason}", file=sys.stderr)
     if finished.lost_stages:
         told = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
         print(f"segkit: warning: {told}", file=sys.stderr)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from segkit.study.prepare import Prepared
 
 PLAIN_SECONDS = 10.0
-# Before this share of the estimated work is done, the time left is the plan's estimate.
-MEASURED_FROM = 0.03
+# The plan's estimate counts as much as the pace so far when this share of the work is done, more before, less after.
+TRUST = 0.05
 
 
 class Progress(ABC):
@@ -61,11 +61,12 @@ class Progress(ABC):
         self._end()
 
     def seconds_left(self) -> float:
-        """Return the estimated wall seconds left: by the pace so far, at first by the plan's estimate."""
-        left = self.work - self.work_done
-        if self.work_done < MEASURED_FROM * self.work:
-            return left / self.workers
-        return (time.monotonic() - self.began) * left / self.work_done
+        """Return the estimated wall seconds left: at first by the plan's estimate, more and more by the pace so far."""
+        supposed = TRUST * self.work
+        if not supposed:
+            return 0.0
+        pace = (time.monotonic() - self.began + supposed / self.workers) / (self.work_done + supposed)
+        return pace * (self.work - self.work_done)
 
     def line(self) -> str:
         """Return the state in one line."""

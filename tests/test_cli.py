@@ -509,6 +509,7 @@ def test_a_report_that_cannot_be_written_is_told_in_one_line_and_the_old_figures
 def test_a_study_of_impossible_runs_says_that_there_is_nothing_to_compute(invoke):
     _code, _out, err = invoke("sweep", *TINY, "data.n=1")
     assert "there is nothing to compute" in err
+    assert "segkit: warning: none of the 1 runs can be done: " in err
     assert "stored already" not in err
 
 

@@ -40,6 +40,7 @@ _STAGES: Mapping[str, tuple[float, float]] = {
     "density": (3.0, 2.0),
     "quality": (20.0, 2.0),
 }
+_DESCENT = (3.0, 1.1)
 _TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("scaling", "sklearn.preprocessing.PowerTransformer"): (0.2, 1.0),
     ("projection", "openTSNE.TSNE"): (40.0, 1.0),
@@ -75,6 +76,8 @@ def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
     target = class_name(config) if "_target_" in config else ""
     scale = min(customers, node.sample or customers) / _REFERENCE_N
     seconds, power = _TARGETS.get((node.kind, target), _STAGES[node.kind])
+    if node.config.get("approximate"):
+        seconds, power = _DESCENT
     if (node.kind, target) in _FAMILIES:
         family = _FAMILIES[node.kind, target][kind_of(node.inputs["space"]) == "scaling"]
         seconds, power = family.further if further else family.first, family.power
