@@ -70,6 +70,7 @@ def _options(
 
 @app.command(add_help_option=False, context_settings=_HYDRA)
 def sweep(
+    context: typer.Context,
     overrides: Overrides = None,
     config_dir: ConfigDir = None,
     cfg: Cfg = None,
@@ -79,7 +80,7 @@ def sweep(
     quiet: Quiet = False,
 ) -> int:
     """Run a study; resumes what is already stored."""
-    if _shown(overrides, config_dir, cfg, resolve, help_):
+    if _shown(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
     finished = _launch(_prepared(overrides, config_dir), quiet)
     print(finished.folder)
@@ -88,6 +89,7 @@ def sweep(
 
 @app.command(add_help_option=False, context_settings=_HYDRA)
 def plan(
+    context: typer.Context,
     overrides: Overrides = None,
     config_dir: ConfigDir = None,
     cfg: Cfg = None,
@@ -97,7 +99,7 @@ def plan(
     as_json: AsJson = False,
 ) -> int:
     """Say what a sweep would do: counts, what is stored, what is impossible, estimated time; runs nothing."""
-    if _shown(overrides, config_dir, cfg, resolve, help_):
+    if _shown(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
     from segkit.study.forecast import forecast, forecast_text
 
@@ -108,6 +110,7 @@ def plan(
 
 @app.command(add_help_option=False, context_settings=_HYDRA)
 def run(
+    context: typer.Context,
     overrides: Overrides = None,
     config_dir: ConfigDir = None,
     cfg: Cfg = None,
@@ -117,7 +120,7 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run one configuration and print its scores."""
-    if _shown(overrides, config_dir, cfg, resolve, help_):
+    if _shown(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
     from segkit.study.prepare import require_single
 
@@ -225,14 +228,34 @@ def reproduce(
     return NOT_REPRODUCED if found.verdict == DIFFERENT else DONE
 
 
-def _shown(overrides: list[str] | None, config_dir: Path | None, cfg: str | None, resolve: bool, help_: bool) -> bool:
+def _shown(
+    context: typer.Context,
+    overrides: list[str] | None,
+    config_dir: Path | None,
+    cfg: str | None,
+    resolve: bool,
+    help_: bool,
+) -> bool:
     """Print the help or the configuration if that is what was asked for."""
     if not help_ and cfg is None:
         return False
     from segkit.study import compose
 
-    print(compose.help_text(config_dir) if help_ else compose.job_config(overrides or [], config_dir, cfg, resolve))
+    if help_:
+        print(_usage(context), compose.help_text(config_dir), sep="\n\n")
+    else:
+        print(compose.job_config(overrides or [], config_dir, cfg, resolve))
     return True
+
+
+def _usage(context: typer.Context) -> str:
+    """Return how a command that takes overrides is called, and its options."""
+    command = context.command
+    shown = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
+    options = [f"  {', '.join(sorted(item.opts, key=len)):<16}{item.help}" for item in shown]
+    return "\n".join(
+        [f"Usage: {context.command_path} [OPTIONS] [OVERRIDES]...", command.help, "", "Options:", *options]
+    )
 
 
 def _prepared(overrides: list[str] | None, config_dir: Path | None, single: bool = False) -> Prepared:
@@ -269,7 +292,7 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
         print(f"segkit: {told}", file=sys.stderr)
     if finished.counts["skipped"] == len(finished.runs):
         reason = finished.runs["reason"].mode().iloc[0]
-        print(f"segkit: warning: none of the {len(finished.runs)} runs can be done: {reason}", file=sys.stderr)
+        print(f"segkit: warning: no run can be done; the most frequent reason: {reason}", file=sys.stderr)
     if finished.lost_stages:
         told = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
         print(f"segkit: warning: {told}", file=sys.stderr)

@@ -239,8 +239,18 @@ def test_cfg_prints_the_configuration_that_hydra_would(invoke):
 def test_help_lists_options_and_experiments(invoke):
     code, out, _ = invoke("sweep", "--help", "experiment=demo")
     assert code == 0
-    for name in ("kmeans", "cc_general", "log_standard", "behaviour", "smoke"):
+    for name in (
+        "kmeans",
+        "cc_general",
+        "log_standard",
+        "behaviour",
+        "smoke",
+        "segkit sweep [OPTIONS]",
+        "--config-dir",
+    ):
         assert name in out
+    assert "--json" not in out
+    assert "--json" in invoke("plan", "-h")[1]
 
 
 def test_a_failed_run_makes_exit_code_1(invoke, tmp_path):
@@ -509,7 +519,7 @@ def test_a_report_that_cannot_be_written_is_told_in_one_line_and_the_old_figures
 def test_a_study_of_impossible_runs_says_that_there_is_nothing_to_compute(invoke):
     _code, _out, err = invoke("sweep", *TINY, "data.n=1")
     assert "there is nothing to compute" in err
-    assert "segkit: warning: none of the 1 runs can be done: " in err
+    assert "segkit: warning: no run can be done; the most frequent reason: " in err
     assert "stored already" not in err
 
 
