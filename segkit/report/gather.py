@@ -427,6 +427,7 @@ def leaderboard(table: pd.DataFrame, references: Sequence[str]) -> pd.DataFrame:
         given = f"rank_by_{column.removeprefix('silhouette_')}"
         ranks = runs[given] if given in runs else runs[column].rank(ascending=False, method="min")
         runs[f"rank_{reference}"] = pd.to_numeric(ranks, errors="coerce").astype(float)
+    runs["rank_worst"] = runs[[f"rank_{name}" for name in reference_columns(runs, references)]].max(axis=1)
     runs["failed"] = runs["status"] != "ok"
     by = ["failed", "rank", "silhouette_reference", "run"]
     runs = runs.sort_values(by, ascending=[True, True, False, True], na_position="last", kind="stable")

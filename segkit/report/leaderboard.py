@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,153 +27,142 @@ _CONFIRMED_PLACE = (
 _STATES = "Screened only, or confirmed as well; Pareto: no other "
 _SCREENED_FRONT = "eligible run is better in every criterion of the screen"
 _CONFIRMED_FRONT = "confirmed run that holds up is better in every criterion of the confirmation"
+# The table without a script draws no others: each bar is an element of its own.
+_DRAWN = ("silhouette_reference", "stability_ari")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A column of the leaderboard: how it is called, told and sorted.
+
+    ``name`` is its name in ``Summary.runs``. ``first`` is the direction in which the best comes first. A ``bar`` is
+    drawn from 0 to the largest value, or where less is better, to one that few exceed, or between its ``ends``;
+    ``percent`` says that it is a share; ``parts`` are the columns shown in its place, with ``joint`` between them;
+    ``paper`` that it is printed.
+    """
+
+    name: str
+    title: str
+    hint: str = ""
+    first: str = "asc"
+    kind: str = "number"
+    digits: int | None = None
+    bar: bool = False
+    ends: tuple[float, float] | None = None
+    percent: bool = False
+    parts: tuple[str, ...] = ()
+    joint: str = ""
+    paper: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Tell whether the column holds numbers."""
+        return self.kind == "number"
 
 
 def leaderboard(summary: Summary, limit: int = 100) -> Leaderboard:
     """Lay out the first runs, best first, with every column that matters; with a script the page shows all."""
-    runs = summary.runs.head(limit)
-    columns, values = [], []
-    for column, cells in _leader_columns(summary, runs):
-        columns.append(column)
-        values.append(cells)
+    shown, runs = shown_columns(summary), summary.runs.head(limit)
+    laid = [_cells(column, summary)[:limit] for column in shown]
     states = zip(runs["run"], runs["eligible"], runs["pareto"], strict=True)
-    rows = [(run, bool(e), bool(p), list(cells)) for (run, e, p), *cells in zip(states, *values, strict=True)]
+    rows = [(run, bool(e), bool(p), list(cells)) for (run, e, p), *cells in zip(states, *laid, strict=True)]
+    columns = [Column(each.title, each.hint, each.numeric, each.first) for each in shown]
     return Leaderboard(columns, rows, len(summary.runs))
 
 
-def _leader_columns(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    primary = summary.references[0]
-    laid = [
-        (
-            Column("#", _CONFIRMED_PLACE if summary.confirmation else _SCREENED_PLACE, True, "asc"),
-            _numbers(runs["standing"], words.count),
-        ),
-        (Column("Run", "The run's id", False, "asc"), _texts(runs["run"])),
-        (
-            Column("State", _STATES + (_CONFIRMED_FRONT if summary.confirmation else _SCREENED_FRONT), False, "asc"),
-            _texts(_states(runs)),
-        ),
-    ]
-    scores = {score.name: _score_column(score, runs, primary) for score in summary.scores}
-    laid += _places(runs) if summary.confirmation else []
-    laid += [pair for name, pair in scores.items() if name == "silhouette"]
-    laid += _excesses(summary, runs) if summary.confirmation else []
-    laid += [
-        (
-            Column(
-                "Stability",
-                "In the screen: mean ARI over bootstrap draws with the space kept, and its standard deviation",
-                True,
-                "desc",
-            ),
-            _numbers(runs["stability_ari"], words.number, _bars(runs["stability_ari"]), _spans(runs, "stability_ari")),
-        ),
-        *(_refits(runs) if summary.confirmation else []),
-        (
-            Column("Weakest Jaccard", "Mean Jaccard of the least stable segment", True, "desc"),
-            _numbers(runs["stability_jaccard_min"], partial(words.number, digits=2)),
-        ),
-        (Column("k", "Segments found", True, "asc"), _numbers(runs["n_clusters"], words.count)),
-        *_truth_column(runs),
-        (Column("Coverage", "Share of customers not noise", True, "desc"), _numbers(runs["coverage"], words.percent)),
-        *_penalised(runs, primary),
-    ]
+def shown_columns(summary: Summary) -> list[Shown]:
+    """Describe the columns that this study has values for, what a run is before how it did."""
+    told = summary.runs
+    made = {"run", "state", *(["misses"] if any(missed_by(summary)) else [])}
+    return [_directed(shown) for shown in _all(summary) if shown.name in made or known(told, shown.name)]
+
+
+def _directed(shown: Shown) -> Shown:
+    """Say of a score which way it is better."""
+    way = direction(shown.first == "desc")
+    return replace(shown, hint=f"{shown.hint}; {way}") if shown.bar else shown
+
+
+def known(runs: pd.DataFrame, name: str) -> bool:
+    """Tell whether a column has a value of any run."""
+    return name in runs and bool(runs[name].notna().any())
+
+
+def _all(summary: Summary) -> Iterator[Shown]:
+    primary, runs = summary.references[0], summary.runs
+    scores = {f"{score.name}_reference": score for score in summary.scores}
+    front = _CONFIRMED_FRONT if summary.confirmation else _SCREENED_FRONT
+    place = _CONFIRMED_PLACE if summary.confirmation else _SCREENED_PLACE
+    yield Shown("standing", "#", place, digits=0, paper=True)
+    yield Shown("run", "Run", "The run's id", kind="text", paper=True)
+    yield Shown("state", "State", _STATES + front, kind="text", paper=True)
     for group in gather.GROUPS:
         if group not in ("data", "features") or gather.varies(runs, f"{group}_label"):
-            laid.append((Column(group.capitalize(), "", False, "asc"), _texts(runs[f"{group}_label"])))
+            yield Shown(f"{group}_label", group.capitalize(), kind="text", paper=True)
+    yield Shown("n_clusters", "k", "Segments found", digits=0, paper=True)
+    hint = "ARI to the planted groups; takes no part in the order"
+    yield Shown("truth_ari", "Truth", hint, "desc", digits=2, bar=True)
+    yield _score(scores.pop("silhouette_reference"), primary)
+    if summary.confirmation:
+        yield from _confirmed(summary)
+    hint = "In the screen: mean ARI over bootstrap draws with the space kept, and its standard deviation"
+    yield Shown("stability_ari", "Stability", hint, "desc", digits=2, bar=True, paper=True)
+    if summary.confirmation:
+        hint = "Mean ARI over draws on which the whole pipeline is fitted anew, and its standard deviation"
+        yield Shown("stability_ari_refit", "Refitted", hint, "desc", digits=2, bar=True, paper=True)
+    hint = "Mean Jaccard of the least stable segment"
+    yield Shown("stability_jaccard_min", "Weakest Jaccard", hint, "desc", digits=2, bar=True)
+    hint = "Share of customers not noise"
+    yield Shown("coverage", "Coverage", hint, "desc", digits=0, bar=True, percent=True, paper=True)
+    hint = f"Coverage times the silhouette in the {primary} reference space; the silhouette itself where it is negative"
+    yield Shown("silhouette_reference_penalised", "Penalised", hint, "desc", digits=3, bar=True)
     if gather.varies(runs, "seed"):
-        laid.append((Column("Seed", "", True, "asc"), _numbers(runs["seed"], words.count)))
-    smallest = _numbers(runs["smallest_cluster"], partial(words.percent, digits=1))
-    laid.append((Column("Smallest", "Smallest segment, share of customers", True, "desc"), smallest))
-    laid += [pair for name, pair in scores.items() if name != "silhouette"]
-    ranks = [f"rank_{name}" for name in gather.reference_columns(runs, summary.references)]
-    if len(ranks) > 1:
+        yield Shown("seed", "Seed", digits=0)
+    hint = "Smallest segment, share of customers"
+    yield Shown("smallest_cluster", "Smallest", hint, "desc", digits=1, percent=True)
+    for score in scores.values():
+        yield _score(score, primary)
+    if summary.confirmation:
+        hint = "Mean over splits in halves, and its standard deviation; a number of segments is supported from 0.8"
+        yield Shown("prediction_strength", "Prediction strength", hint, "desc", digits=2, bar=True)
+        hint = f"By density in the {primary} reference space, from -1, where the bar starts, to 1"
+        yield Shown("dbcv_reference", "DBCV", hint, "desc", digits=2, bar=True, ends=(-1, 1))
+    references = gather.reference_columns(runs, summary.references)
+    for name, column in list(references.items())[1:]:
+        yield Shown(column, f"Silhouette, {name}", f"In the {name} reference space", "desc", digits=3, bar=True)
+    if len(references) > 1:
         hint = "Place by silhouette alone, among all runs, in the reference spaces "
         hint += f"{', '.join(summary.references)}; sorted by the worst"
-        worst = runs[ranks].max(axis=1)
-        laid.append(
-            (Column("By reference", hint, True, "asc"), _numbers(worst, words.count, shown=_ranks(runs[ranks])))
-        )
+        parts = tuple(f"rank_{name}" for name in references)
+        yield Shown("rank_worst", "By reference", hint, digits=0, parts=parts, joint=" / ")
     hint = "Silhouette in the space clustered in: not comparable across projections"
-    laid += [
-        (Column("Native †", hint, True, "desc"), _numbers(runs["silhouette_native"], words.number)),
-        (
-            Column("Inflation", "Native less reference silhouette", True, "asc"),
-            _numbers(runs["inflation"], words.number),
-        ),
-    ]
-    laid.append(
-        (
-            Column("CPU", "Seconds of the run's stages and its share of shared ones", True, "asc"),
-            _numbers(runs["seconds"], words.seconds),
-        )
-    )
-    return laid
+    yield Shown("silhouette_native", "Native †", hint, "desc", digits=3)
+    yield Shown("inflation", "Inflation", "Native less reference silhouette", digits=3)
+    hint = "Share of all weightings of the criteria under which the run is the best"
+    yield Shown("weight_share", "Weightings", hint, "desc", digits=0, bar=True, percent=True)
+    yield Shown("seconds", "CPU, s", "Seconds of the run's stages and its share of shared ones")
+    hint = "Why the run cannot be chosen: the gates that it misses; why runs did not come through is under Failures"
+    yield Shown("misses", "Misses", hint, kind="text")
+    if summary.confirmation:
+        hint = "Of the places over resampled refits, 5% to 95%; only runs that hold up have one"
+        yield Shown("rank_low", "Place, 90%", hint, digits=0, parts=("rank_low", "rank_high"), joint=" to ")
+        yield Shown("screen_rank", "Screen", "Place in the screen", digits=0)
 
 
-def _places(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    spans = zip(runs["rank_low"], runs["rank_high"], strict=True)
-    shown = [words.NONE if words.absent(low) else f"{low:.0f} to {high:.0f}" for low, high in spans]
-    interval = Column("Place, 90%", "Of the places over resampled refits; only runs that hold up have one", True, "asc")
-    return [
-        (interval, _numbers(runs["rank_low"], words.count, shown=shown)),
-        (Column("Screen", "Place in the screen", True, "asc"), _numbers(runs["screen_rank"], words.count)),
-    ]
+def _confirmed(summary: Summary) -> Iterator[Shown]:
+    hint = "Silhouette less its mean over tables without segments that went through the same pipeline"
+    hint += f"; {_ITSELF}" if _without_nulls(summary).any() else ""
+    yield Shown("silhouette_excess", "Excess", hint, "desc", digits=3, bar=True, paper=True)
+    hint = "Adjusted for the whole shortlist by max-T; only confirmed runs have one"
+    yield Shown("p_adjusted", "p", hint, paper=True)
 
 
-def _excesses(summary: Summary, runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    excess = "Silhouette less its mean over tables without segments that went through the same pipeline"
-    alone = _without_nulls(summary, runs)
-    shown = [words.number(value) + ALONE * own for value, own in zip(runs["silhouette_excess"], alone, strict=True)]
-    excess += f"; {_ITSELF}" if alone.any() else ""
-    adjusted = "Adjusted for the whole shortlist by max-T; only confirmed runs have one"
-    return [
-        (Column("Excess", excess, True, "desc"), _numbers(runs["silhouette_excess"], words.number, shown=shown)),
-        (Column("p", adjusted, True, "asc"), _numbers(runs["p_adjusted"], words.p_value)),
-    ]
-
-
-def marked(summary: Summary) -> str:
-    """Say what the mark behind an excess means, where one has it."""
-    if summary.confirmation is None or not _without_nulls(summary, summary.runs).any():
-        return ""
-    return f"Excess: {_ITSELF}."
-
-
-def _without_nulls(summary: Summary, runs: pd.DataFrame) -> pd.Series:
-    """Mark the runs whose excess is their silhouette, because they have none on any table without segments."""
-    nulls = summary.confirmation.nulls
-    found = set(nulls.loc[(nulls["kind"] == COPULA) & nulls["silhouette"].notna(), "run"])
-    return runs["silhouette_excess"].notna() & ~(runs["silhouette_null_mean"].abs() > 0) & ~runs["run"].isin(found)
-
-
-def _refits(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    hint = "Mean ARI over draws on which the whole pipeline is fitted anew, and its standard deviation"
-    name = "stability_ari_refit"
-    return [(Column("Refitted", hint, True, "desc"), _numbers(runs[name], words.number, shown=_spans(runs, name)))]
-
-
-def _penalised(runs: pd.DataFrame, primary: str) -> list[tuple[Column, list[Cell]]]:
-    name = "silhouette_reference_penalised"
-    if name not in runs or runs[name].isna().all():
-        return []
-    hint = f"Coverage times the silhouette in the {primary} reference space; the silhouette itself where it is negative"
-    return [(Column("Penalised", hint, True, "desc"), _numbers(runs[name], words.number))]
-
-
-def _truth_column(runs: pd.DataFrame) -> list[tuple[Column, list[Cell]]]:
-    if runs["truth_ari"].isna().all():
-        return []
-    column = Column("Truth", "ARI to the planted groups; takes no part in the order", True, "desc")
-    return [(column, _numbers(runs["truth_ari"], partial(words.number, digits=2)))]
-
-
-def _score_column(score: Any, runs: pd.DataFrame, primary: str) -> tuple[Column, list[Cell]]:
-    values = runs[f"{score.name}_reference"]
-    hint = f"{score.label} in the {primary} reference space; {direction(score.higher_is_better)}"
-    bars = _bars(values) if score.name == "silhouette" else None
+def _score(score: Any, primary: str) -> Shown:
+    hint = f"{score.label} in the {primary} reference space"
     first = "desc" if score.higher_is_better else "asc"
-    return Column(score.label, hint, True, first), _numbers(values, _digits(score.name), bars)
+    digits = 0 if score.name == "calinski_harabasz" else 3
+    name = f"{score.name}_reference"
+    return Shown(name, score.label, hint, first, digits=digits, bar=True, paper=score.name == "silhouette")
 
 
 def direction(higher: bool) -> str:
@@ -181,8 +170,14 @@ def direction(higher: bool) -> str:
     return f"{'higher' if higher else 'lower'} is better"
 
 
-def _digits(name: str) -> Callable[[Any], str]:
-    return partial(words.number, digits=0 if name == "calinski_harabasz" else 3)
+# ------------------------------------------------------------------ what stands in a column
+
+
+def texts(shown: Shown, summary: Summary) -> list[str | None]:
+    """Return what a column of text says of each run; None where there is nothing to say."""
+    if shown.name == "state":
+        return _states(summary.runs).tolist()
+    return missed_by(summary) if shown.name == "misses" else summary.runs[shown.name].astype(str).tolist()
 
 
 def _states(runs: pd.DataFrame) -> pd.Series:
@@ -192,31 +187,78 @@ def _states(runs: pd.DataFrame) -> pd.Series:
     return told.where(runs["status"] == "ok", runs["status"])
 
 
-def _texts(values: pd.Series) -> list[Cell]:
-    return [Cell(str(value)) for value in values]
+def missed_by(summary: Summary) -> list[str | None]:
+    """Say of each run why it cannot be chosen, but not why one failed: that may tell a customer's values."""
+    runs = summary.runs
+    missed = gather.missed(runs, summary.study.get("scoring", {}).get("gates") or {})
+    gates = {at: [name for name in missed if row[name]] for at, row in missed.iterrows()}
+    column = next((c for c in ("silhouette_reference_status", "stability_status") if c in runs), None)
+    unscored = runs[column].where(runs["silhouette_reference"].isna(), "ok").fillna("ok") if column else None
+    told: list[str | None] = []
+    for at, status in runs["status"].items():
+        if status != "ok":
+            told.append(words.MISSED["status"])
+            continue
+        scoreless = unscored is not None and unscored[at] != "ok"
+        lost = [words.MISSED[name] for name in gates.get(at, []) if not (scoreless and name == "scores")]
+        told.append(", ".join([*lost, *([f"no score: {words.status(str(unscored[at])).lower()}"] * scoreless)]) or None)
+    return told
 
 
-def _numbers(
-    values: pd.Series,
-    write: Callable[[Any], str],
-    bars: Sequence[int | None] | None = None,
-    shown: Sequence[str] | None = None,
-) -> list[Cell]:
-    plain = pd.to_numeric(values, errors="coerce").astype(float)
-    texts = shown if shown is not None else [write(value) for value in plain]
-    keys = ["" if np.isnan(value) else f"{value:.6g}" for value in plain]
-    return [Cell(*cell) for cell in zip(texts, keys, bars or [None] * len(plain), strict=True)]
+def marks(shown: Shown, summary: Summary) -> list[str] | None:
+    """Return what stands behind the numbers of a column, run by run; None where nothing does."""
+    if shown.name != "silhouette_excess" or not (alone := _without_nulls(summary)).any():
+        return None
+    return np.where(alone, ALONE, "").tolist()
 
 
-def _bars(values: pd.Series) -> list[int | None]:
+def marked(summary: Summary) -> str:
+    """Say what the mark behind an excess means, where one has it."""
+    if summary.confirmation is None or not _without_nulls(summary).any():
+        return ""
+    return f"Excess: {_ITSELF}."
+
+
+def _without_nulls(summary: Summary) -> pd.Series:
+    """Mark the runs whose excess is their silhouette, because they have none on any table without segments."""
+    nulls, runs = summary.confirmation.nulls, summary.runs
+    found = set(nulls.loc[(nulls["kind"] == COPULA) & nulls["silhouette"].notna(), "run"])
+    return runs["silhouette_excess"].notna() & ~(runs["silhouette_null_mean"].abs() > 0) & ~runs["run"].isin(found)
+
+
+def _cells(shown: Shown, summary: Summary) -> list[Cell]:
+    if not shown.numeric:
+        return [Cell(text or "") for text in texts(shown, summary)]
+    runs = summary.runs
+    values = pd.to_numeric(runs[shown.name], errors="coerce").astype(float)
+    bars = _bars(values) if shown.name in _DRAWN else [None] * len(values)
+    told = _parts(runs[list(shown.parts)], shown.joint) if shown.parts else _numbers(shown, runs)
+    behind = marks(shown, summary) or [""] * len(values)
+    keys = ["" if np.isnan(value) else f"{value:.6g}" for value in values]
+    rows = zip(told, behind, keys, bars, strict=True)
+    return [Cell(text + mark, key, bar) for text, mark, key, bar in rows]
+
+
+def _numbers(shown: Shown, runs: pd.DataFrame) -> list[str]:
+    values = pd.to_numeric(runs[shown.name], errors="coerce").astype(float)
+    if shown.percent:
+        return [words.percent(value, shown.digits or 0) for value in values]
+    if shown.digits is None:
+        return [words.short(value) for value in values]
+    spread = runs.get(f"{shown.name}_sd", pd.Series(np.nan, runs.index)).astype(float)
+    pairs = zip(values, spread, strict=True)
+    return [
+        words.number(value, shown.digits) + ("" if np.isnan(value) or np.isnan(sd) else f" ± {sd:.{shown.digits}f}")
+        for value, sd in pairs
+    ]
+
+
+def _parts(parts: pd.DataFrame, joint: str) -> list[str]:
+    rows = parts.to_numpy(float, na_value=np.nan)
+    told = [[words.count(None if np.isnan(value) else value) for value in row] for row in rows]
+    return [words.NONE if set(row) == {words.NONE} else joint.join(row) for row in told]
+
+
+def _bars(values: pd.Series) -> Sequence[int | None]:
     top = values.max()
-    return [None if np.isnan(v) or not top > 0 else round(100 * max(v, 0.0) / top) for v in values.astype(float)]
-
-
-def _spans(runs: pd.DataFrame, name: str) -> list[str]:
-    rows = zip(runs[name], runs[f"{name}_sd"], strict=True)
-    return [words.number(ari, 2) + ("" if np.isnan(ari) or np.isnan(sd) else f" ± {sd:.2f}") for ari, sd in rows]
-
-
-def _ranks(ranks: pd.DataFrame) -> list[str]:
-    return [" / ".join(words.count(None if np.isnan(r) else r) for r in row) for row in ranks.to_numpy(float)]
+    return [None if np.isnan(v) or not top > 0 else round(100 * max(v, 0.0) / top) for v in values]

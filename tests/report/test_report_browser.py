@@ -270,6 +270,131 @@ def test_what_an_address_names_in_vain_is_told_and_dropped(page, study):
     page.assert_quiet()
 
 
+@pytest.mark.parametrize("kind", ["screened", "confirmed", "alone"])
+def test_the_script_draws_the_words_of_the_table_without_it(page, confirmed, browser, new_planted, tmp_path, kind):
+    from segkit.report.gather import gather
+    from segkit.report.leaderboard import leaderboard
+
+    shown = page if kind == "screened" else confirmed
+    if kind == "alone":
+        planted = new_planted()
+        best = next(row for row in planted.rows if row["n_clusters"] == 5)
+        best |= {"silhouette_null_mean": 0.0, "silhouette_excess": 0.4, "seconds": 12.5, "smallest_cluster": 0.0004}
+        for row in planted.nulls:
+            row["silhouette"] = np.nan if row["run"] == best["run"] else row["silhouette"]
+        planted.rows[-1] |= {"rank": None, "dbcv_reference": -0.5, "prediction_strength_sd": 0.02}
+        planted.rows[-1] |= {"prediction_strength": 0.8, "smallest_cluster": 0.001}
+        shown = Page(browser, page_of(planted.write(tmp_path / "study")))
+    board = leaderboard(gather(shown.path.parent))
+    shown.visit()
+    drawn = shown.cells(".runs")
+    assert shown.texts(".runs th bdi") == [column.title for column in board.columns]
+    for row, (_, _, _, cells) in list(zip(drawn, board.rows, strict=False))[:20]:
+        assert row[1:] == [cell.shown.strip() for cell in cells]
+    text = " ".join(" ".join(row) for row in drawn)
+    pairs = (
+        "return [...document.querySelectorAll(`.columns dt`)].map((e) => [e.textContent, e.nextSibling.textContent])"
+    )
+    told = shown.js(pairs)
+    assert [tuple(each) for each in told] == [(column.title, column.hint) for column in board.columns if column.hint]
+    lower = [title for title, hint in told if "lower is better" in hint]
+    assert lower == ([] if kind == "screened" else ["Davies-Bouldin"])
+    if kind == "alone":
+        at = "document.querySelector('th[data-name=dbcv_reference]').cellIndex"
+        row = "return document.querySelectorAll('tr[data-run]')[4]"
+        width = shown.js(f"{row}.cells[{at}].querySelector('rect').width.baseVal.value")
+        assert width == 25
+        for told in ("0.400 ‡", "smallest segment", "12.5", "< 0.1%", "0.80 ± 0.02", "−0.50"):
+            assert told in text, told
+
+
+def test_configurations_are_whole_in_rows_of_one_height(browser, new_study, tmp_path):
+    study = new_study(n=120, columns=("a_feature_with_a_name_that_goes_on_for_a_while_[EUR]", "b"))
+    for i in range(60):
+        study.add(study.truth % 3, rank=i + 1, silhouette_reference=0.5 - i / 200, stability_ari=0.9, **{
+            "davies_bouldin_reference": 1.0 + i,
+            "scaler": f"quantile_to_a_normal_distribution_of_many_customers_{i % 3}",
+            "clusterer.n_clusters": i, "clusterer.metric": "a distance between rows that has a name"[: 20 + i % 20],
+        })  # fmt: skip
+    study.recommend(study.rows[0]["run"])
+    study.profiled = study.rows[0]["run"]
+    page = Page(browser, page_of(study.write(tmp_path / "study")))
+    for width in (1300, 400):
+        page.visit(f"#run={study.rows[0]['run']}&segment=1", width=width)
+        cut = (
+            "return [...document.querySelectorAll(arguments[0])].filter((each) => each.scrollHeight > each.clientHeight"
+        )
+        cut += " + 1 || each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
+        for part in (".runs tr[data-run] td > div", ".kpis th button", ".profile-view thead button"):
+            assert page.texts(part)
+            assert page.js(cut, part) == [], part
+        heights = "return [...new Set([...document.querySelectorAll('tr[data-run]')].map((row) => row.offsetHeight))]"
+        assert len(page.js(heights)) == 1
+        page.js("document.querySelector('.tall').scrollTop = 1e6")
+        page.wait("document.querySelector('tr[data-place=\"59\"]')")
+    fewest, most = (page.js(
+        "return document.querySelector(`tr[data-place='${arguments[0]}'] .less rect`)?.getAttribute('width')", place
+    ) for place in ("59", "55"))  # fmt: skip
+    assert (float(fewest), float(most)) == pytest.approx((100, 98.3), abs=2)
+    assert page.texts("th[data-name=davies_bouldin_reference] small") == ["lower is better"]
+    assert page.js("return document.querySelectorAll('th small').length") == 1
+
+
+SAVED = (
+    "URL.createObjectURL = (blob) => { blob.text().then(done); return '#'; };"
+    "document.querySelector('[data-key=csv]').click()"
+)
+
+
+def test_the_filtered_runs_are_saved_in_their_order(page, study):
+    table, runs, _ = study
+    page.visit(f"#run={runs[0]}&find={'n_clusters=2'}&sort=-n_clusters")
+    wanted = page.texts("tr[data-run] .id")
+    found = pd.read_csv(pd.io.common.StringIO(page.later(SAVED)), dtype={"run": str})
+    total = int(page.texts(".matches")[0].split()[0])
+    assert found["run"].tolist()[: len(wanted)] == wanted
+    assert len(found) == total > len(runs)
+    known = pd.DataFrame(table.rows).set_index("run")
+    for name in ("silhouette_reference", "stability_ari", "stability_ari_q05"):
+        np.testing.assert_allclose(found[name], known.loc[found["run"], name], rtol=1e-5)
+    page.js("document.querySelectorAll('.chooser input')[0].click()")
+    assert "standing" not in page.later(SAVED).splitlines()[0].split(",")
+    page.assert_quiet()
+
+
+def test_saved_runs_are_safe_to_open_in_a_spreadsheet(browser, new_study, tmp_path):
+    study = new_study(n=60)
+    names = ["=cmd()|' /C calc'!A0", "+1+1", "@sum(A1)", "-2+3", "\ttab", 'a "quote", a comma', "-5", "plain"]
+    for i, name in enumerate(names):
+        study.add(study.truth % 2, scaler=name, rank=i + 1, silhouette_reference=-0.5, stability_ari=0.5)
+    study.recommend(study.rows[0]["run"])
+    page = Page(browser, page_of(study.write(tmp_path / "study")))
+    page.visit()
+    found = pd.read_csv(pd.io.common.StringIO(page.later(SAVED)), dtype=str, keep_default_na=False)
+    assert found["scaler_label"].tolist() == [
+        f"'{name}" if name[0] in "=+@\t" or name == "-2+3" else name for name in names
+    ]
+    assert set(found["silhouette_reference"]) == {"-0.5"}
+
+
+def test_alike_choices_of_compared_runs_are_one_click_away(page, study):
+    _, runs, _ = study
+    page.visit(f"#run={runs[2]}&compare={runs[3]}")
+    assert [row[0] for row in page.cells(".made > .scroll")] == ["clusterer.n_clusters"]
+    page.click("[data-key=rows]")
+    told = {row[0]: row[1:] for row in page.cells(".made > .scroll")}
+    assert told == {
+        "clusterer.n_clusters": ["4", "5"],
+        "clusterer.init": ["k-means++"] * 2,
+        "projection": ["pca"] * 2,
+    }
+    assert page.texts(".made tr.differs th") == ["clusterer.n_clusters"]
+    assert "rows=all" in page.address
+    page.click("[data-key=rows]")
+    assert len(page.cells(".made > .scroll")) == 1
+    assert page.js("return document.activeElement.dataset.key") in (None, "rows")
+
+
 def test_a_link_to_a_section_keeps_the_address(page, study):
     page.visit(f"#run={study[1][3]}")
     page.click("nav a[href='#choices']")
@@ -320,9 +445,9 @@ def test_two_runs_are_compared_as_their_labels_say(page, study):
     crossed = pd.crosstab(a, b)[[0, 1, 2, -1]].to_numpy()
     told = [[int(cell) for cell in row[1:]] for row in page.cells(".cross")]
     assert told == crossed.tolist()
-    differing = {row[0]: row[1:] for row in page.cells(".three > div:first-child > .scroll")}
+    differing = {row[0]: row[1:] for row in page.cells(".made > .scroll")}
     assert differing == {"clusterer.n_clusters": ["4", "3"], "clusterer.init": ["k-means++", "random"]}
-    scores = {row[0]: row[1:] for row in page.cells(".three > .scroll:nth-child(2)")}
+    scores = {row[0]: row[1:] for row in page.cells(".three > .scroll")}
     assert scores["Silhouette"] == ["0.470 ●", "0.420"]
     assert page.one(".map-second canvas").is_displayed()
 
@@ -340,10 +465,10 @@ def test_several_runs_agree_as_their_labels_say(page, study):
             else:
                 known = 1.0 if i == j else adjusted_rand_score(partition(table, a), partition(table, b))
                 assert float(told[i][j]) == pytest.approx(known, abs=6e-3)
-    differing = {row[0]: row[1:] for row in page.cells(".three > div:first-child > .scroll")}
+    differing = {row[0]: row[1:] for row in page.cells(".made > .scroll")}
     assert differing["clusterer.n_clusters"] == ["4", "3", "6", "20"]
     assert differing["clusterer.init"] == ["k-means++", "random", "k-means++", "k-means++"]
-    scores = {row[0]: row[1:] for row in page.cells(".three > .scroll:nth-child(2)")}
+    scores = {row[0]: row[1:] for row in page.cells(".three > .scroll")}
     assert scores["Silhouette"][:3] == ["0.470 ●", "0.420", "0.450"]
     assert not page.js("return document.querySelector('.cross')")
     assert not page.one(".map-second").is_displayed()
@@ -727,7 +852,7 @@ def test_the_leaderboard_tells_what_a_run_is_before_its_scores_and_on_paper_too(
     shown = confirmed.js(heads)
     assert shown[0] is None
     assert shown[1 : len(what) + 1] == what
-    assert shown[-3:] == ["rank_low", "rank_high", "screen_rank"]
+    assert shown[-2:] == ["rank_low", "screen_rank"]
     confirmed.js("document.querySelectorAll('.chooser input')[5].click()")
     assert "clusterer_label" not in confirmed.js(heads)
     confirmed.media("print")

@@ -1,14 +1,10 @@
 // The leaderboard: all runs, of which only the rows in sight are in the document.
 
-const ROW = 28;
+const LINE = 16;
 const SPARE = 8;
 const PRINTED = 40;
-// What a run is comes before how it did; what only a confirmation knows of its place comes last.
-const LEADING = ["standing", "run", "state", "data_label", "features_label", "scaler_label", "projection_label",
-  "clusterer_label", "n_clusters"];
-const TRAILING = ["rank_low", "rank_high", "screen_rank"];
-const ON_PAPER = [...LEADING, "silhouette_reference", "silhouette_excess", "p_adjusted", "stability_ari",
-  "stability_ari_refit", "coverage"];
+// How many characters of a text stand in a line of its column.
+const WIDE = 34, WIDEST_TEXT = { misses: 90 };
 
 function leaderboard(board, study) {
   const scroller = board.querySelector(".tall"), table = board.querySelector("table");
@@ -23,16 +19,16 @@ function leaderboard(board, study) {
     find.focus();
   }, { "data-key": "unfilter" }));
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
-  const columns = inOrder(study.columns)
-    .map((column) => ({ ...column, values: study.table[column.name], shown: true }));
-  let order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null;
+  const columns = study.columns.map((column) => ({ ...column, values: study.table[column.name], shown: true }));
+  let rowHeight = 0, order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null;
 
   const classOf = (column) => (column.name === "run" ? "id" : column.kind === "number" ? "r" : "l");
-  const shownColumns = () => columns.filter(({ name, shown }) => (printing ? ON_PAPER.includes(name) : shown));
+  const shownColumns = () => columns.filter(({ paper, shown }) => (printing ? paper : shown));
 
   function prepare() {
     const controls = board.querySelector(".controls");
-    controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(), matches, full);
+    controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(), matches, full,
+      button("Save these runs (CSV)", saveRuns, { "data-key": "csv" }));
     controls.hidden = false;
     scroller.append(none);
     scroller.classList.add("live", ...(study.size <= 10 ? ["few"] : []));
@@ -57,14 +53,23 @@ function leaderboard(board, study) {
     return folding;
   }
 
-  // Widths come from the longest text, so that columns stand still while rows come and go.
+  // Widths come from the longest text, so that columns stand still while rows come and go; all rows have the lines that
+  // the longest takes. Of numbers, some rows tell how long they are.
   function measure() {
+    const step = Math.ceil(study.size / 300), some = [...study.table.run.keys()].filter((row) => row % step === 0);
+    let lines = 1;
     for (const column of columns) {
-      let longest = 0;
-      for (let row = 0; row < study.size; row += 1) longest = Math.max(longest, cellText(study, column, row).length);
+      const told = column.kind === "text" ? [...new Set(column.values)].map((text) => text ?? "")
+        : some.map((row) => cellText(study, column, row));
+      const longest = told.reduce((most, text) => Math.max(most, text.length), 0);
       const word = Math.max(...column.title.split(/\s+/).map((part) => part.length));
-      column.width = Math.min(Math.max(longest, word * 1.15 + 2), 34) * 0.53 + 1.4 + (column.bar ? 2.7 : 0);
+      const most = WIDEST_TEXT[column.name] ?? WIDE;
+      column.width = Math.min(Math.max(longest, word * 1.15 + 2), most) * 0.48 + 1.3;
+      // Lines are broken between words, which leaves room at their ends.
+      if (longest > most) lines = Math.max(lines, Math.min(6, Math.ceil(longest / (0.8 * most))));
     }
+    rowHeight = 12 + LINE * lines;
+    scroller.style.setProperty("--row", `${rowHeight}px`);
   }
 
   function heads() {
@@ -75,7 +80,8 @@ function leaderboard(board, study) {
     });
     const cells = shownColumns().map((column) => make("th",
       { scope: "col", class: classOf(column), title: column.hint || null, "data-name": column.name },
-      button(make("bdi", {}, column.title), () => change({ sort: nextSort(column) }), { "data-key": column.name })));
+      button(make("bdi", {}, column.title), () => change({ sort: nextSort(column) }), { "data-key": column.name }),
+      lessIsBetter(column) && make("small", {}, "lower is better")));
     const mark = make("th", { scope: "col", class: "l", title: "Compare with the shown run" }, "vs");
     const head = make("thead", {}, make("tr", { "aria-rowindex": 1 }, mark, ...cells));
     const held = table.contains(document.activeElement) && document.activeElement.dataset.key;
@@ -144,9 +150,9 @@ function leaderboard(board, study) {
 
   function paint() {
     const head = table.tHead.offsetHeight;
-    const first = printing ? 0 : Math.max(0, Math.floor(scroller.scrollTop / ROW) - SPARE);
+    const first = printing ? 0 : Math.max(0, Math.floor(scroller.scrollTop / rowHeight) - SPARE);
     const last = printing ? Math.min(order.length, PRINTED)
-      : Math.min(order.length, Math.ceil((scroller.scrollTop + scroller.clientHeight - head) / ROW) + SPARE);
+      : Math.min(order.length, Math.ceil((scroller.scrollTop + scroller.clientHeight - head) / rowHeight) + SPARE);
     const focused = rows.contains(document.activeElement);
     spacer(above, first);
     rows.replaceChildren(...order.slice(first, last).map((row, i) => rowOf(row, first + i)));
@@ -158,7 +164,7 @@ function leaderboard(board, study) {
     body.replaceChildren();
     if (!hiddenRows) return;
     const room = cell();
-    room.style.height = `${hiddenRows * ROW}px`;
+    room.style.height = `${hiddenRows * rowHeight}px`;
     body.append(make("tr", {}, room));
   }
 
@@ -167,7 +173,8 @@ function leaderboard(board, study) {
     const box = make("input", { type: "checkbox", tabindex: place === active ? 0 : -1, disabled: chosen,
       "aria-label": `Compare run ${run} with the shown one`, checked: state.compare.includes(run) });
     const cells = shownColumns().map((column) => cell(classOf(column),
-      column.bar && !absent(column.values[row]) ? scoreBar(column, row) : null, cellText(study, column, row)));
+      column.kind === "text" ? make("div", {}, cellText(study, column, row)) : cellText(study, column, row),
+      column.bar && !absent(column.values[row]) && scoreBar(column, row)));
     return make("tr", { "data-run": run, "data-place": place, "aria-rowindex": place + 2,
       tabindex: place === active ? 0 : -1, "aria-selected": chosen,
       "data-pareto": Boolean(study.table.pareto?.[row]),
@@ -175,16 +182,24 @@ function leaderboard(board, study) {
     cell("", box, state.compare.length > 0 && letter >= 0 && ` ${letterOf(letter)}`), ...cells);
   }
 
-  // The interval, where the study has one, is a line over the bar.
-  function scoreBar({ name, values, bar: [low, high] }, row) {
+  // The interval, where the study has one, is a line over the bar, which is hollow where a shorter one is better.
+  function scoreBar(column, row) {
+    const [low, high] = column.bar;
     const at = (value) => Math.max(0, Math.min(100, (100 * (value - low)) / (high - low || 1)));
-    const drawn = bar(at(values[row]));
-    const from = study.table[`${name}_q05`]?.[row], to = study.table[`${name}_q95`]?.[row];
-    if (!absent(from) && !absent(to)) {
-      const width = Math.max(1, at(to) - at(from));
-      drawn.append(draw("rect", { class: "interval", x: at(from), y: 1.4, width, height: 1.2 }));
+    const drawn = bar(at(column.values[row])), [from, to] = intervalOf(study, column.name, row).map(at);
+    if (lessIsBetter(column)) drawn.classList.add("less");
+    if (from !== undefined) {
+      drawn.append(draw("rect", { class: "interval", x: from, y: 1.4, width: Math.max(1, to - from), height: 1.2 }));
     }
     return drawn;
+  }
+
+  /** The runs that pass the filter, in their order, with the columns that are shown: numbers as they are. */
+  function saveRuns() {
+    const names = shownColumns().flatMap(({ name, parts = [] }) => [name, ...parts,
+      ...ENDINGS.map((ending) => name + ending)]).filter((name) => study.table[name]);
+    const held = [...new Set(["run", ...names])];
+    saveCsv("selected_runs.csv", [held, ...order.map((row) => held.map((name) => study.table[name][row]))]);
   }
 
   function onClick(event) {
@@ -197,7 +212,7 @@ function leaderboard(board, study) {
   function onKey(event) {
     const line = event.target.closest("tr[data-run]");
     if (!line) return;
-    const page = Math.max(1, Math.floor(scroller.clientHeight / ROW) - 2);
+    const page = Math.max(1, Math.floor(scroller.clientHeight / rowHeight) - 2);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -order.length, End: order.length };
     if (event.key in steps) goTo(active + steps[event.key]);
     else if (event.key === "Enter") choose(line.dataset.run);
@@ -214,7 +229,7 @@ function leaderboard(board, study) {
   }
 
   function reveal() {
-    const top = active * ROW, room = scroller.clientHeight - table.tHead.offsetHeight - ROW;
+    const top = active * rowHeight, room = scroller.clientHeight - table.tHead.offsetHeight - rowHeight;
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top > scroller.scrollTop + room) scroller.scrollTop = top - room + 4;
   }
@@ -242,19 +257,17 @@ function leaderboard(board, study) {
   return { update, reveal, keeps: (row) => passing[row] === 1, print };
 }
 
-function inOrder(columns) {
-  const placed = [...LEADING, ...TRAILING], called = (name) => columns.find((column) => column.name === name);
-  const [first, last] = [LEADING, TRAILING].map((names) => names.map(called).filter(Boolean));
-  return [...first, ...columns.filter(({ name }) => !placed.includes(name)), ...last];
-}
+const lessIsBetter = ({ bar, first }) => Boolean(bar) && first === "asc";
 
-/** What a cell of the leaderboard shows: a number with its standard deviation where the study has one. */
+/** What a cell of the leaderboard shows: a number with its standard deviation and mark where the study has them. */
 function cellText(study, column, row) {
   const value = study.table[column.name][row];
   if (column.kind === "flag") return value ? "yes" : "";
   if (column.kind !== "number") return value == null ? "" : String(value);
+  if (absent(value)) return NONE;
+  if (column.parts) return column.parts.map((name) => count(study.table[name][row])).join(column.joint);
   if (column.unit === "%") return percent(value, column.digits ?? 0);
   const told = column.digits == null ? short(value) : fixed(value, column.digits);
-  const spread = study.table[`${column.name}_sd`]?.[row];
-  return absent(value) || absent(spread) ? told : `${told} ± ${fixed(spread, column.digits ?? 2)}`;
+  const [spread, mark] = ["sd", "mark"].map((name) => study.table[`${column.name}_${name}`]?.[row]);
+  return told + (absent(spread) ? "" : ` ± ${fixed(spread, column.digits ?? 2)}`) + (mark ?? "");
 }

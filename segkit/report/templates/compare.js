@@ -1,7 +1,7 @@
 // Runs side by side: what differs, their scores, and how far their segments agree.
 
 // Columns that are no score, and text that is no choice.
-const UNCOMPARED = ["standing", "n_clusters", "seed", "run", "status", "state", "silhouette_native"];
+const UNCOMPARED = ["standing", "n_clusters", "seed", "run", "status", "state", "misses", "silhouette_native"];
 const UNKNOWN = "not known here";
 const LONGEST = 60;
 
@@ -16,7 +16,8 @@ function comparison(study) {
       two ? button("Swap", () => swapWith(runs[1]), { "data-key": "swap" }) : null,
       closer({ compare: [] })),
     two ? make("p", { class: "agreement" }, ...agreementText(study, runs)) : matrix(study, runs),
-    make("div", { class: "three" }, parameterTable(study, runs), scoreTable(study, runs), two && overlap(study, runs)),
+    make("div", { class: "three" }, make("div", {}, parameterTable(study, runs), two && overlap(study, runs)),
+      scoreTable(study, runs)),
   ];
 }
 
@@ -54,18 +55,21 @@ function matrix(study, runs) {
 
 const headsOf = (runs) => runs.map((run, i) => `${letterOf(i)} ${run}`);
 
-// A parameter in which the runs that have it are alike belongs to an option that differs: it is folded away.
+// A parameter in which the runs that have it are alike belongs to an option that differs.
 function parameterTable(study, runs) {
   const several = (values) => new Set(values).size > 1, rows = runs.map((run) => study.position.get(run));
-  const told = study.parameters.map((p) => [named(p.name), ...rows.map((row) => parameterOf(p, row))])
-    .filter(([, ...values]) => several(values));
-  const shared = told.filter(([, ...values]) => several(values.filter((value) => value !== null)));
-  const rest = told.filter((line) => !shared.includes(line));
-  const table = (title, lines) => lines.length > 0 && tableOf([title, ...headsOf(runs)],
-    lines.map(([name, ...values]) => [name, ...values.map(written)]), "");
-  const which = `${rest.length === 1 ? "A parameter" : `${rest.length} parameters`} that not every one of them has`;
-  return make("div", {}, told.length ? null : note("No parameter differs."), table("What differs", shared),
-    rest.length > 0 && folded(which, table("Parameter", rest)));
+  const told = study.parameters.map((p) => [p.name, ...rows.map((row) => parameterOf(p, row))])
+    .filter(([, ...values]) => values.some((value) => value !== null));
+  const differs = ([, ...values]) => several(values.filter((value) => value !== null));
+  const lines = state.rows ? told : told.filter(differs);
+  const heads = [state.rows ? "Configuration" : "What differs", ...headsOf(runs)];
+  const only = checkbox("Only what differs", !state.rows, (on) => change({ rows: on ? "" : "all" }));
+  only.control.dataset.key = "rows";
+  return make("div", { class: "made" }, only, lines.length ? tableOf(heads, lines.map((line) => make("tr",
+    { class: state.rows && differs(line) && "differs" }, rowHeading(named(line[0])),
+    ...line.slice(1).map((value) => cell("", written(value))))), "") : note("No parameter differs."),
+  note(state.rows ? "What all runs of the study have in common is under Provenance."
+    : `${count(told.length - lines.length)} more are alike, or belong to one of these choices.`));
 }
 
 function written(value) {
@@ -78,9 +82,16 @@ function scoreTable(study, runs) {
     const rows = runs.map((run) => study.position.get(run)), values = rows.map((row) => study.table[column.name][row]);
     const best = bestOf(column, values), texts = rows.map((row) => cellText(study, column, row));
     return values.every(absent) ? null : [named(column.title, { title: column.hint }),
-      ...texts.map((text, i) => (values[i] === best ? make("b", {}, `${text} ●`) : text))];
+      ...texts.map((text, i) => make("span", {}, values[i] === best ? make("b", {}, `${text} ●`) : text,
+        intervalText(column, intervalOf(study, column.name, rows[i]))))];
   });
-  return tableOf(["Score", ...headsOf(runs)], told.filter(Boolean), "lrrrrr", { caption: "● marks the best one." });
+  return tableOf(["Score", ...headsOf(runs)], told.filter(Boolean), "lrrrrr",
+    { caption: "● marks the best one. Behind a score, softer: its interval, where there is one." });
+}
+
+function intervalText({ digits, unit }, ends) {
+  const told = ends.map((end) => (unit === "%" ? percent(end, digits) : fixed(end, digits ?? 3)));
+  return ends.length > 0 && make("span", { class: "soft" }, ` ${told.join(" to ")}`);
 }
 
 /** The best of several values of a score; undefined where they are no scores, or none is better than another. */

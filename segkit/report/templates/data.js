@@ -140,6 +140,14 @@ function quartilesOf(histogram, knots) {
   });
 }
 
+const ENDINGS = ["_sd", "_q05", "_q95", "_low", "_high"];
+
+/** Between what a run's score lies, where the study has an interval; else nothing. */
+function intervalOf({ table }, name, row) {
+  const held = (ends) => ends.map((end) => table[name + end]?.[row]);
+  return [["_q05", "_q95"], ["_low", "_high"]].map(held).find((ends) => !ends.some(absent)) || [];
+}
+
 const parameterOf = (parameter, row) => parameter.values[parameter.codes[row]] ?? null;
 
 /** What the runs are called that none beats in all scores: in a confirmed study, among the confirmed runs alone. */

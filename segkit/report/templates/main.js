@@ -110,7 +110,7 @@ function explorer(study) {
     const close = profile && state.segment !== null ? segmentView(study, profile) : [];
     part("segment-view").hidden = !close.length;
     refill(part("segment-view"), ...close);
-    if (only("segment", "feature", "plane", "compare")) return;
+    if (only("segment", "feature", "plane", "compare", "rows")) return;
     refill(part("filter-view"), ...filtersView(study));
     outcome(passes, labels, profile);
   }

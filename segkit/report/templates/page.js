@@ -39,11 +39,10 @@ function refill(element, ...children) {
   if (held) [...element.querySelectorAll("[data-key]")].find((child) => child.dataset.key === held)?.focus();
 }
 
-/** Isolates a name, so that its direction does not turn what stands beside it; a long one is cut before its end. */
+/** Isolates a name, so that its direction does not turn what stands beside it; a long one is broken between words. */
 function named(name, attributes) {
-  if (name.length <= 18) return make("bdi", attributes, name);
-  const parts = [make("span", {}, name.slice(0, -8)), make("span", {}, name.slice(-8))];
-  return make("bdi", { class: "long", title: name, ...attributes }, ...parts);
+  const parts = name.split("_").flatMap((part, i) => (i ? ["_", make("wbr"), part] : [part]));
+  return make("bdi", { class: "named", ...attributes }, ...parts);
 }
 
 const formats = new Map();
@@ -74,6 +73,7 @@ function brief(value) {
 }
 
 function percent(share, digits = 1) {
+  if (share > 0 && 100 * share < 10 ** -digits / 2) return `< ${10 ** -digits}%`;
   return absent(share) ? NONE : `${fixed(100 * share, digits)}%`;
 }
 

@@ -128,10 +128,7 @@ function runsPlot(host, study, board) {
     pen.restore();
   }
 
-  function interval(axis, row) {
-    const held = (ends) => ends.map((end) => study.table[`${now[axis].name}_${end}`]?.[row]);
-    return [["q05", "q95"], ["low", "high"]].map(held).find((ends) => !ends.some(absent)) || [];
-  }
+  const interval = (axis, row) => intervalOf(study, now[axis].name, row);
 
   return update;
 }

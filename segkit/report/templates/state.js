@@ -2,7 +2,7 @@
 
 const MOST_COMPARED = 4;
 const FULL = `${MOST_COMPARED} runs are compared with the shown one, and no more fit: remove one first.`;
-const TEXTS = ["plane", "feature", "sort", "find", "only", "x", "y", "zoom", "colour", "lanes"];
+const TEXTS = ["plane", "feature", "sort", "find", "only", "x", "y", "zoom", "colour", "lanes", "rows"];
 const ADDRESSED = ["run", "compare", "segment", ...TEXTS];
 const START = { run: null, compare: [], segment: null, filters: [], ...Object.fromEntries(TEXTS.map((t) => [t, ""])) };
 const state = { ...START, unknown: "" };
