@@ -226,7 +226,8 @@ def test_the_canvas_names_the_segment_under_the_pointer_and_is_sharp(page, study
 def test_a_run_without_labels_tells_how_to_get_them_and_what_is_near(page, study):
     table, runs, _ = study
     other = next(row["run"] for row in table.rows if row.get("clusterer.n_clusters") == 20)
-    page.visit(f"#run={other}")
+    page.visit(f"#run={other}&segment=1")
+    assert page.texts(".run-head .notice") == [f"Run {other} has no segment 1 in this page."]
     assert "not in this page" in page.one(".run-missing").text
     assert page.texts(".run-missing code")[0].endswith(f" {other}")
     page.click(".run-missing button")
@@ -259,7 +260,10 @@ def test_what_an_address_names_in_vain_is_told_and_dropped(page, study):
     page.wait("document.querySelector('#live').textContent.includes('no run nonsense')")
     assert page.address == f"#run={runs[0]}"
     assert page.one(".run-head .notice").is_displayed()
-    assert page.texts(".run-head .notice") == ["There is no run nonsense in this study."]
+    assert page.texts(".run-head .notice") == [
+        "There is no run nonsense in this study. Left out of the address, because this page cannot read it: "
+        "plane, feature, sort, x, colour, range."
+    ]
     page.choose(runs[0])
     assert page.texts(".run-head .notice") == []
     page.visit("#run=nonsense&feature=AGE&colour=p:clusterer.init&sort=-stability_ari&only=eligible")
@@ -267,6 +271,29 @@ def test_what_an_address_names_in_vain_is_told_and_dropped(page, study):
     assert page.texts(".run-head .notice") == []
     known = f"#run={runs[3]}&feature=AGE&sort=-stability_ari&only=eligible&colour=p%3Aclusterer.init"
     assert page.address == known
+    page.assert_quiet()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("segment=99", "Run {run} has no segment 99 in this page."),
+        ("segment=-1", "Run {run} has no segment -1 in this page."),
+        ("segment=first", "Run {run} has no segment first in this page."),
+        ("zoom=0.1,0.5,nonsense,2", "Left out of the address, because this page cannot read it: zoom."),
+        ("zoom=0.5,0.1,0,1", "Left out of the address, because this page cannot read it: zoom."),
+        ("zoom=0.1,0.5,0,1&segment=2", None),
+    ],
+)
+def test_a_segment_or_a_part_of_a_picture_that_is_not_there_is_told_and_dropped(page, study, asked, told):
+    run = study[1][3]
+    page.visit(f"#run={run}&{asked}")
+    assert page.texts(".run-head .notice") == ([told.format(run=run)] if told else [])
+    kept = dict(each.split("=") for each in page.address.removeprefix("#").split("&"))
+    assert set(kept) == ({"run"} if told else {"run", "zoom", "segment"})
+    if told:
+        page.wait("document.querySelector('#live').textContent !== ''")
+        assert page.texts("#live") == page.texts(".run-head .notice")
     page.assert_quiet()
 
 
@@ -393,6 +420,28 @@ def test_alike_choices_of_compared_runs_are_one_click_away(page, study):
     page.click("[data-key=rows]")
     assert len(page.cells(".made > .scroll")) == 1
     assert page.js("return document.activeElement.dataset.key") in (None, "rows")
+
+
+def test_figures_of_a_segment_are_of_those_whom_the_filters_keep(page, study):
+    table, runs, _ = study
+    labels, age = partition(table, runs[3]), table.frame["AGE"]
+    page.visit(f"#run={runs[3]}&segment=1&feature=AGE")
+    plain = {row[0]: row[1:] for row in page.cells(".kpis")}
+    assert not page.texts(".kept")
+    page.click("[data-key=add]")
+    page.put(".filter-line input[type=text]", "31", place=0)
+    kept = (labels == 1) & (age >= 31).to_numpy()
+    assert page.texts(".kept")[0].startswith(f"Of the {kept.sum()} of its {(labels == 1).sum()} customers kept")
+    told = {row[0]: row[1:] for row in page.cells(".kpis")}
+    low, middle, high = np.quantile(age[kept], [0.25, 0.5, 0.75], method="inverted_cdf")
+    assert told["AGE"][1] == f"{middle:g} {low:g} to {high:g}"
+    assert told["AGE"][2] == plain["AGE"][1] != told["AGE"][1]
+    page.put(".filter-line input[type=text]", "31", place=1)
+    page.put(".filter-line input[type=text]", "47", place=1)
+    page.click("[data-key=clear]")
+    assert not page.texts(".kept")
+    assert {row[0]: row[1:] for row in page.cells(".kpis")} == plain
+    page.assert_quiet()
 
 
 def test_a_link_to_a_section_keeps_the_address(page, study):

@@ -29,7 +29,7 @@ function explorer(study) {
     const same = study.meta.runs.filter((other) => other.labels === at && other.run !== state.run);
     const more = same.length > 3 ? ` and ${same.length - 3} more` : "";
     const told = `The very same segments as run ${same.slice(0, 3).map((other) => other.run).join(", ")}${more}.`;
-    const none = state.unknown ? make("p", { class: "notice" }, noRun(state.unknown)) : null;
+    const none = state.unknown ? make("p", { class: "notice" }, state.unknown) : null;
     refill(part("run-head"), none, heading, note(configurationOf(study, row)), same.length ? note(told) : null);
   }
 
@@ -91,14 +91,24 @@ function explorer(study) {
   function render(changes) {
     const only = (...names) => Object.keys(changes).every((name) => names.includes(name));
     if (only("sort", "find", "only", "x", "y", "zoom", "colour", "lanes")) return;
-    title();
     const labels = embeddedOrNot() && labelsOf(study, state.run), profile = labels && profileOf(study, state.run);
+    const known = profile ? profile.segments.some(({ segment }) => segment === state.segment) : Boolean(labels);
+    if (state.segment !== null && !known) {
+      const unknown = [state.unknown, noSegment(state.segment, state.run)].filter(Boolean).join(" ");
+      announce(unknown);
+      Object.assign(state, { segment: null, unknown });
+      keepAddress();
+    }
+    title();
     const passes = labels && matching(study, state.filters);
     const comparing = state.compare.length > 0;
     part("compare-view").hidden = !comparing;
-    if (comparing && !only("ranges", "segment", "feature")) refill(part("compare-view"), ...comparison(study));
+    if (comparing && !only("ranges", "filters", "segment", "feature")) refill(part("compare-view"), ...comparison(study));
     if (!labels) return;
     maps(passes);
+    const close = profile && state.segment !== null ? segmentView(study, profile, passes) : [];
+    part("segment-view").hidden = !close.length;
+    refill(part("segment-view"), ...close);
     if (only("ranges")) return outcome(passes, labels, profile);
     planeChoice();
     legend(profile);
@@ -107,9 +117,6 @@ function explorer(study) {
       allFeatures = !allFeatures;
       render({ run: state.run });
     }));
-    const close = profile && state.segment !== null ? segmentView(study, profile) : [];
-    part("segment-view").hidden = !close.length;
-    refill(part("segment-view"), ...close);
     if (only("segment", "feature", "plane", "compare", "rows")) return;
     refill(part("filter-view"), ...filtersView(study));
     outcome(passes, labels, profile);
@@ -197,10 +204,8 @@ async function start() {
 function restore(found) {
   Object.assign(state, START, found);
   writeAddress();
-  if (state.unknown) announce(noRun(state.unknown));
+  if (state.unknown) announce(state.unknown);
 }
-
-const noRun = (run) => `There is no run ${run} in this study.`;
 
 /** The sections' links go there without taking the place of what the address keeps. */
 function linkSections() {

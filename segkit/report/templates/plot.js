@@ -29,7 +29,7 @@ function runsPlot(host, study, board) {
       const wanted = [state[key], ...FIRST_CHOICES[key]].map((name) => list.find((each) => each.name === name));
       now[key] = wanted.find(Boolean) || list[0];
     }
-    const ends = state.zoom.split(",").map(Number), zoomed = ends.length === 4 && !ends.some(Number.isNaN);
+    const ends = zoomOf(state.zoom), zoomed = Boolean(ends);
     now.ends = zoomed ? { x: ends.slice(0, 2), y: ends.slice(2) } : {};
     const within = (value, [low, high]) => value >= low && value <= high;
     const both = [...ids.keys()].filter((row) => AXES.every((axis) => !absent(valueOf(axis, row))));

@@ -4,40 +4,64 @@ const BINS = 32;
 const LISTED = 40;
 let byPercentile = false;
 
-function segmentView(study, profile) {
+/** The chosen segment close by; with `passes`, of those of its customers whom the filters keep. */
+function segmentView(study, profile, passes) {
   const found = segmentsOf(profile).find(({ segment }) => segment === state.segment);
   if (!found) return [];
   const features = profile.features.map((name, i) => ({ name, i, z: profile.z[found.at][i] }))
     .sort((a, b) => Math.abs(b.z ?? 0) - Math.abs(a.z ?? 0)).slice(0, LISTED);
   const chosen = profile.features.includes(state.feature) ? state.feature : features[0]?.name;
+  const labels = labelsOf(study, state.run), inside = (row) => labels[row] === found.segment;
+  const kept = passes ? (row) => inside(row) && passes[row] === 1 : null;
   const title = segmentTitle(found.segment), told = ` ${title}: ${count(found.n)} customers, ${percent(found.share)}`;
   return [
     barTitle(make("h4", { tabindex: -1 }, swatch(found.segment), told), closer({ segment: null })),
     found.name && found.name !== title ? note(found.name) : null,
+    kept ? make("p", { class: "kept" }, keptText(study, labels, kept, inside)) : null,
     make("div", { class: "pair drill" },
-      figures(study, profile, features, found.at, chosen), make("div", {}, ...distribution(study, chosen))),
+      figures(study, profile, features, found.at, chosen, kept),
+      make("div", {}, ...distribution(study, chosen, kept || inside))),
   ];
 }
 
-/** A row per feature: the segment's mean, median and quartiles, and where everybody's values are known also those. */
-function figures(study, profile, features, at, chosen) {
-  const heads = ["Feature", "Mean, sd", "Median, quartiles", ...(study.values ? ["Everybody", "Among everybody"] : [])];
+function keptText(study, labels, kept, inside) {
+  const [n, all] = [kept, inside].map((is) => labels.reduce((sum, _, row) => sum + (is(row) ? 1 : 0), 0));
+  return `Of the ${count(n)} of its ${count(all)} customers ${study.meta.sampled ? "shown " : ""}kept by the filters, `
+    + "beside the whole segment; the means are the whole segment's.";
+}
+
+/**
+ * A row per feature: the segment's mean, median and quartiles, where everybody's values are known also those, and first
+ * those of the customers whom the filters have `kept`.
+ */
+function figures(study, profile, features, at, chosen, kept) {
+  const medians = kept ? ["Kept: median, quartiles", "Whole segment"] : ["Median, quartiles"];
+  const heads = ["Feature", "Mean, sd", ...medians,
+    ...(study.values ? ["Everybody", "Among everybody"] : [])];
   const rows = features.map(({ name, i, z }) => {
     const own = ["q25", "median", "q75"].map((key) => profile[key][at]?.[i]), all = everybody(study, name);
+    const now = kept ? quartilesWhere(study, name, kept) : own;
     const pick = button(named(name), () => pickFeature(name),
       { class: "pick", "data-key": `k${name}`, "aria-pressed": name === chosen });
-    const cells = [cell(`z ${heat(z)}`, deviations(z)), cell("r", ...quartilesText(own))];
-    if (study.values) cells.push(cell("r", ...quartilesText(all)), cell("l", strip(study, name, own)));
+    const cells = [cell(`z ${heat(z)}`, deviations(z)), ...(kept ? [now, own] : [own]).map((told) => cell("r",
+      ...quartilesText(told)))];
+    if (study.values) cells.push(cell("r", ...quartilesText(all)), cell("l", strip(study, name, now)));
     const current = name === chosen ? "true" : null;
     return make("tr", { "aria-current": current }, rowHeading(pick), ...cells);
   });
-  return tableOf(heads, rows, "llrrl", { label: "Figures by feature", kind: "kpis" });
+  return tableOf(heads, rows, kept ? "llrrrl" : "llrrl", { label: "Figures by feature", kind: "kpis" });
 }
 
 function quartilesText(quartiles) {
-  if (!quartiles) return [NONE];
+  if (!quartiles || quartiles.some(absent)) return [NONE];
   const [low, middle, high] = quartiles.map(brief);
   return [make("b", {}, middle), make("span", { class: "soft" }, ` ${low} to ${high}`)];
+}
+
+/** Quartiles of some of the customers shown; null where the page holds no values. */
+function quartilesWhere(study, feature, belongs) {
+  const codes = codesOf(study, feature), knots = codes && knotsOf(study, feature);
+  return codes && quartilesOf(momentsOf(codes, knots, belongs).histogram, knots);
 }
 
 /** Quartiles of all customers shown; null where the page holds no values. */
@@ -47,7 +71,7 @@ function everybody(study, feature) {
 
 /** The segment's quartiles as a bar over 0 to 100% of all customers, their middle half marked. */
 function strip(study, feature, quartiles) {
-  if (!codesOf(study, feature) || quartiles.some(absent)) return NONE;
+  if (!codesOf(study, feature) || !quartiles || quartiles.some(absent)) return NONE;
   const knots = knotsOf(study, feature), ranks = ranksOf(study, feature);
   const [low, middle, high] = quartiles.map((value) => 100 * ranks[codeAt(knots, value)]);
   const rect = (x, y, width, height, attributes) => draw("rect", { x, y, width, height, ...attributes });
@@ -74,7 +98,7 @@ function ranksOf(study, feature) {
   });
 }
 
-function distribution(study, feature) {
+function distribution(study, feature, belongs) {
   const codes = feature === undefined ? null : codesOf(study, feature);
   if (!codes) return [note(study.meta.values && !study.values ? "Opening the values…" : NO_VALUES)];
   const labels = labelsOf(study, state.run), knots = knotsOf(study, feature), ranks = ranksOf(study, feature);
@@ -96,8 +120,9 @@ function distribution(study, feature) {
   return [
     barTitle(make("h5", {}, named(feature, { title: feature })), toggle,
       button("Filter by it", () => addFilter(study, feature), { "data-key": "add" })),
-    histogram(shares((row) => labels[row] !== LEFT_OUT), shares((row) => labels[row] === state.segment), ticks),
-    note(`Share of customers per bin: filled, ${segmentTitle(state.segment)}; line, everybody. ${byPercentile
+    histogram(shares((row) => labels[row] !== LEFT_OUT), shares(belongs), ticks),
+    note(`Share of customers per bin: filled, ${segmentTitle(state.segment)}${
+      state.filters.length ? ", those kept by the filters" : ""}; line, everybody. ${byPercentile
       ? "Percentiles of everybody." : "The outermost 1% on each side are in the first and the last bin."}`),
   ];
 }

@@ -56,23 +56,39 @@ function address() {
   return told.toString().replaceAll("%2C", ",");
 }
 
-/** Reads the address; null where it names a section, or nothing. What the study does not know is dropped. */
+/** The ends of a part of the picture of all runs, across and up; null where the text is none. */
+function zoomOf(text) {
+  const ends = text.split(",").map((end) => (end.trim() ? Number(end) : NaN));
+  return ends.length === 4 && ends[0] < ends[1] && ends[2] < ends[3] ? ends : null;
+}
+
+const noRun = (run) => `There is no run ${run} in this study.`;
+const noSegment = (segment, run) => `Run ${run} has no segment ${segment} in this page.`;
+
+/** Reads the address; null where it names a section, or nothing. What the study does not know is dropped and told. */
 function readAddress(study) {
   if (!location.hash.includes("=")) return null;
   const told = new URLSearchParams(location.hash.slice(1)), text = (name) => told.get(name) || "";
   const names = knownNames(study), plain = (name) => (name === "sort" ? text(name).replace(/^-/, "") : text(name));
-  const held = (name) => (!names[name] || names[name].includes(plain(name)) ? text(name) : "");
+  const fits = { zoom: zoomOf, rows: (told) => told === "all", lanes: (told) => brushesText(brushes(study, told)) };
+  const held = (name) => ((fits[name] ?? (() => !names[name] || names[name].includes(plain(name))))(text(name))
+    ? text(name) : "");
   const known = (run) => study.position.has(run), asked = text("compare").split(",").filter(Boolean);
   const run = known(text("run")) ? text("run") : state.run;
   const others = [...new Set(asked)].filter((other) => known(other) && other !== run);
   const filters = told.getAll("range").map((each) => each.match(/^(\d+):(\d+):([^]*)$/))
     .filter((found) => found && study.featureAt.has(found[3]))
     .map(([, low, high, feature]) => ({ feature, low: Math.min(low, 254), high: Math.min(high, 254) }));
-  const unknown = [text("run"), ...asked].find((name) => name && !known(name)) || "";
-  const ofRun = /^-?\d+$/.test(text("segment")) && (!text("run") || known(text("run")));
-  return { ...Object.fromEntries(TEXTS.map((name) => [name, held(name)])), run, filters, unknown,
+  const nobody = [text("run"), ...asked].find((name) => name && !known(name));
+  const ofRun = !text("run") || known(text("run")), numbered = /^-?\d+$/.test(text("segment"));
+  const lost = [...TEXTS.filter((name) => text(name) && !held(name)),
+    ...(filters.length < told.getAll("range").length ? ["range"] : [])];
+  const unknown = [nobody && noRun(nobody), ofRun && !numbered && text("segment") && noSegment(text("segment"), run),
+    lost.length && `Left out of the address, because this page cannot read it: ${lost.join(", ")}.`];
+  return { ...Object.fromEntries(TEXTS.map((name) => [name, held(name)])), run, filters,
+    unknown: unknown.filter(Boolean).join(" "),
     lanes: brushesText(brushes(study, text("lanes"))),
-    compare: others.slice(0, MOST_COMPARED), segment: ofRun ? Number(text("segment")) : null };
+    compare: others.slice(0, MOST_COMPARED), segment: ofRun && numbered ? Number(text("segment")) : null };
 }
 
 /** The names that the study knows, by what in the address must be one of them. */
