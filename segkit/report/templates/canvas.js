@@ -92,6 +92,21 @@ function surface(host, { paint, tell, pick, drag, narrowest = NEAR }) {
   return { canvas, repaint };
 }
 
+/** Keeps a picture: `work(pen)` draws it anew only where one of `key` has changed, or the size. */
+function kept() {
+  let image = null, last = [];
+  return (pen, density, key, work) => {
+    const { width, height } = pen.canvas, now = [width, height, ...key];
+    if (now.length !== last.length || now.some((each, i) => each !== last[i])) {
+      [last, image] = [now, make("canvas", { width, height })];
+      const ink = image.getContext("2d");
+      ink.scale(density, density);
+      work(ink);
+    }
+    pen.drawImage(image, 0, 0, width / density, height / density);
+  };
+}
+
 const surfaces = [];
 const repaintAll = () => surfaces.forEach((repaint) => repaint());
 

@@ -5,6 +5,8 @@ const LANE_SCORES = ["n_clusters", "silhouette_reference", "davies_bouldin_refer
   "stability_jaccard_min", "coverage", "truth_ari"];
 const MOST_VALUES = 12;
 const VALUELESS = -0.09;
+// So many lines take long to draw: not for every letter of a filter.
+const SLOW = 2_000;
 
 /**
  * The lanes: choices with their values from top to bottom, scores with the better end on top; none if too few. A part
@@ -133,20 +135,23 @@ function runsLanes(host, study, board) {
   if (!lanes.length) return () => {};
   const map = make("div", { class: "map" }), under = make("div"), form = laneForm(study, lanes);
   const lists = colourings(study), parts = make("div", { class: "lanes" }, map, form.folding, under);
-  let rows = [], colour = lists[0], across = [];
+  const held = kept();
+  let rows = [], colour = lists[0], across = [], places = null;
   host.hidden = false;
   host.append(make("summary", {}, "All runs across choices and scores"), parts);
   const face = surface(map, { paint, tell, pick, drag, narrowest: -1 });
+  const repaintLater = settled(face.repaint, 200);
   host.addEventListener("toggle", () => { if (host.open) face.repaint(); });
 
   function update(changes) {
-    if (!["colour", "run", "compare", "find", "only", "lanes"].some((name) => name in changes)) return;
+    const filters = ["find", "only", "lanes"];
+    if (!["colour", "run", "compare", ...filters].some((name) => name in changes)) return;
     colour = lists.find(({ name }) => name === state.colour) || lists[0];
-    rows = [...study.table.run.keys()].filter(board.keeps);
-    const kept = brushes(study);
+    if (filters.some((name) => name in changes)) rows = [...study.table.run.keys()].filter(board.keeps);
+    const marked = brushes(study);
     form.show();
-    const told = `${count(rows.length)} of ${count(study.size)} runs are drawn${kept.size ? ": those that pass " : "."}`
-      + (kept.size ? `${kept.size === 1 ? "the marked part of a lane" : "the marked parts of the lanes"}.` : "");
+    const told = `${count(rows.length)} of ${count(study.size)} runs are drawn${marked.size ? ": those that pass " : "."}`
+      + (marked.size ? `${marked.size === 1 ? "the marked part of a lane" : "the marked parts of the lanes"}.` : "");
     const clear = button("Clear the marks", () => change({ lanes: "" }), { "data-key": "unmark" });
     const values = new Set(rows.map((row) => colour.codes[row]));
     const entries = [...colour.values.keys(), ELSE].filter((code) => values.has(code))
@@ -154,11 +159,13 @@ function runsLanes(host, study, board) {
     face.canvas.setAttribute("aria-label", `Each run as a line over ${lanes.map(({ title }) => title).join(", ")}. `
       + `${told} Shown: run ${state.run}. The leaderboard below lists the same runs.`);
     refill(under, make("ul", { class: "legend", "aria-label": `Colours: ${colour.title}` }, ...entries),
-      kept.size ? clear : null,
+      marked.size ? clear : null,
       note(`${told} Scores have their better end on top; the lowest place is that of runs without a value.`),
       make("p", { class: "note help" }, "Drag along a lane to keep the runs that pass there, in the leaderboard too; "
         + "click a line where it meets a lane to see the run, with Shift or Ctrl to compare it."));
-    if (host.open) face.repaint();
+    if (!host.open) return;
+    if (rows.length > SLOW && filters.some((name) => name in changes)) repaintLater();
+    else face.repaint();
   }
 
   function tell(i) {
@@ -184,34 +191,30 @@ function runsLanes(host, study, board) {
 
   const ends = (height) => [46, height - 40];
 
-  function paint(pen, { width, height, style, tint }) {
+  function paint(pen, { width, height, density, style, tint }) {
     const [head, floor] = ends(height);
     const yOf = (share) => floor - (Number.isNaN(share) ? VALUELESS : share) * (floor - head);
     const left = 26, right = width - 74, step = (right - left) / (lanes.length - 1);
     across = lanes.map((_, i) => left + i * step);
-    const places = { x: [], y: [] };
-    for (const row of rows) {
-      lanes.forEach(({ at }, i) => {
-        places.x.push(across[i]);
-        places.y.push(yOf(at[row]));
-      });
-    }
-    const line = (i, colour, thick, alpha) => {
+    const line = (pen, i, colour, thick, alpha) => {
       [pen.strokeStyle, pen.lineWidth, pen.globalAlpha] = [colour, thick, alpha];
       pen.beginPath();
       lanes.forEach((_, lane) => pen.lineTo(across[lane], places.y[i * lanes.length + lane]));
       pen.stroke();
     };
-    const alpha = Math.max(0.04, Math.min(0.75, 90 / rows.length));
-    for (let i = rows.length - 1; i >= 0; i -= 1) {
-      const code = colour.codes[rows[i]];
-      line(i, tint(code), 1.2, code < 0 ? alpha * 0.6 : alpha);
-    }
+    held(pen, density, [rows, colour, style.backgroundColor], (ink) => {
+      const alpha = Math.max(0.04, Math.min(0.75, 90 / rows.length));
+      places = { x: rows.flatMap(() => across), y: rows.flatMap((row) => lanes.map(({ at }) => yOf(at[row]))) };
+      for (let i = rows.length - 1; i >= 0; i -= 1) {
+        const code = colour.codes[rows[i]];
+        line(ink, i, tint(code), 1.2, code < 0 ? alpha * 0.6 : alpha);
+      }
+    });
     [state.run, ...state.compare].reverse().forEach((run) => {
       const i = rows.indexOf(study.position.get(run));
       if (i < 0) return;
-      line(i, style.backgroundColor, 6, 0.9);
-      line(i, run === state.run ? style.caretColor : style.color, run === state.run ? 3 : 2, 1);
+      line(pen, i, style.backgroundColor, 6, 0.9);
+      line(pen, i, run === state.run ? style.caretColor : style.color, run === state.run ? 3 : 2, 1);
     });
     pen.globalAlpha = 1;
     axes(pen, style, width, head, floor, step);

@@ -16,7 +16,8 @@ function runsPlot(host, study, board) {
   if (study.size < 3 || !numbers.some(({ name }) => FIRST_CHOICES.y.includes(name))) return () => {};
 
   const map = make("div", { class: "map" }), side = make("div"), now = {};
-  let rows = [], scales = null;
+  const held = kept();
+  let rows = [], away = "", both = [], of = "", scales = null, at = null;
   host.hidden = false;
   host.append(make("summary", {}, "All runs on two scores"), make("div", { class: "plot" }, map, side));
   const valueOf = (axis, row) => study.table[now[axis].name][row];
@@ -32,11 +33,14 @@ function runsPlot(host, study, board) {
     const ends = zoomOf(state.zoom), zoomed = Boolean(ends);
     now.ends = zoomed ? { x: ends.slice(0, 2), y: ends.slice(2) } : {};
     const within = (value, [low, high]) => value >= low && value <= high;
-    const both = [...ids.keys()].filter((row) => AXES.every((axis) => !absent(valueOf(axis, row))));
-    const passing = both.filter(board.keeps);
-    rows = passing.filter((row) => !zoomed || AXES.every((axis) => within(valueOf(axis, row), now.ends[axis])));
-    const away = count(both.length - rows.length);
-    const of = [passing.length < both.length && "the filter", zoomed && "this part"].filter(Boolean).join(" or ");
+    // Another run that is shown or compared moves no point.
+    if (names.some((name) => name in changes && !["run", "compare"].includes(name))) {
+      both = [...ids.keys()].filter((row) => AXES.every((axis) => !absent(valueOf(axis, row))));
+      const passing = both.filter(board.keeps);
+      rows = passing.filter((row) => !zoomed || AXES.every((axis) => within(valueOf(axis, row), now.ends[axis])));
+      away = count(both.length - rows.length);
+      of = [passing.length < both.length && "the filter", zoomed && "this part"].filter(Boolean).join(" or ");
+    }
     const found = `${count(both.length)} of ${count(study.size)} runs have both values`
       + (of ? `; the ${away} outside ${of} are not drawn.` : ".");
     const whole = button("Show the whole", () => change({ zoom: "" }), { "data-key": "whole" });
@@ -92,15 +96,18 @@ function runsPlot(host, study, board) {
   }
 
   function paint(pen, { width, height, density, style, tint }) {
-    // Of all runs, so that no point moves when another run is shown.
-    const drawn = (axis) => rows.flatMap((row) => [valueOf(axis, row), ...interval(axis, row)]);
-    scales = frame(pen, style, width, height, AXES.map((axis) => [now[axis], drawn(axis), now.ends[axis]]));
-    const placed = (axis) => rows.map((row) => scales[axis].placeOf(valueOf(axis, row)));
-    const at = { x: placed("x"), y: placed("y") }, radius = Math.max(2.2, 5.6 - 0.75 * Math.log10(rows.length));
-    const mark = marker(pen, radius, density, false, (code) => [tint(code), code < 0 ? 0.6 : 0.8]);
-    // The better placed over the others, as the pointer finds them.
-    for (let i = rows.length - 1; i >= 0; i -= 1) mark(now.colour.codes[rows[i]], at.x[i], at.y[i]);
-    rows.forEach((row, i) => { if (pareto[row]) circle(pen, at.x[i], at.y[i], radius + 2, style.color, 1.2); });
+    const radius = Math.max(2.2, 5.6 - 0.75 * Math.log10(rows.length));
+    held(pen, density, [rows, now.colour, style.backgroundColor], (ink) => {
+      // Of all runs, so that no point moves when another run is shown.
+      const drawn = (axis) => rows.flatMap((row) => [valueOf(axis, row), ...interval(axis, row)]);
+      scales = frame(ink, style, width, height, AXES.map((axis) => [now[axis], drawn(axis), now.ends[axis]]));
+      const placed = (axis) => rows.map((row) => scales[axis].placeOf(valueOf(axis, row)));
+      at = { x: placed("x"), y: placed("y") };
+      const mark = marker(ink, radius, density, false, (code) => [tint(code), code < 0 ? 0.6 : 0.8]);
+      // The better placed over the others, as the pointer finds them.
+      for (let i = rows.length - 1; i >= 0; i -= 1) mark(now.colour.codes[rows[i]], at.x[i], at.y[i]);
+      rows.forEach((row, i) => { if (pareto[row]) circle(ink, at.x[i], at.y[i], radius + 2, style.color, 1.2); });
+    });
     const placeOf = (run) => rows.indexOf(study.position.get(run)), best = placeOf(study.meta.best), names = new Map();
     if (best >= 0) haloed(pen, style, "★", at.x[best], at.y[best], 19);
     [state.run, ...state.compare].forEach((run, letter) => {
