@@ -497,7 +497,9 @@ def test_two_runs_are_compared_as_their_labels_say(page, study):
     differing = {row[0]: row[1:] for row in page.cells(".made > .scroll")}
     assert differing == {"clusterer.n_clusters": ["4", "3"], "clusterer.init": ["k-means++", "random"]}
     scores = {row[0]: row[1:] for row in page.cells(".three > .scroll")}
-    assert scores["Silhouette"] == ["0.470 ●", "0.420"]
+    assert scores["Silhouette"] == ["0.470 ●", "0.420", "−0.050"]
+    assert scores["Stability"] == ["0.84 ● 0.74 to 0.89", "0.74 0.64 to 0.79", "−0.10"]
+    assert scores["k"] == ["4", "3", ""]
     assert page.one(".map-second canvas").is_displayed()
 
 

@@ -19,7 +19,7 @@ function leaderboard(board, study) {
     find.focus();
   }, { "data-key": "unfilter" }));
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
-  const columns = study.columns.map((column) => ({ ...column, values: study.table[column.name], shown: true }));
+  const columns = study.columns.map((column) => ({ ...column, shown: true }));
   let rowHeight = 0, order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null;
 
   const classOf = (column) => (column.name === "run" ? "id" : column.kind === "number" ? "r" : "l");
@@ -261,7 +261,7 @@ const lessIsBetter = ({ bar, first }) => Boolean(bar) && first === "asc";
 
 /** What a cell of the leaderboard shows: a number with its standard deviation and mark where the study has them. */
 function cellText(study, column, row) {
-  const value = study.table[column.name][row];
+  const value = column.values[row];
   if (column.kind === "flag") return value ? "yes" : "";
   if (column.kind !== "number") return value == null ? "" : String(value);
   if (absent(value)) return NONE;

@@ -79,14 +79,22 @@ function written(value) {
 
 function scoreTable(study, runs) {
   const told = study.columns.filter(({ kind }) => kind === "number").map((column) => {
-    const rows = runs.map((run) => study.position.get(run)), values = rows.map((row) => study.table[column.name][row]);
+    const rows = runs.map((run) => study.position.get(run)), values = rows.map((row) => column.values[row]);
     const best = bestOf(column, values), texts = rows.map((row) => cellText(study, column, row));
     return values.every(absent) ? null : [named(column.title, { title: column.hint }),
       ...texts.map((text, i) => make("span", {}, values[i] === best ? make("b", {}, `${text} ●`) : text,
-        intervalText(column, intervalOf(study, column.name, rows[i]))))];
+        intervalText(column, intervalOf(study, column.name, rows[i])))), runs.length === 2 && gapText(column, ...values)];
   });
-  return tableOf(["Score", ...headsOf(runs)], told.filter(Boolean), "lrrrrr",
+  return tableOf(["Score", ...headsOf(runs), ...(runs.length === 2 ? ["B − A"] : [])], told.filter(Boolean), "lrrrrr",
     { caption: "● marks the best one. Behind a score, softer: its interval, where there is one." });
+}
+
+/** How much more the second value is; nothing where they are places, counts or not known. */
+function gapText({ name, digits, unit, parts }, a, b) {
+  if (parts || absent(a) || absent(b) || UNCOMPARED.includes(name)) return "";
+  const gap = unit === "%" ? 100 * (b - a) : b - a, decimals = digits ?? 3;
+  const told = formatted(gap, { minimumFractionDigits: decimals, maximumFractionDigits: decimals, signDisplay: "exceptZero" });
+  return unit === "%" ? `${told} points` : told;
 }
 
 function intervalText({ digits, unit }, ends) {

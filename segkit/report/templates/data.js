@@ -24,7 +24,8 @@ async function openStudy() {
   if (meta?.version !== 1) return null;
   const table = await unpackJson("runs");
   return {
-    meta, table, size: table.run.length, columns: meta.columns, planes: [], labels: null, values: null,
+    meta, table, size: table.run.length, planes: [], labels: null, values: null,
+    columns: meta.columns.map((column) => ({ ...column, values: table[column.name] })),
     parameters: Object.keys(table).filter((name) => name.startsWith("p:"))
       .map((name) => ({ name: name.slice(2), ...table[name] })),
     position: new Map(table.run.map((run, i) => [run, i])),
@@ -146,6 +147,17 @@ const ENDINGS = ["_sd", "_q05", "_q95", "_low", "_high"];
 function intervalOf({ table }, name, row) {
   const held = (ends) => ends.map((end) => table[name + end]?.[row]);
   return [["_q05", "_q95"], ["_low", "_high"]].map(held).find((ends) => !ends.some(absent)) || [];
+}
+
+/** What runs may be placed by: the columns of numbers that some run has, and the parameters that are numbers. */
+function axesOf(study) {
+  return once(study.views, "axes", () => {
+    const given = study.parameters.map((parameter) => ({ name: `p:${parameter.name}`, title: parameter.name,
+      kind: "number", values: parameter.codes.map((code) => parameter.values[code]) }));
+    const numeric = ({ values }) => values.every((value) => value === null || typeof value === "number");
+    return [...study.columns.filter(({ kind, values }) => kind === "number" && !values.every(absent)),
+      ...given.filter((each) => numeric(each) && new Set(each.values.filter((value) => value !== null)).size > 1)];
+  });
 }
 
 const parameterOf = (parameter, row) => parameter.values[parameter.codes[row]] ?? null;

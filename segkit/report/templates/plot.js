@@ -10,8 +10,7 @@ const FIRST_CHOICES = {
 
 /** Fills `host`; what it returns is called with every change of the state. */
 function runsPlot(host, study, board) {
-  const { run: ids, pareto } = study.table, known = ({ name }) => !study.table[name].every(absent);
-  const numbers = study.columns.filter((column) => column.kind === "number" && known(column));
+  const { run: ids, pareto } = study.table, numbers = axesOf(study);
   const lists = { y: numbers, x: numbers, colour: colourings(study) };
   if (study.size < 3 || !numbers.some(({ name }) => FIRST_CHOICES.y.includes(name))) return () => {};
 
@@ -20,7 +19,7 @@ function runsPlot(host, study, board) {
   let rows = [], away = "", both = [], of = "", scales = null, at = null;
   host.hidden = false;
   host.append(make("summary", {}, "All runs on two scores"), make("div", { class: "plot" }, map, side));
-  const valueOf = (axis, row) => study.table[now[axis].name][row];
+  const valueOf = (axis, row) => now[axis].values[row];
   const face = surface(map, { paint, tell, pick, drag });
 
   function update(changes) {
@@ -161,7 +160,7 @@ function groupings(study) {
       values: values.map((value) => (typeof value === "number" ? short(value) : String(value))) };
   };
   const several = ({ values }) => values.length > 1;
-  const columns = study.columns.map(({ name, title }) => grouped(name, title, study.table[name])).filter(several);
+  const columns = study.columns.map(({ name, title, values }) => grouped(name, title, values)).filter(several);
   // A choice without parameters is a column of the leaderboard too.
   const titles = study.columns.map(({ title }) => title.toLowerCase());
   const called = ({ name }) => (titles.includes(name) ? `${name} (option)` : name);
@@ -209,7 +208,7 @@ function frame(pen, style, width, height, [across, up]) {
 }
 
 function axisTitle({ name, title, first }) {
-  return UNCOMPARED.includes(name) ? title : `${title} (${first === "desc" ? "higher" : "lower"} is better)`;
+  return UNCOMPARED.includes(name) || !first ? title : `${title} (${first === "desc" ? "higher" : "lower"} is better)`;
 }
 
 /** A column's values between two places: where one is, what is at a place, and round ticks as [place, text]. */

@@ -96,5 +96,5 @@ function knownNames(study) {
   const named = (list) => list.map(({ name }) => name), columns = named(study.columns);
   const features = [study.meta, ...Object.values(study.meta.profiles)].flatMap((part) => part.features);
   return { plane: named(study.meta.planes), feature: features.map((each) => each.name ?? each), sort: columns,
-    only: ["eligible", "pareto"], x: columns, y: columns, colour: named(colourings(study)) };
+    only: ["eligible", "pareto"], x: named(axesOf(study)), y: named(axesOf(study)), colour: named(colourings(study)) };
 }
