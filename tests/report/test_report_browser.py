@@ -389,6 +389,47 @@ def test_the_filtered_runs_are_saved_in_their_order(page, study):
     page.assert_quiet()
 
 
+def test_the_best_of_the_eligible_runs_in_the_list_is_marked(browser, new_study, tmp_path):
+    study = new_study(n=60)
+    values = [(0.9, 0.5, None), (0.8, 0.7, 1), (0.5, 0.9, 2), (0.4, 0.6, 3)]
+    runs = [
+        study.add(study.truth % 2, silhouette_reference=a, stability_ari=0.8, davies_bouldin_reference=b, rank=rank,
+                  scaler="none" if a == 0.8 else "power")
+        for a, b, rank in values
+    ]  # fmt: skip
+    study.recommend(runs[1])
+    page = Page(browser, page_of(study.write(tmp_path / "study")))
+    best = "const heads = document.querySelectorAll('.runs th'), named = (cell) => heads[cell.cellIndex].dataset.name;"
+    best += "return [...document.querySelectorAll('tr:has(.best)')]"
+    best += ".map((row) => [row.dataset.run, ...[...row.querySelectorAll('.best')].map(named)])"
+    page.visit()
+    scores = ["silhouette_reference", "davies_bouldin_reference"]
+    assert {run: set(names) & set(scores) for run, *names in page.js(best)} == {
+        runs[1]: {scores[0]},
+        runs[3]: {scores[1]},
+    }
+    page.put(".find", "power", "input")
+    assert {run: set(names) & set(scores) for run, *names in page.js(best)} == {
+        runs[2]: {scores[0]},
+        runs[3]: {scores[1]},
+    }
+
+
+def test_runs_stand_at_the_values_of_a_parameter(page, study):
+    _, runs, _ = study
+    page.visit(f"#run={runs[0]}&x=p:clusterer.n_clusters")
+    assert page.one(".plot [data-key=x]").get_attribute("value") == "p:clusterer.n_clusters"
+    assert "x=p%3Aclusterer.n_clusters" in page.address
+    page.visit(f"#run={runs[0]}&x=p:clusterer.n_clusters&find=kmeans&zoom=1,9,0,1")
+    found = [page.js(POINT_AT, runs[i]) for i in (4, 5, 6)]
+    assert (found[1][0] - found[0][0]) / (found[2][0] - found[0][0]) == pytest.approx(1 / 2, abs=0.01)
+    assert "clusterer.n_clusters 7," in found[1][2]
+    assert "p:clusterer.init" not in page.js(
+        "return [...document.querySelector('[data-key=x]').options].map(o => o.value)"
+    )
+    page.assert_quiet()
+
+
 def test_saved_runs_are_safe_to_open_in_a_spreadsheet(browser, new_study, tmp_path):
     study = new_study(n=60)
     names = ["=cmd()|' /C calc'!A0", "+1+1", "@sum(A1)", "-2+3", "\ttab", 'a "quote", a comma', "-5", "plain"]

@@ -64,7 +64,7 @@ function leaderboard(board, study) {
       const longest = told.reduce((most, text) => Math.max(most, text.length), 0);
       const word = Math.max(...column.title.split(/\s+/).map((part) => part.length));
       const most = WIDEST_TEXT[column.name] ?? WIDE;
-      column.width = Math.min(Math.max(longest, word * 1.15 + 2), most) * 0.48 + 1.3;
+      column.width = Math.min(Math.max(longest, word * 1.15 + 2), most) * 0.48 + (column.bar ? 2.1 : 1.3);
       // Lines are broken between words, which leaves room at their ends.
       if (longest > most) lines = Math.max(lines, Math.min(6, Math.ceil(longest / (0.8 * most))));
     }
@@ -121,8 +121,9 @@ function leaderboard(board, study) {
     passing = Uint8Array.from(study.table.run, (_, row) => (!wished || wished[row]) && passes(row)
       && wanted.every((word) => texts[row].includes(word)));
     order = [...passing.keys()].filter((row) => passing[row]);
-    const now = sorting();
+    const now = sorting(), eligible = order.filter((row) => study.table.eligible[row]);
     if (now) sort(now);
+    for (const column of columns) if (column.bar) column.best = bestOf(column, eligible.map((row) => column.values[row]));
     matches.textContent = order.length === study.size ? `${count(study.size)} ${study.size === 1 ? "run" : "runs"}`
       : `${count(order.length)} of ${count(study.size)} runs`;
     none.hidden = order.length > 0 || !study.size;
@@ -172,7 +173,8 @@ function leaderboard(board, study) {
     const run = study.table.run[row], chosen = run === state.run, letter = [state.run, ...state.compare].indexOf(run);
     const box = make("input", { type: "checkbox", tabindex: place === active ? 0 : -1, disabled: chosen,
       "aria-label": `Compare run ${run} with the shown one`, checked: state.compare.includes(run) });
-    const cells = shownColumns().map((column) => cell(classOf(column),
+    const best = ({ bar, values, best: most }) => bar && values[row] === most && study.table.eligible[row] ? " best" : "";
+    const cells = shownColumns().map((column) => cell(classOf(column) + best(column),
       column.kind === "text" ? make("div", {}, cellText(study, column, row)) : cellText(study, column, row),
       column.bar && !absent(column.values[row]) && scoreBar(column, row)));
     return make("tr", { "data-run": run, "data-place": place, "aria-rowindex": place + 2,
