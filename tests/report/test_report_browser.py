@@ -327,6 +327,10 @@ def test_the_script_draws_the_words_of_the_table_without_it(page, confirmed, bro
     lower = [title for title, hint in told if "lower is better" in hint]
     assert lower == ([] if kind == "screened" else ["Davies-Bouldin"])
     if kind == "alone":
+        assert "best" not in shown.js(
+            "return document.querySelector('tr[data-run]').cells[document.querySelector("
+            "'th[data-name=silhouette_excess]').cellIndex].className"
+        )
         at = "document.querySelector('th[data-name=dbcv_reference]').cellIndex"
         row = "return document.querySelectorAll('tr[data-run]')[4]"
         width = shown.js(f"{row}.cells[{at}].querySelector('rect').width.baseVal.value")
@@ -391,9 +395,9 @@ def test_the_filtered_runs_are_saved_in_their_order(page, study):
 
 def test_the_best_of_the_eligible_runs_in_the_list_is_marked(browser, new_study, tmp_path):
     study = new_study(n=60)
-    values = [(0.9, 0.5, None), (0.8, 0.7, 1), (0.5, 0.9, 2), (0.4, 0.6, 3)]
+    values = [(0.9, 0.5, None), (0.8, 0.7, 1), (0.5, 0.9, 2), (0.4, 0.6, 3), (0.3, 0.9, 4)]
     runs = [
-        study.add(study.truth % 2, silhouette_reference=a, stability_ari=0.8, davies_bouldin_reference=b, rank=rank,
+        study.add(study.truth % 2, silhouette_reference=a, davies_bouldin_reference=b, rank=rank, stability_ari=0.8,
                   scaler="none" if a == 0.8 else "power")
         for a, b, rank in values
     ]  # fmt: skip
@@ -404,6 +408,7 @@ def test_the_best_of_the_eligible_runs_in_the_list_is_marked(browser, new_study,
     best += ".map((row) => [row.dataset.run, ...[...row.querySelectorAll('.best')].map(named)])"
     page.visit()
     scores = ["silhouette_reference", "davies_bouldin_reference"]
+    assert page.js("return document.querySelectorAll('.best').length") == 2
     assert {run: set(names) & set(scores) for run, *names in page.js(best)} == {
         runs[1]: {scores[0]},
         runs[3]: {scores[1]},

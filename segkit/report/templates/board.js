@@ -3,6 +3,7 @@
 const LINE = 16;
 const SPARE = 8;
 const PRINTED = 40;
+const MOST_BEST = 3;
 // How many characters of a text stand in a line of its column.
 const WIDE = 34, WIDEST_TEXT = { misses: 90 };
 
@@ -123,7 +124,11 @@ function leaderboard(board, study) {
     order = [...passing.keys()].filter((row) => passing[row]);
     const now = sorting(), eligible = order.filter((row) => study.table.eligible[row]);
     if (now) sort(now);
-    for (const column of columns) if (column.bar) column.best = bestOf(column, eligible.map((row) => column.values[row]));
+    // A best that many runs share tells them not apart.
+    for (const column of columns.filter(({ bar }) => bar)) {
+      const values = eligible.map((row) => unmarked(study, column, row)), best = bestOf(column, values);
+      column.best = values.filter((value) => value === best).length <= MOST_BEST ? best : undefined;
+    }
     matches.textContent = order.length === study.size ? `${count(study.size)} ${study.size === 1 ? "run" : "runs"}`
       : `${count(order.length)} of ${count(study.size)} runs`;
     none.hidden = order.length > 0 || !study.size;
@@ -173,7 +178,8 @@ function leaderboard(board, study) {
     const run = study.table.run[row], chosen = run === state.run, letter = [state.run, ...state.compare].indexOf(run);
     const box = make("input", { type: "checkbox", tabindex: place === active ? 0 : -1, disabled: chosen,
       "aria-label": `Compare run ${run} with the shown one`, checked: state.compare.includes(run) });
-    const best = ({ bar, values, best: most }) => bar && values[row] === most && study.table.eligible[row] ? " best" : "";
+    const best = (column) => (column.bar && study.table.eligible[row] && column.best !== undefined
+      && unmarked(study, column, row) === column.best ? " best" : "");
     const cells = shownColumns().map((column) => cell(classOf(column) + best(column),
       column.kind === "text" ? make("div", {}, cellText(study, column, row)) : cellText(study, column, row),
       column.bar && !absent(column.values[row]) && scoreBar(column, row)));
@@ -258,6 +264,9 @@ function leaderboard(board, study) {
   prepare();
   return { update, reveal, keeps: (row) => passing[row] === 1, print };
 }
+
+/** A run's value in a column; nothing where a mark says that it is another thing than the others' values. */
+const unmarked = ({ table }, { name, values }, row) => (table[`${name}_mark`]?.[row] ? null : values[row]);
 
 const lessIsBetter = ({ bar, first }) => Boolean(bar) && first === "asc";
 

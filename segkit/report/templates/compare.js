@@ -78,22 +78,23 @@ function written(value) {
 }
 
 function scoreTable(study, runs) {
-  const told = study.columns.filter(({ kind }) => kind === "number").map((column) => {
-    const rows = runs.map((run) => study.position.get(run)), values = rows.map((row) => column.values[row]);
-    const best = bestOf(column, values), texts = rows.map((row) => cellText(study, column, row));
-    return values.every(absent) ? null : [named(column.title, { title: column.hint }),
-      ...texts.map((text, i) => make("span", {}, values[i] === best ? make("b", {}, `${text} ●`) : text,
-        intervalText(column, intervalOf(study, column.name, rows[i])))), runs.length === 2 && gapText(column, ...values)];
+  const rows = runs.map((run) => study.position.get(run)), two = runs.length === 2;
+  const known = ({ kind, values }) => kind === "number" && rows.some((row) => !absent(values[row]));
+  const lines = study.columns.filter(known).map((column) => {
+    const own = rows.map((row) => unmarked(study, column, row)), best = bestOf(column, own);
+    const score = (row, i) => make("span", {}, own[i] === best ? make("b", {}, `${cellText(study, column, row)} ●`)
+      : cellText(study, column, row), intervalText(column, intervalOf(study, column.name, row)));
+    return [named(column.title, { title: column.hint }), ...rows.map(score), ...(two ? [gapText(column, ...own)] : [])];
   });
-  return tableOf(["Score", ...headsOf(runs), ...(runs.length === 2 ? ["B − A"] : [])], told.filter(Boolean), "lrrrrr",
+  return tableOf(["Score", ...headsOf(runs), ...(two ? ["B − A"] : [])], lines, "lrrrrr",
     { caption: "● marks the best one. Behind a score, softer: its interval, where there is one." });
 }
 
 /** How much more the second value is; nothing where they are places, counts or not known. */
 function gapText({ name, digits, unit, parts }, a, b) {
   if (parts || absent(a) || absent(b) || UNCOMPARED.includes(name)) return "";
-  const gap = unit === "%" ? 100 * (b - a) : b - a, decimals = digits ?? 3;
-  const told = formatted(gap, { minimumFractionDigits: decimals, maximumFractionDigits: decimals, signDisplay: "exceptZero" });
+  const gap = unit === "%" ? 100 * (b - a) : b - a;
+  const told = formatted(gap, { ...decimals(digits ?? 3), signDisplay: "exceptZero" });
   return unit === "%" ? `${told} points` : told;
 }
 

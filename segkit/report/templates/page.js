@@ -54,10 +54,11 @@ function formatted(value, options) {
 }
 
 const absent = (value) => value == null || Number.isNaN(value);
+const decimals = (digits) => ({ minimumFractionDigits: digits, maximumFractionDigits: digits });
 const count = (value) => fixed(value, 0);
 
 function fixed(value, digits) {
-  return absent(value) ? NONE : formatted(value, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return absent(value) ? NONE : formatted(value, decimals(digits));
 }
 
 function short(value) {
@@ -78,8 +79,7 @@ function percent(share, digits = 1) {
 }
 
 function deviations(z) {
-  const one = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
-  return absent(z) ? NONE : formatted(z, { ...one, signDisplay: "exceptZero" });
+  return absent(z) ? NONE : formatted(z, { ...decimals(1), signDisplay: "exceptZero" });
 }
 
 const segmentTitle = (segment) => (segment < 0 ? "Noise" : `Segment ${segment}`);
