@@ -5,7 +5,7 @@ const SPARE = 8;
 const PRINTED = 40;
 const MOST_BEST = 3;
 // How many characters of a text stand in a line of its column.
-const WIDE = 34, WIDEST_TEXT = { misses: 90 };
+const WIDE = 44, WIDEST_TEXT = { misses: 90 };
 
 function leaderboard(board, study) {
   const scroller = board.querySelector(".tall"), table = board.querySelector("table");
@@ -66,8 +66,7 @@ function leaderboard(board, study) {
       const word = Math.max(...column.title.split(/\s+/).map((part) => part.length));
       const most = WIDEST_TEXT[column.name] ?? WIDE;
       column.width = Math.min(Math.max(longest, word * 1.15 + 2), most) * 0.48 + (column.bar ? 2.1 : 1.3);
-      // Lines are broken between words, which leaves room at their ends.
-      if (longest > most) lines = Math.max(lines, Math.min(6, Math.ceil(longest / (0.8 * most))));
+      if (longest > most) lines = Math.min(6, told.reduce((top, text) => Math.max(top, linesOf(text, most)), lines));
     }
     rowHeight = 12 + LINE * lines;
     scroller.style.setProperty("--row", `${rowHeight}px`);
@@ -263,6 +262,17 @@ function leaderboard(board, study) {
 
   prepare();
   return { update, reveal, keeps: (row) => passing[row] === 1, print };
+}
+
+/** How many lines a text takes that is broken between words, and within those that are longer than a line. */
+function linesOf(text, most) {
+  let lines = 1, used = 0;
+  for (const { length } of text.split(" ")) {
+    if (used && used + 1 + length > most) [lines, used] = [lines + 1, 0];
+    const end = used + (used ? 1 : 0) + length;
+    [lines, used] = [lines + Math.ceil(end / most) - 1, end > most ? end % most : end];
+  }
+  return lines;
 }
 
 /** A run's value in a column; nothing where a mark says that it is another thing than the others' values. */
