@@ -40,7 +40,7 @@ _STAGES: Mapping[str, tuple[float, float]] = {
     "density": (3.0, 2.0),
     "quality": (20.0, 2.0),
 }
-_DESCENT = (3.0, 1.1)
+_DESCENT = (4.0, 1.1)
 _TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("scaling", "sklearn.preprocessing.PowerTransformer"): (0.2, 1.0),
     ("projection", "openTSNE.TSNE"): (40.0, 1.0),

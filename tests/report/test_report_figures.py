@@ -204,6 +204,21 @@ def test_drawn_customers_are_told(kept):
     assert any("95% in 0.400 to 0.600" in str(block) for section in sections(drawn) for block in section.blocks)
 
 
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [([0.99998, 0.9996], "more than 99.9%"), ([1.0, 0.953], "95.3% to 100.0%"), ([0.9, 0.9], "90.0% of")],
+)
+def test_the_recall_of_approximate_neighbours_is_told_and_never_as_all_where_it_is_not(kept, found, told):
+    _, _, folder = kept
+    summary = gather.gather(folder)
+    assert drawn_words.recall(summary) == ""
+    runs = summary.runs.copy()
+    runs["projection.neighbours_recall"] = np.resize(found, len(runs))
+    said = drawn_words.recall(replace(summary, runs=runs))
+    assert "searched approximately" in said
+    assert told in said
+
+
 def test_a_race_is_told(kept):
     _, _, folder = kept
     scoring = {**gather.gather(folder).study["scoring"], "racing": True, "racing_confidence": 0.95}

@@ -113,8 +113,8 @@ def test_what_would_take_too_long_is_skipped_and_says_how_long():
 
 def test_neighbours_are_exact_up_to_their_limit_and_a_run_on_approximate_ones_has_an_id_of_its_own():
     everybody = "sampling.projection=null"
-    few, many = plan_of(100_000, everybody), plan_of(100_001, everybody)
-    exact = plan_of(100_001, everybody, "sampling.neighbours=null")
+    few, many = plan_of(200_000, everybody), plan_of(200_001, everybody)
+    exact = plan_of(200_001, everybody, "sampling.neighbours=null")
     config = [
         next(node.config for node in plan.nodes.values() if node.kind == "neighbours") for plan in (few, many, exact)
     ]
@@ -125,7 +125,7 @@ def test_neighbours_are_exact_up_to_their_limit_and_a_run_on_approximate_ones_ha
     keys = [{node.kind: key for key, node in plan.nodes.items()} for plan in (many, exact)]
     assert keys[0]["neighbours"] != keys[1]["neighbours"]
     # A draw that is small enough is searched exactly.
-    assert set(plan_of(200_000).nodes) == set(plan_of(200_000, "sampling.neighbours=null").nodes)
+    assert set(plan_of(300_000).nodes) == set(plan_of(300_000, "sampling.neighbours=null").nodes)
 
 
 def test_approximate_neighbours_are_told_with_their_recall(tmp_path):
