@@ -55,16 +55,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure yet to be drawn, its file's name, what it is, and what to see in it.
-
-    With ``dense`` it goes into the page as pixels: it is nothing but points.
-    """
+    """A figure yet to be drawn, its file's name, what it is, and what to see in it."""
 
     name: str
     draw: Drawing
     alt: str
     caption: str
-    dense: bool = False
     kind: str = "plot"
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from segkit.report.characters import uncommon
 from segkit.study.keys import library_version
 from segkit.study.store import StoreFull, replacing
 
@@ -31,11 +32,11 @@ class Drawing:
     name: str
     arguments: tuple[Any, ...]
 
-    def __call__(self) -> Figure:
+    def __call__(self, **options: bool) -> Figure:
         """Draw it."""
         from segkit.report import figures
 
-        return getattr(figures, self.name)(*self.arguments)
+        return getattr(figures, self.name)(*self.arguments, **options)
 
 
 def to_draw(name: str, *arguments: Any) -> Drawing:
@@ -45,55 +46,67 @@ def to_draw(name: str, *arguments: Any) -> Drawing:
 
 @dataclass(frozen=True)
 class Image:
-    """A drawn figure, as the page's data URI and as a file's bytes by format."""
+    """A drawn figure: an element of the page, the paths of its letters by their ids, and a file's bytes by format."""
 
-    uri: str
+    element: str
+    glyphs: Mapping[str, str]
     files: Mapping[str, bytes]
 
 
-def drawn(drawing: Drawing, formats: Sequence[str], dense: bool, store: Path | None) -> Image:
+def drawn(drawing: Drawing, name: str, formats: Sequence[str], store: Path | None) -> Image:
     """Return a figure's image: the one kept in the store if the same was drawn before, else a new one, which is kept.
 
     Parameters
     ----------
     drawing
         What to draw.
+    name
+        Of the figure in the page.
     formats
         Of the files: png, pdf.
-    dense
-        Whether the page shows pixels rather than vectors.
     store
         The folder of the store; None: nothing is kept.
     """
-    path = None if store is None else _path(store, drawing, formats, dense)
+    path = None if store is None else _path(store, drawing, name, formats)
     found = None if path is None else _kept(path)
     if found is None:
-        found = _image(drawing(), formats, dense)
+        found = _image(drawing, name, formats)
         if path is not None:
             _keep(found, path)
     return found
 
 
-def _image(figure: Figure, formats: Sequence[str], dense: bool) -> Image:
+def _image(drawing: Drawing, name: str, formats: Sequence[str]) -> Image:
     from segkit.report import figures
 
     render = {"png": figures.to_png, "pdf": figures.to_pdf}
+    figure = drawing()
+    if figures.unwritable(uncommon(drawing.arguments)):
+        # A browser may have the fonts that this computer lacks; a file must tell names apart as it is.
+        page, figure = figures.to_inline(figure, name), drawing(spell=True)
+        return Image(*page, {kind: render[kind](figure) for kind in formats})
     files = {kind: render[kind](figure) for kind in formats}
-    if dense:
-        kind, data = "png", figures.to_small_png(files.get("png") or figures.to_png(figure))
-    else:
-        kind, data = "svg+xml", figures.to_svg(figure)
-    return Image(f"data:image/{kind};base64,{b64encode(data).decode()}", files)
+    return Image(*figures.to_inline(figure, name), files)
 
 
 # what was drawn before
 
 
-def _path(store: Path, drawing: Drawing, formats: Sequence[str], dense: bool) -> Path:
+def _path(store: Path, drawing: Drawing, name: str, formats: Sequence[str]) -> Path:
     told = hashlib.sha256(_code())
-    _tell(told, [drawing.name, list(formats), dense, *drawing.arguments])
-    name = told.hexdigest()
-    return store / "figures" / name[:2] / f"{name}.json"
+    _tell(told, [drawing.name, name, list(formats), _fonts(drawing), *drawing.arguments])
+    key = told.hexdigest()
+    return store / "figures" / key[:2] / f"{key}.json"
+
+
+def _fonts(drawing: Drawing) -> list[str]:
+    """Return which fonts of this computer write a figure's names, where that is not plain."""
+    letters = uncommon(drawing.arguments)
+    if not letters:
+        return []
+    from segkit.report import figures
+
+    return figures.families(letters)
 
 
 @cache
@@ -132,7 +145,7 @@ def _kept(path: Path) -> Image | None:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return Image(found["uri"], {kind: b64decode(text) for kind, text in found["files"].items()})
+    return Image(found["element"], found["glyphs"], {kind: b64decode(text) for kind, text in found["files"].items()})
 
 
 def _keep(image: Image, path: Path) -> None:
@@ -141,4 +154,4 @@ def _keep(image: Image, path: Path) -> None:
     with contextlib.suppress(OSError, StoreFull):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path, "w") as file:
-            json.dump({"uri": image.uri, "files": files}, file)
+            json.dump({"element": image.element, "glyphs": dict(image.glyphs), "files": files}, file)

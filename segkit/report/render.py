@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,7 +111,7 @@ def _write_figures(folder: Path, images: dict[str, Image]) -> None:
 def draw(told: list[Section], formats: Sequence[str], store: Path | None = None) -> dict[str, Image]:
     """Draw every figure of the sections, by name; those that were drawn before are found in the store."""
     plots = [block for section in told for block in section.blocks if block.kind == "plot"]
-    return {plot.name: drawn(plot.draw, formats, plot.dense, store) for plot in plots}
+    return {plot.name: drawn(plot.draw, plot.name, formats, store) for plot in plots}
 
 
 def _store(summary: Summary) -> Path | None:
@@ -134,13 +134,26 @@ def html(
         question=str(summary.study.get("question") or ""),
         finished=str(summary.provenance.get("finished") or ""),
         sections=told,
-        images=images,
+        images={name: _element(image) for name, image in images.items()},
+        glyphs=_glyphs(images.values()),
         payload=payload or {},
         command=words.reproduce(summary.folder, "RUN"),
         style=Markup(style),
         script=Markup(script),
         policy=Markup(content_security_policy(style, script)),
     )
+
+
+def _element(image: Image) -> Markup:
+    return Markup(image.element)
+
+
+def _glyphs(images: Iterable[Image]) -> Markup:
+    """Return the letters of all figures, each once."""
+    paths = {name: path for image in images for name, path in image.glyphs.items()}
+    # As matplotlib scales them, a letter's units are 64 to a pixel.
+    element = Markup('<path id="{}" d="{}" transform="scale(0.015625)"/>')
+    return Markup("").join(element.format(name, path) for name, path in paths.items())
 
 
 def content_security_policy(style: str, script: str) -> str:

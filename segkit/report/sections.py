@@ -379,7 +379,6 @@ def segments(summary: Summary) -> Section:
                 to_draw("embeddings", [summary.plane], name),
                 "Map of the customers, a dot each, coloured by the best run's segments, which are numbered",
                 _map_caption(summary),
-                dense=True,
             )
         )
     section.blocks.extend([*_silhouettes(summary), *_contrast(summary)])
@@ -415,11 +414,11 @@ def _contrast(summary: Summary) -> list[Plot]:
         draw = to_draw("two_features", found.drawn[list(found.pair)], found.labels)
         pair = " and ".join(words.apart(found.pair, 200))
         alt = f"Scatter of the customers by {pair}, a colour and a mark for each segment"
-        plots.append(Plot("two_features", draw, alt, figure_words.two_features(summary), dense=True))
+        plots.append(Plot("two_features", draw, alt, figure_words.two_features(summary)))
     draw = to_draw("pairs", found.drawn[found.foremost], found.labels)
     names = ", ".join(words.apart(found.foremost, 200))
     alt = f"Pair plot by segment of {names}: a scatter for each pair, distributions on the diagonal"
-    return [*plots, Plot("pairs", draw, alt, figure_words.pairs(summary), dense=True)]
+    return [*plots, Plot("pairs", draw, alt, figure_words.pairs(summary))]
 
 
 def _map_caption(summary: Summary) -> str:
@@ -549,7 +548,6 @@ def compare(summary: Summary) -> Section:
                 to_draw("embeddings", summary.embeddings, names),
                 "Maps of the customers, one for each projected space, coloured by the segments of its best run",
                 words.embeddings_caption(summary),
-                dense=True,
             )
         )
     elif len(summary.ok):

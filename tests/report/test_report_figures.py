@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -329,22 +328,6 @@ def test_a_page_that_may_leave_the_house_shows_no_customers_values(kept):
     names = {block.name for section in told for block in section.blocks if block.kind == "plot"}
     assert not {"two_features", "pairs"} & names
     assert "correlations" in names
-
-
-def test_a_picture_is_shortened_without_losing_a_word():
-    from segkit.report import figures
-    from segkit.report.figures.style import shortened
-
-    grid = pd.DataFrame([[0.1, 0.2], [0.3, None]], index=["power", HOSTILE], columns=["none", "pca"])
-    svg = figures.to_svg(figures.grid(grid)).decode()
-    root = ElementTree.fromstring(svg)
-    assert "<!--" not in svg
-    assert "\n" not in svg
-    assert len(root.findall(".//{http://www.w3.org/2000/svg}use")) > 20
-    assert (
-        shortened('<a>\n <!-- b -->\n <path d="M 1.23456 2 \nL 3.1 4"/>\n</a>') == '<a><path d="M 1.23 2 L 3.1 4"/></a>'
-    )
-    assert shortened('<g transform="scale(0.015625)"/>') == '<g transform="scale(0.015625)"/>'
 
 
 @pytest.mark.parametrize("k", [1, 2, 40])

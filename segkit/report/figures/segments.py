@@ -12,6 +12,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from segkit.report.figures.style import (
     COLOURS,
+    GREY,
+    GROUND,
     INK,
     MARKERS,
     NOISE,
@@ -137,7 +139,7 @@ def two_features(values: pd.DataFrame, labels: np.ndarray) -> Figure:
     found = np.unique(labels[labels >= 0])
     for label in found[:_LARGEST]:
         middle = values[labels == label].median().to_numpy()
-        style = {"fontweight": "bold", "path_effects": halo("white"), "ha": "center", "va": "center"}
+        style = {"fontweight": "bold", "path_effects": halo(GROUND), "ha": "center", "va": "center"}
         ax.annotate(str(label), middle, fontsize=11 if len(found) <= 12 else SMALL, zorder=5, **style)
     legend_below(figure, _segment_handles(labels))
     return figure
@@ -253,7 +255,7 @@ def _distributions(ax: Axes, values: pd.Series, labels: np.ndarray, scale: Scale
 
 def _tint(label: int) -> str:
     """Give the eight largest segments a colour of their own: no more stay apart."""
-    return colour(label) if label < len(COLOURS) else "#57606a"
+    return colour(label) if label < len(COLOURS) else GREY
 
 
 def _segment_handles(labels: np.ndarray) -> list[Line2D]:
@@ -261,7 +263,7 @@ def _segment_handles(labels: np.ndarray) -> list[Line2D]:
     named = [s for s in found if 0 <= s < len(COLOURS)]
     handles = [Line2D([], [], ls="", marker=MARKERS[s], color=COLOURS[s], label=segment_name(s)) for s in named]
     if any(s >= len(COLOURS) for s in found):
-        handles.append(Line2D([], [], ls="", marker="o", color="#57606a", label="smaller segments"))
+        handles.append(Line2D([], [], ls="", marker="o", color=GREY, label="smaller segments"))
     if found and found[0] < 0:
         handles.append(Line2D([], [], ls="", marker="o", color=NOISE, ms=4, label="noise"))
     return handles

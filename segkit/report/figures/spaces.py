@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from segkit.report.figures.style import (
     COLOURS,
+    GROUND,
     INK,
     NOISE,
     PALE,
@@ -72,7 +73,7 @@ def _plane(ax: Axes, plane: Embedding) -> None:
             va="center",
             fontsize=9.5 if len(found) <= 12 else 7,
             fontweight="bold",
-            path_effects=halo("white"),
+            path_effects=halo(GROUND),
         )
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
+import unicodedata
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from functools import wraps
 from io import BytesIO
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
@@ -18,23 +20,35 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from segkit.report.characters import uncommon
+from segkit.report.figures.fonts import BUNDLED, JOINERS, families, spelled, unwritable
+from segkit.report.figures.inline import inlined
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Inches. On a page of 390 pixels a text of 9 points is then 8 pixels high, and on paper it keeps its size.
 WIDTH = 5.4
 DPI = 150
-COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#92dadd")
+# On white and on the dark theme's ground, but for the second, seventh and eighth on white, from 3:1.
+COLOURS = ("#3f90da", "#ffa90e", "#bd1f01", "#8a45f5", "#a96b59", "#e76300", "#b9ac70", "#92dadd")
 NOISE = "#9a9a9a"
+GREY = "#6e7781"
+# These stand for colours of the page, which has two themes. What has to look the same in both is of another colour.
 INK = "#24292f"
+SOFT = "#57606a"
 PALE = "#d8dee4"
+GROUND = "#fefefe"
+THEMED = {INK: "var(--ink)", SOFT: "var(--soft)", PALE: "var(--line)", GROUND: "var(--ground)"}
+# On a bar or a cell, whose colour is the same in both.
+DEEP = "#262626"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES = ("-", "--", ":", "-.")
 SMALL = 8.0
 STYLE = {
     "text.parse_math": False,
     "text.color": INK,
-    "font.family": "sans-serif",
+    "font.family": [BUNDLED],
     "font.size": 9.5,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
@@ -50,8 +64,8 @@ STYLE = {
     "axes.facecolor": "none",
     "grid.color": PALE,
     "grid.linewidth": 0.6,
-    "xtick.color": "#57606a",
-    "ytick.color": "#57606a",
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
     "xtick.labelsize": 8.5,
@@ -63,20 +77,27 @@ STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "segkit",
 }
-# A font without a script's glyphs draws boxes: the page's own text still tells the name.
+# A browser writes what no font here has: what is said of the page's picture is not to be said.
 _MISSING_GLYPH = "Glyph .* missing from"
-_COMMENT = re.compile(r"<!--.*?-->|<metadata>.*?</metadata>", re.DOTALL)
-_PATH = re.compile(r' d="[^"]*"')
-_LONG_NUMBER = re.compile(r"(\d+\.\d\d)\d+")
+_CANVAS = "module://segkit.report.figures.canvas"
+_SPELLED: ContextVar[frozenset[str]] = ContextVar("spelled", default=frozenset())
 
 
 def styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw in the report's style, and leave no trace of it."""
+    """Draw in the report's style, and leave no trace of it.
+
+    With ``spell``, characters that no installed font has are written as their code points.
+    """
 
     @wraps(draw)
-    def inner(*args: object, **options: object) -> Figure:
-        with mpl.rc_context(STYLE):
-            return draw(*args, **options)
+    def inner(*args: object, spell: bool = False, **options: object) -> Figure:
+        letters = uncommon(args)
+        token = _SPELLED.set(unwritable(letters) if spell else frozenset())
+        try:
+            with mpl.rc_context({**STYLE, "font.family": families(letters)}):
+                return draw(*args, **options)
+        finally:
+            _SPELLED.reset(token)
 
     return inner
 
@@ -94,26 +115,11 @@ def to_pdf(figure: Figure) -> bytes:
     return _rendered(figure, format="pdf", dpi=200, metadata={"CreationDate": None})
 
 
-def to_small_png(png: bytes) -> bytes:
-    """Reduce a rendered figure to 256 colours: a quarter of the size where thousands of points are drawn."""
-    from PIL import Image
-
-    buffer = BytesIO()
-    image = Image.open(BytesIO(png)).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
-    return buffer.getvalue()
-
-
-def to_svg(figure: Figure) -> bytes:
-    """Render on a transparent ground; scatter layers are pixels inside."""
-    told = _rendered(figure, format="svg", dpi=150, transparent=True, metadata={"Date": None, "Creator": None})
-    return shortened(told.decode()).encode()
-
-
-def shortened(svg: str) -> str:
-    """Leave out of a picture what does not show: comments, line breaks, the third decimal of a path."""
-    svg = _PATH.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), _COMMENT.sub("", svg))
-    return re.sub(r"\s*\n\s*", " ", svg).replace("> <", "><").strip()
+def to_inline(figure: Figure, name: str) -> tuple[str, dict[str, str]]:
+    """Render for the page, on nothing: an element, and the letters it is written with; scatter layers are pixels."""
+    metadata = {"Date": None, "Creator": None}
+    svg = _rendered(figure, format="svg", dpi=150, transparent=True, metadata=metadata, backend=_CANVAS)
+    return inlined(svg.decode(), name, THEMED)
 
 
 def _rendered(figure: Figure, **options: object) -> bytes:
@@ -148,15 +154,33 @@ def palette(names: Sequence[str]) -> dict[str, str]:
 
 def clipped(text: object, width: int = 32) -> str:
     """Cut a long name in the middle; a character that does not print is a space."""
-    shown = "".join(c if c.isprintable() else " " for c in str(text))
-    return shown if len(shown) <= width else f"{shown[: width - 7]}…{shown[-6:]}"
+    shown = _shown(text)
+    return shown if _length(shown) <= width else f"{_first(shown, width - 7)}…{_first(shown[::-1], 6)[::-1]}"
 
 
 def wrapped(text: object, width: int, lines: int = 2) -> str:
     """Break a name into lines, before a bracket, or after an underscore where a part is longer than a line."""
     parts = clipped(text, width * lines + 8).replace("(", " (").split()
     shown = " ".join(part if len(part) <= width else part.replace("_", "_ ") for part in parts)
-    return "\n".join(textwrap.wrap(shown, width, max_lines=lines, placeholder="…")).replace("_ ", "_")
+    # Of letters that are twice as wide there are half as many in a line.
+    narrow = max(round(width * len(shown) / max(_length(shown), 1)), 4)
+    return "\n".join(textwrap.wrap(shown, narrow, max_lines=lines, placeholder="…")).replace("_ ", "_")
+
+
+def _shown(text: object) -> str:
+    told = "".join(letter if letter.isprintable() or letter in JOINERS else " " for letter in str(text))
+    return spelled(told, _SPELLED.get())
+
+
+def _length(text: str) -> int:
+    """Return how long a text is, in letters of usual width."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _first(text: str, width: int) -> str:
+    """Return as much of a text as so many letters of usual width take."""
+    lengths = accumulate(map(_length, text))
+    return text[: sum(length <= width for length in lengths)]
 
 
 def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
@@ -183,7 +207,7 @@ def heatmap(ax: Axes, values: pd.DataFrame, shown: Sequence[Sequence[str]] | Non
         cbar=bar is not None,
         cbar_kws={"pad": 0.02, **(bar or {})},
         linewidths=0.6,
-        linecolor="white",
+        linecolor=GROUND,
         xticklabels=False,
         yticklabels=False,
         **options,

@@ -11,6 +11,9 @@ from matplotlib.lines import Line2D
 
 from segkit.report.figures.style import (
     COLOURS,
+    DEEP,
+    GREY,
+    GROUND,
     INK,
     MARKERS,
     SMALL,
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NULL_TINTS = {"copula": "#57606a", "permuted": "#832db6"}
+NULL_TINTS = {"copula": GREY, "permuted": COLOURS[3]}
 _MANY_BARS = 40
 _NAMES = 1.9
 
@@ -68,7 +71,7 @@ def _clouds(ax: Axes, runs: pd.DataFrame, x: str, best: str | None) -> None:
     ax.scatter(front[x], front["silhouette_reference"], s=58, facecolors="none", edgecolors=INK, lw=1.1)
     boxes = {"marker": "s", "facecolors": "none", "edgecolors": INK, "lw": 0.9}
     ax.scatter(confirmed[x], confirmed["silhouette_reference"], s=130, **boxes)
-    star = {"marker": "*", "color": INK, "edgecolors": "white", "lw": 0.8, "zorder": 5}
+    star = {"marker": "*", "color": INK, "edgecolors": GROUND, "lw": 0.8, "zorder": 5}
     ax.scatter(chosen[x], chosen["silhouette_reference"], s=170, **star)
 
 
@@ -122,7 +125,7 @@ def jaccard(table: pd.DataFrame, names: Sequence[str]) -> Figure:
 
 
 def _bar_text(ax: Axes, y: float, text: str, size: float) -> None:
-    style = {"color": "white", "fontweight": "bold", "path_effects": halo(INK)}
+    style = {"color": "white", "fontweight": "bold", "path_effects": halo(DEEP)}
     ax.annotate(text, (0.01, y), fontsize=size, va="center", **style)
 
 
@@ -138,7 +141,7 @@ def levels(table: pd.DataFrame, runs: Sequence[str], names: Mapping[str, str], o
         y = part["run"].map(at) + 0.12 + 0.2 * (place - (len(order) - 1) / 2)
         tint = COLOURS[place]
         ax.hlines(y, part["low"], part["high"], color=tint, lw=2.2, alpha=0.5)
-        faces = np.where(part["seedless"], "white", tint)
+        faces = np.where(part["seedless"], GROUND, tint)
         ax.scatter(part["ari"], y, marker=MARKERS[place], s=30, c=faces, edgecolors=tint, lw=1.1, zorder=3)
     name_lanes(ax, runs, names)
     least = min(float(table[["ari", "low"]].min().min()), 0.75)
@@ -165,13 +168,13 @@ def nulls(table: pd.DataFrame, scores: pd.DataFrame, names: Mapping[str, str]) -
                 ax.hlines(i, *values.quantile([0.05, 0.95]), color=tint, lw=9 if len(kinds) == 1 else 6, alpha=0.3)
             elif len(own):
                 told = f"no silhouette on {len(own)} of {len(own)} tables"
-                ax.annotate(told, (0.01, i), xycoords=("axes fraction", "data"), va="center", size=SMALL, color=tint)
+                ax.annotate(told, (0.01, i), xycoords=("axes fraction", "data"), va="center", size=SMALL)
             ax.plot(values, np.full(len(values), i), "|", color=tint, ms=7, mew=0.9, alpha=0.8, rasterized=True)
     at = np.arange(len(table)) + 0.14
     if not kinds:
         ax.plot(table["null_mean"], at, "|", color=INK, ms=12, mew=1.6)
     holds = table["holds"].to_numpy(dtype=bool)
-    ax.scatter(table["silhouette"], at, s=44, c=np.where(holds, COLOURS[2], "white"), edgecolors=COLOURS[2], zorder=4)
+    ax.scatter(table["silhouette"], at, s=44, c=np.where(holds, COLOURS[2], GROUND), edgecolors=COLOURS[2], zorder=4)
     for i, row in zip(at, table.itertuples(), strict=True):
         shown = "" if np.isnan(row.p_adjusted) else f"p {row.p_adjusted:.2g}"
         ax.annotate(shown, (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
@@ -186,7 +189,7 @@ def _observed_handles() -> list[Line2D]:
     style = {"ls": "", "marker": "o", "markeredgecolor": COLOURS[2]}
     return [
         Line2D([], [], markerfacecolor=COLOURS[2], label="this data: better", **style),
-        Line2D([], [], markerfacecolor="white", label="this data: no better", **style),
+        Line2D([], [], markerfacecolor=GROUND, label="this data: no better", **style),
     ]
 
 
