@@ -364,7 +364,10 @@ def k_caption(summary: Summary) -> str:
     found = lines[lines["best"]].groupby("k").size()
     total = lines["line"].nunique()
     most = f" The largest excess of the {total} pipelines: {_ks(found)}." if total > 1 else ""
-    return f"{words.clipped(first['line'].iloc[0], 110)}: {told}{most}"
+    which = (
+        " Drawn: the pipelines of the confirmed runs, with all their numbers of clusters that were held against such"
+    )
+    return f"{words.clipped(first['line'].iloc[0], 110)}: {told}{most}{which} data."
 
 
 def _ks(found: pd.Series) -> str:

@@ -175,7 +175,15 @@ def k_line(summary: Summary) -> str:
             )
     if line["inertia"].notna().any():
         told.append("Inertia always falls with k: look for the bend.")
-    return " ".join(told)
+    return " ".join([*told, _whichever(summary)])
+
+
+def _whichever(summary: Summary) -> str:
+    """Say which of the pipeline's runs are drawn, and how many of them miss a gate."""
+    runs = summary.runs.set_index("run").loc[summary.k_line["run"]]
+    missing = int((~runs["eligible"]).sum())
+    miss = "none misses a gate" if not missing else f"{missing:,} {'misses' if missing == 1 else 'miss'} a gate"
+    return f"All {len(runs):,} of its runs that came through are drawn; {miss}."
 
 
 def _between(row: pd.Series, name: str) -> str:

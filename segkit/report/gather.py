@@ -632,7 +632,7 @@ def widest(profile: pd.DataFrame, limit: int = TOP_FEATURES) -> list[str]:
 
 
 def k_curves(runs: pd.DataFrame) -> pd.DataFrame:
-    """Follow every line of runs that differ in ``n_clusters`` alone.
+    """Follow every line of the runs that are `weighed` and differ in ``n_clusters`` alone.
 
     Returns
     -------
@@ -647,7 +647,8 @@ def k_curves(runs: pd.DataFrame) -> pd.DataFrame:
     empty = pd.DataFrame(columns=[*fields, "inertia_share", *names.values()])
     if "clusterer.n_clusters" not in runs:
         return empty
-    swept = runs[(runs["status"] == "ok") & runs["clusterer.n_clusters"].notna()]
+    table = weighed(runs)
+    swept = table[table["clusterer.n_clusters"].notna()]
     if swept.empty:
         return empty
     swept = swept.assign(
@@ -666,7 +667,8 @@ def k_curves(runs: pd.DataFrame) -> pd.DataFrame:
 def k_line(runs: pd.DataFrame, best: str | None) -> pd.DataFrame:
     """Follow the best run's pipeline over its numbers of clusters, each score with its interval where there is one.
 
-    Where no other run differs from the best in ``n_clusters`` alone, that of the best placed run with such others.
+    Where no other run differs from the best in ``n_clusters`` alone, that of the best placed run with such others. All
+    its runs that came through are in it, eligible or not: a line with holes would bend where they are.
 
     Returns
     -------

@@ -738,7 +738,8 @@ def k_caption(summary: Summary) -> str:
             told.append(f"{name} is highest at k = {means.idxmax()} ({number(means.max(), 2)})")
     lines = curves.groupby(["features", "scaler", "space"]).ngroups
     over = f" (mean over {lines} choices of features, scaler and projection)" if lines > 1 else ""
-    return f"{_method(method)} in all spaces: {listed(told)}{over}." if told else ""
+    lead = f"{_method(method)} in all spaces: {listed(told)}{over}. " if told else ""
+    return f"{lead}Drawn over {weighed(summary)}; a point is the mean of those with the same choices."
 
 
 def _method(label: str) -> str:

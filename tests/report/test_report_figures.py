@@ -159,6 +159,9 @@ def test_the_best_runs_pipeline_is_followed_by_k(kept):
     assert figure_words.k_line_run(summary)["run"] == run
     assert "(the run: k = 5)" in figure_words.k_line(summary)
     assert "highest at k = 5 (0.50)" in figure_words.k_line(summary)
+    assert figure_words.k_line(summary).endswith("All 4 of its runs that came through are drawn; none misses a gate.")
+    summary.runs.loc[1:, "eligible"] = False
+    assert figure_words.k_line(summary).endswith("drawn; 3 miss a gate.")
 
 
 def test_a_best_run_without_a_k_leaves_the_line_to_the_best_placed_one_that_has_one(new_study, tmp_path):

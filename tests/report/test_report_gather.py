@@ -105,6 +105,23 @@ def test_k_curves_follow_lines_that_differ_in_k_alone():
     assert set(found["method"]) == {"kmeans"}
 
 
+def test_k_curves_are_drawn_over_the_runs_that_the_other_choices_are_weighed_over(swept, summary):
+    from segkit.report import words
+
+    rows = [
+        {"clusterer.n_clusters": k, "silhouette_reference": 1 / k, "scaler": scaler, "rank": k if k < 12 else np.nan}
+        for scaler in ("power", "robust")
+        for k in range(2, 16)
+    ]
+    unknown = dict.fromkeys(("inertia", "stability_ari_q05", "stability_ari_q95"), np.nan)
+    runs = g.leaderboard(runs_of(rows).assign(**unknown), ["power"])
+    assert g.k_curves(runs)["k"].max() == 11
+    assert g.k_curves(g.leaderboard(runs.assign(rank=np.nan), ["power"]))["k"].max() == 15
+    told = words.k_caption(summary)
+    assert told.endswith(f"Drawn over {words.weighed(summary)}; a point is the mean of those with the same choices.")
+    assert f"the {int(summary.runs['eligible'].sum())} eligible runs" in told
+
+
 def weighed_runs(*rows: tuple, **more) -> pd.DataFrame:
     """A leaderboard of runs told by scaler, silhouette and place."""
     told = [
