@@ -172,7 +172,8 @@ def test_options_of_the_report_take_precedence_over_the_study(study, invoke):
     assert code == 0
     assert Path(out.strip()) == page
     (line,) = err.splitlines()
-    assert re.match(r"segkit: report\.html has \d\.\d MB\. To keep the page near 0\.01 MB it holds", line)
+    assert re.match(r"segkit: report\.html has \d\.\d+ MB\. Asked to keep to 0\.01 MB, the page holds", line)
+    assert line.endswith("This is the least that this study's page can have, though 0.01 MB were asked for.")
     assert "--max-mb=0.0: must be a number of megabytes above 0" in error(invoke("report", study, "--max-mb", "0"))
     assert "--max-mb" in error(invoke("report", study, "--max-mb", "large"))
 

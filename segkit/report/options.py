@@ -24,7 +24,7 @@ class Options:
     customers : bool
         Whether the page holds the customers' ids and values.
     max_mb : float
-        How large the page may be, in millions of bytes; reached by leaving segments out, never runs.
+        How large the page may be, in millions of bytes; reached by leaving out segments, then figures, never runs.
     shortlist : int
         Of how many runs the page holds each customer's segment.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -90,12 +91,42 @@ def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
 
 
 def _write_page(summary: Summary, told: list[Section], images: dict[str, Image], page: Path) -> list[str]:
-    """Write the page with as much data as its size allows, and say what was left out."""
+    """Write the page with as much as its size allows, data before figures, and say what was left out."""
+    most = summary.options.most_bytes
     # A character of the blocks is a byte; each stands in an element of its own.
     bare = len(html(summary, told, images).encode()) + BLOCK_TAGS
-    data, cut = payload(summary, max(summary.options.most_bytes - bare, 0))
-    write_text(html(summary, told, images, data), page)
-    return [f"{page.name} has {page.stat().st_size / MEGABYTE:.1f} MB. {cut}"] if cut else []
+    data, cut = payload(summary, max(most - bare, 0))
+    text = html(summary, told, images, data)
+    least = len(text.encode())
+    kept, lost = dict(images), []
+    while (over := len(text.encode()) - most) > 0 and kept:
+        # The last ones of the page answer what is asked last.
+        while over > 0 and kept:
+            name, image = kept.popitem()
+            lost.append(name)
+            over -= len(image.element.encode())
+        text = html(summary, told, kept, data)
+    write_text(text, page)
+    size = len(text.encode())
+    said = [cut] if cut else []
+    if lost:
+        said.append(
+            f"With every figure it would have {_megabytes(least)} at least, so that figures/ alone has {_told(lost)}."
+        )
+    if size > most:
+        said.append(
+            f"This is the least that this study's page can have, though {summary.options.max_mb:g} MB were asked for."
+        )
+    return [" ".join([f"{page.name} has {_megabytes(size)}.", *said])] if said else []
+
+
+def _megabytes(size: int) -> str:
+    """Write a size, in no case less than it is."""
+    return f"{math.ceil(size / MEGABYTE * 100) / 100:g} MB"
+
+
+def _told(lost: Sequence[str]) -> str:
+    return words.plural(len(lost), "of them", "of them") if len(lost) > 3 else words.listed(lost[::-1])
 
 
 def _write_figures(folder: Path, images: dict[str, Image]) -> None:
@@ -125,6 +156,7 @@ def html(
 ) -> str:
     """Return the page: one file that asks the network for nothing and runs no script but its own.
 
+    A figure of which there is no image is not in it; the page says in which file it is.
     ``payload`` holds the linked views' data, base64 by the block's name: ``meta``, ``runs``, ``labels`` and so on.
     """
     style, script = _asset("style.css"), _script()
@@ -134,7 +166,8 @@ def html(
         question=str(summary.study.get("question") or ""),
         finished=str(summary.provenance.get("finished") or ""),
         sections=told,
-        images={name: _element(image) for name, image in images.items()},
+        images={name: Markup(image.element) for name, image in images.items()},
+        figure=f"figures/{{}}.{summary.formats[0]}",
         glyphs=_glyphs(images.values()),
         payload=payload or {},
         command=words.reproduce(summary.folder, "RUN"),
@@ -142,10 +175,6 @@ def html(
         script=Markup(script),
         policy=Markup(content_security_policy(style, script)),
     )
-
-
-def _element(image: Image) -> Markup:
-    return Markup(image.element)
 
 
 def _glyphs(images: Iterable[Image]) -> Markup:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import shutil
 import struct
 from base64 import b64decode, b64encode
 from hashlib import sha256
@@ -208,6 +209,34 @@ def test_summary_tells_the_same(swept, built):
     for table in tables:
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1, table
+
+
+def test_a_page_keeps_to_its_size_without_figures_or_says_the_least_there_is(swept, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(swept[1], folder)
+    told: list[str] = []
+    for most in (5.0, 1.0, 0.6, 0.45):
+        build(folder, max_mb=most, tell=told.append)
+        page = read(folder)
+        assert (folder / "report.html").stat().st_size <= most * 1e6
+        kept = [a["aria-label"] for a in page.drawings]
+        pointed = [text for text in page.text if text.startswith("Left out for the page's size: figures/")]
+        assert len(kept) + len(pointed) == len(page.all("figcaption"))
+        assert (folder / pointed[0].split(": ")[1]).is_file() if pointed else most > 0.6
+        assert_drawings(page)
+    assert len(pointed) > 3
+    assert told[-1].startswith("report.html has 0.")
+    assert f"so that figures/ alone has {len(pointed)} of them." in told[-1]
+    del told[:]
+    build(folder, max_mb=0.01, tell=told.append)
+    size = (folder / "report.html").stat().st_size
+    assert read(folder).drawings == []
+    line = told[-1]
+    assert line.endswith("This is the least that this study's page can have, though 0.01 MB were asked for.")
+    least = float(re.search(r"report.html has ([\d.]+) MB", line)[1])
+    assert size <= least * 1e6 < size + 10_001
+    build(folder, max_mb=least, tell=told.append)
+    assert (folder / "report.html").stat().st_size <= least * 1e6
 
 
 def test_rebuilding_gives_the_same_bytes(new_study, tmp_path):

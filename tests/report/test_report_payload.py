@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import re
 import struct
 from base64 import b64decode
 from pathlib import Path
@@ -267,8 +266,7 @@ def test_without_customers_no_value_and_no_id_is_in_the_page(new_study, tmp_path
     assert shown.meta["shown"] == 300
     texts = [raw.decode("latin-1") for raw in shown.raw.values()]
     texts.append(build(tmp_path, customers=False).read_text(encoding="utf-8"))
-    texts += [b64decode(image).decode() for image in re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", texts[-1])]
-    assert len(texts) > 10
+    assert texts[-1].count('class="drawing"') > 4
     for text in texts:
         assert not [customer for customer in study.ids if customer in text]
         assert not [value for value in study.frame.to_numpy().ravel() if str(value)[:9] in text]
@@ -317,7 +315,7 @@ def test_with_no_room_at_all_the_leaderboard_is_left(folder):
     assert len(page.runs["run"]) == len(gather(folder).runs)
     assert (page.meta["runs"], page.meta["planes"], page.meta["profiles"]) == ([], [], {})
     assert cut == (
-        "To keep the page near 5 MB it holds 0 of 60 segmentations, 0 of 12 pictures, "
+        "Asked to keep to 5 MB, the page holds 0 of 60 segmentations, 0 of 12 pictures, "
         "0 of 8 features' values and no customer's id; the leaderboard is whole."
     )
 

@@ -164,7 +164,7 @@ def _cut(share: _Share, found: Material, summary: Summary) -> str | None:
         told.append("no customer's id")
     if not told:
         return None
-    # With nothing left to cut, the figures and the leaderboard alone may be larger than that.
-    kept = "within" if share.runs else "near"
     size = f"{summary.options.max_mb:g} MB"
-    return f"To keep the page {kept} {size} it holds {words.listed(told)}; the leaderboard is whole."
+    # With nothing left to cut, the leaderboard alone may be larger than that.
+    lead = f"To keep the page within {size} it" if share.runs else f"Asked to keep to {size}, the page"
+    return f"{lead} holds {words.listed(told)}; the leaderboard is whole."
