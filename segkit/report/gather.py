@@ -130,6 +130,8 @@ class Summary:
         The customers' features by the best run's segments; None where the study kept none.
     columns : Columns or None
         What each column of the table holds; None where the study kept no customers.
+    shares : mapping
+        Everybody's share of ones, by feature that is 0 or 1.
     k_curves, effects, explained, inflation, grid, missing_and_skew, variance, failures, stages : DataFrame
     confirm_stages : DataFrame
         As ``stages``, of what only the confirmation needed.
@@ -171,6 +173,7 @@ class Summary:
     silhouettes: pd.DataFrame = field(default_factory=pd.DataFrame)
     contrast: Contrast | None = None
     columns: Columns | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def references(self) -> list[str]:
@@ -223,7 +226,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         If the folder or one of these two is missing, a file cannot be read, or a newer version wrote the folder.
     """
     from segkit.scoring import definitions
-    from segkit.segments.profiles import describe
+    from segkit.segments.profiles import describe, shares
 
     folder = Path(folder)
     files = _files(folder)
@@ -270,6 +273,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         silhouettes=read_silhouettes(files, best),
         contrast=read_contrast(files, best),
         columns=read_columns(files),
+        shares=shares(profile),
         # Last: what is not there is known when all has been asked for.
         lacking=_lacking(files, provenance, len(runs)),
     )
@@ -833,6 +837,22 @@ def variance(data: Mapping[str, Any]) -> pd.DataFrame:
         features, _, scaler = str(matrix).partition("/")
         rows += [(str(matrix), features, scaler, str(name), share) for name, share in shares.items()]
     return pd.DataFrame(rows, columns=["matrix", "features", "scaler", "feature", "share"])
+
+
+def by_column(variance: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Put the shares of a text column's values together under the column's name, with how many values it has."""
+    from segkit.report.payload.few import column_of
+
+    of = {name: column_of(name, columns) for name in variance["feature"].unique()}
+    values = pd.Series([column for name, column in of.items() if column not in (name, None)]).value_counts()
+    names = {
+        name: name
+        if column in (name, None)
+        else f"{column} ({values[column]} value{'s' if values[column] > 1 else ''})"
+        for name, column in of.items()
+    }
+    told = variance.assign(feature=variance["feature"].map(names))
+    return told.groupby(["matrix", "features", "scaler", "feature"], sort=False, as_index=False)["share"].sum()
 
 
 def decided(variance: pd.DataFrame) -> pd.DataFrame:

@@ -283,7 +283,7 @@ def _cards_table(block: Cards) -> Markup:
             card.name,
             card.n,
             card.share,
-            *("; ".join(f"{name} ({z})" for name, z, _ in side) for side in (card.high, card.low)),
+            *("; ".join(f"{name} ({z}, {typical})" for name, z, typical in side) for side in (card.high, card.low)),
         ]
         for card in block.cards
     ]

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from segkit.report import confirmed, confirmed_words, drawn_words, figure_words, gather, words
+from segkit.report import confirmed, confirmed_words, drawn_words, figure_words, gather, typical, words
 from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Section, Table, Text, Tiles
 from segkit.report.discreet import discreet, hidden, left_out
 from segkit.report.drawings import to_draw
 from segkit.report.leaderboard import direction, leaderboard, marked
 from segkit.report.objections import objections
+from segkit.report.payload.few import table_columns
 from segkit.report.payload.portraits import FEWEST
 
 if TYPE_CHECKING:
@@ -459,12 +460,15 @@ def _segments_answer(summary: Summary) -> str:
 
 
 def _cards(summary: Summary) -> list[Card]:
-    medians = summary.profile.drop_duplicates(["segment", "feature"]).set_index(["segment", "feature"])["median"]
+    rows = summary.profile.drop_duplicates(["segment", "feature"]).set_index(["segment", "feature"])
     total = sum(p.n for p in summary.portraits)
     cards = []
     for p in _described(summary):
         sides = [
-            [(name, f"{z:+.1f} sd".replace("-", "−"), words.short(medians[p.segment, name])) for name, z in side]
+            [
+                (name, f"{z:+.1f} sd".replace("-", "−"), typical.told(summary, name, rows.loc[(p.segment, name)]))
+                for name, z in side
+            ]
             for side in (p.high, p.low)
         ]
         note = _card_note(summary.jaccard, p.segment, "refitted" in summary.jaccards)
@@ -507,28 +511,28 @@ def _medians(summary: Summary, features: Sequence[str]) -> Table:
     found = summary.profile.drop_duplicates(["segment", "feature"]).set_index(["feature", "segment"])
     order = [p.segment for p in _described(summary)]
     rows = [
-        [name, *(_quartiles(found.loc[(name, s)]) if (name, s) in found.index else words.NONE for s in order)]
+        [
+            name,
+            *(
+                typical.quartiles(summary, name, found.loc[(name, s)]) if (name, s) in found.index else words.NONE
+                for s in order
+            ),
+        ]
         for name in features
     ]
     head = ["Feature", *(words.segment(s) for s in order)]
-    return Table(
-        head,
-        rows,
-        "l" + "r" * len(order),
-        title="Medians and quartiles by segment",
-        caption="Median (lower to upper quartile), in the feature's own units." + _but_few_values(summary),
-    )
+    caption = "Median (lower to upper quartile), in the feature's own units." + _but_few_values(summary)
+    if shared := [name for name in features if name in summary.shares]:
+        head.append("All")
+        rows = [[*row, words.percent(summary.shares.get(row[0])) if row[0] in shared else ""] for row in rows]
+        caption += " Of features that are 0 or 1: the share of the customers that have 1, and last everybody's."
+    align = "l" + "r" * (len(head) - 1)
+    return Table(head, rows, align, title="Medians and quartiles by segment", caption=caption)
 
 
 def _but_few_values(summary: Summary) -> str:
     rounded = f" Three digits; {words.NONE} where fewer than {FEWEST} customers have a value.{_but_few(summary)}"
     return "" if summary.options.customers else rounded
-
-
-def _quartiles(row: pd.Series) -> str:
-    if words.absent(row["median"]):
-        return words.NONE
-    return f"{words.short(row['median'])} ({words.short(row['q25'])} to {words.short(row['q75'])})"
 
 
 # ------------------------------------------------------------------ 4 compare
@@ -752,16 +756,15 @@ def data(summary: Summary) -> Section:
     warnings = [*words.variance_warnings(summary), *(words.isolated(str(w)) for w in found.get("warnings") or [])]
     section.blocks.extend([Notice(text) for text in warnings[:LISTED]])
     if len(summary.variance):
-        peaks = (
-            summary.variance.groupby("feature", sort=False)["share"].max().sort_values(ascending=False, kind="stable")
-        )
+        table = gather.by_column(summary.variance, table_columns(found))
+        peaks = table.groupby("feature", sort=False)["share"].max().sort_values(ascending=False, kind="stable")
         drawn = list(peaks.index[: gather.TOP_FEATURES])
         section.blocks.append(
             Plot(
                 "variance",
-                to_draw("variance", summary.variance, drawn),
+                to_draw("variance", table, drawn),
                 "Heat map: each feature's share (rows) of the variance in each scaled table (columns)",
-                _variance_caption(summary, len(peaks)),
+                _variance_caption(table, len(peaks)),
             )
         )
     section.blocks.extend(_correlations(summary))
@@ -788,14 +791,14 @@ def _correlations(summary: Summary) -> list[Plot]:
     return [Plot("correlations", draw, alt, figure_words.correlations(summary))]
 
 
-def _variance_caption(summary: Summary, features: int) -> str:
-    highest = summary.variance.sort_values("share", ascending=False).iloc[0]
+def _variance_caption(table: pd.DataFrame, features: int) -> str:
+    highest = table.sort_values("share", ascending=False).iloc[0]
     name = words.clipped(str(highest["feature"]), 60)
     lead = "One feature decides" if highest["share"] > gather.DECIDES else "No feature decides alone"
     told = (
         f"{lead}: the largest share of a scaled table's variance is {words.percent(highest['share'])}, {name} in "
         f"{words.clipped(str(highest['matrix']))}. "
-        "Distances, and so clusters, follow the features with large shares."
+        "Distances, and so clusters, follow the features with large shares. The values of a text column are one row."
     )
     return told + (
         f" The {gather.TOP_FEATURES} largest of {features} features." if features > gather.TOP_FEATURES else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["Portrait", "describe", "profile"]
+__all__ = ["Portrait", "describe", "profile", "shares"]
 
 
 def __getattr__(name: str) -> object:

@@ -103,6 +103,34 @@ def describe(profile: pd.DataFrame, top: int = 3, least: float = 0.25) -> list[P
     return sorted(portraits, key=lambda p: (p.segment == NOISE, p.segment))
 
 
+def shares(profile: pd.DataFrame) -> dict[str, float]:
+    """Find the features that are 0 or 1 for every customer; their means are shares.
+
+    Parameters
+    ----------
+    profile : DataFrame
+        As :func:`profile` returns it, of one partition; not rounded.
+
+    Returns
+    -------
+    dict
+        By feature: the share of all labelled customers with a value that have 1. Without features in which no two
+        segments differ.
+    """
+    return {str(name): share for name, part in profile.groupby("feature", sort=False) if (share := _share(part))}
+
+
+def _share(part: pd.DataFrame) -> float | None:
+    """Return everybody's mean if the feature is 0 or 1: no other within these bounds varies as much."""
+    known = part.dropna(subset=["z", "mean"]).sort_values("z")
+    if len(known) < 2 or not known["z"].iloc[0] < known["z"].iloc[-1] or not known["mean"].between(0.0, 1.0).all():
+        return None
+    (low, high), (least, most) = known["mean"].iloc[[0, -1]], known["z"].iloc[[0, -1]]
+    spread = (high - low) / (most - least)
+    overall = float(high - most * spread)
+    return overall if 0 < overall < 1 and np.isclose(spread**2, overall * (1 - overall), rtol=1e-6) else None
+
+
 def _portrait(segment: int, part: pd.DataFrame, top: int, least: float) -> Portrait:
     ranked = part.dropna(subset=["z"]).sort_values("z", ascending=False, kind="stable")
     pairs = list(zip(ranked["feature"], ranked["z"].astype(float), strict=True))

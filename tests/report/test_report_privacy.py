@@ -154,8 +154,8 @@ def test_small_segments_are_told_by_their_size_and_why(marked):
     assert [row[:3] for row in small.rows] == [["Segment 2", "1", "0.5%"], ["Noise", "3", "1.5%"]]
     assert small.rows[0][3].startswith("Jaccard 0.31")
     assert "hidden: fewer than 5 customers" in small.caption
-    assert medians.head == ["Feature", "Segment 0", "Segment 1"]
-    assert next(row for row in medians.rows if row[0] == "RARE")[1:] == ["–", "–"]
+    assert medians.head == ["Feature", "Segment 0", "Segment 1", "All"]
+    assert next(row for row in medians.rows if row[0] == "RARE")[1:3] == ["–", "–"]
     segments = read_material(summary).portraits[0]["segments"]
     assert [told["name"] for told in segments] == ["Segment 0", "Segment 1", *["Hidden: fewer than 5 customers"] * 2]
     assert [told["n"] for told in segments] == [119, 77, 1, 3]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from segkit.segments.profiles import NOISE, OTHER, describe, profile
+from segkit.segments.profiles import NOISE, OTHER, describe, profile, shares
 
 
 @pytest.fixture
@@ -46,6 +46,22 @@ def test_categories_become_shares():
     assert found[0, "plan=a"] == pytest.approx(2 / 3)
     assert found[0, "plan=b"] == pytest.approx(1 / 3)
     assert found[1, "plan=b"] == 1.0
+
+
+def test_features_of_zeros_and_ones_are_found_and_no_others(customers):
+    frame, labels = customers
+    rng = np.random.default_rng(1)
+    n = len(frame)
+    frame["flag"] = np.where(rng.random(n) < 0.1, np.nan, rng.random(n) < 0.7)
+    frame["plan"] = rng.choice(["a", "b", "c"], n)
+    frame["nearly"] = np.where(rng.random(n) < 0.02, 0.5, rng.random(n) < 0.5)
+    frame["two"] = rng.integers(1, 3, n)
+    frame["share"] = rng.random(n)
+    found = shares(profile(frame, labels))
+    assert set(found) == {"active", "flag", "plan=a", "plan=b", "plan=c"}
+    assert found["flag"] == pytest.approx(frame["flag"].mean())
+    assert found["plan=b"] == pytest.approx((frame["plan"] == "b").mean())
+    assert shares(profile(frame, np.zeros(n, dtype=int))) == {}
 
 
 def test_many_categories_are_gathered():

@@ -1,0 +1,90 @@
+"""Features that are 0 or 1 are told by shares, and the values of a text column by their sum."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from segkit.report import build, gather, typical, words
+from segkit.report.render import markdown
+from segkit.report.sections import sections
+
+
+@pytest.fixture
+def flagged(new_study, tmp_path):
+    study = new_study(n=200)
+    study.frame["flag"] = (np.arange(200) % 5 < np.where(study.truth == 0, 4, 1)).astype(float)
+    study.frame["plan"] = np.where(np.arange(200) % 3 == study.truth % 3, "x", "y")
+    run = study.add(study.truth, silhouette_reference=0.4, stability_ari=0.9, rank=1)
+    study.recommend(run)
+    study.profiled = run
+    data = study.provenance["data"]
+    data["columns"] = list(study.frame)
+    shares = {**dict.fromkeys(study.frame.columns[:8], 0.05), "flag": 0.1, "plan=x": 0.3, "plan=y": 0.2}
+    data["variance_shares"] = {"all/power": shares}
+    return study, run, study.write(tmp_path / "study")
+
+
+def block(summary, slug, kind, **more):
+    found = [b for s in sections(summary) if s.slug == slug for b in s.blocks if b.kind == kind]
+    return next(b for b in found if all(getattr(b, name) == value for name, value in more.items()))
+
+
+def test_a_flag_is_told_by_the_share_that_has_it(flagged):
+    study, _, folder = flagged
+    summary = gather.gather(folder)
+    own = words.percent(study.frame.loc[study.truth == 0, "flag"].mean())
+    told = f"{own} against {words.percent(study.frame['flag'].mean())}"
+    card = block(summary, "segments", "cards").cards[0]
+    assert {name: shown for name, _, shown in card.high}["flag"] == told
+    shown = [(name, text) for c in block(summary, "segments", "cards").cards for name, _, text in (*c.high, *c.low)]
+    assert not [name for name, text in shown if " against " in text and name not in ("flag", "plan=x", "plan=y")]
+    table = block(summary, "segments", "table", title="Medians and quartiles by segment")
+    rows = {row[0]: row for row in table.rows}
+    assert table.head[-1] == "All"
+    assert rows["flag"][1] == own
+    assert rows["flag"][-1] == words.percent(study.frame["flag"].mean())
+    assert rows["BALANCE"][-1] == ""
+    assert " to " in rows["BALANCE"][1]
+    assert f"sd, {told})" in markdown(summary, sections(summary))
+    page = build(folder).read_text(encoding="utf-8")
+    assert f'<span class="median share">{told}</span>' in page
+
+
+def test_without_flags_the_table_has_no_share(swept):
+    table = block(gather.gather(swept[1]), "segments", "table", title="Medians and quartiles by segment")
+    assert table.head[-1] != "All"
+    assert "0 or 1" not in table.caption
+
+
+@pytest.mark.parametrize(
+    ("mean", "n", "customers", "told"),
+    [
+        (0.62, 50, False, "62%"),
+        (0.02, 50, False, "under 10%"),
+        (0.0, 50, False, "under 10%"),
+        (0.98, 50, False, "over 90%"),
+        (0.02, 50, True, "2%"),
+        (0.0, 50, True, "0%"),
+    ],
+)
+def test_a_share_never_tells_of_few(flagged, mean, n, customers, told):
+    summary = gather.gather(flagged[2], {"customers": customers})
+    assert typical.share(summary, pd.Series({"mean": mean, "n": n})) == told
+
+
+def test_a_page_without_customers_tells_shares_as_well(flagged):
+    summary = gather.gather(flagged[2], {"customers": False})
+    assert summary.shares["flag"] == pytest.approx(flagged[0].frame["flag"].mean())
+    shown = [text for card in block(summary, "segments", "cards").cards for _, _, text in card.high]
+    assert [text for text in shown if " against " in text]
+
+
+def test_the_values_of_a_text_column_are_one_row_of_the_variance(flagged):
+    plot = block(gather.gather(flagged[2]), "data", "plot", name="variance")
+    table, drawn = plot.draw.arguments
+    assert drawn[0] == "plan (2 values)"
+    assert table.set_index("feature")["share"]["plan (2 values)"] == pytest.approx(0.5)
+    assert table["share"].sum() == pytest.approx(1.0)
+    assert "plan (2 values)" in plot.caption
