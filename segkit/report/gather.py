@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,9 @@ class Embedding:
         Coordinates of the customers drawn (at most 20,000).
     labels : ndarray of shape (m,)
         The run's labels of these customers.
+    shares : tuple of float
+        Of a plane that is only for drawing, in which nothing was clustered: the shares (0 to 1) of the scaled features'
+        variance along its axes; else empty.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Embedding:
     run: str
     points: np.ndarray
     labels: np.ndarray
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -555,7 +559,7 @@ def _agreement(files: Files, runs: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def listed_planes(files: Files, runs: pd.DataFrame, best: str | None) -> list[tuple[str, str, str]]:
-    """Name, label and best run of each embedding, best placed first."""
+    """Name, label and best run of each embedding, best placed first; of one that is only for drawing, whose it is."""
     if best is None or not (files.has("embeddings.parquet") & files.has("embeddings.json")):
         return []
     described = files.mapping("embeddings.json")
@@ -563,7 +567,7 @@ def listed_planes(files: Files, runs: pd.DataFrame, best: str | None) -> list[tu
     standing = {run: place for run, place in zip(runs["run"], runs["standing"], strict=True) if run in stored}
     chosen = []
     for name, entry in described.items():
-        members = [run for run in entry.get("runs", []) if run in standing]
+        members = [run for run in entry.get("runs") or [entry.get("drawn_for")] if run in standing]
         if members and {f"{name}:x", f"{name}:y"} <= coordinates:
             run = best if best in members else min(members, key=standing.__getitem__)
             chosen.append((run != best, standing[run], name, str(entry.get("label", name)), run))
@@ -588,10 +592,12 @@ def _embeddings(files: Files, planes: Sequence[tuple[str, str, str]]) -> list[Em
     coordinates = [f"{name}:{axis}" for name in dict.fromkeys(name for name, _, _ in planes) for axis in "xy"]
     points = files.table("embeddings.parquet", coordinates)
     partitions = files.table("partitions.parquet", list(dict.fromkeys(run for _, _, run in planes)))
-    return [
+    described = files.mapping("embeddings.json")
+    found = [
         _embedding(name, label, run, points[[f"{name}:x", f"{name}:y"]].to_numpy(np.float64), partitions[run])
         for name, label, run in planes
     ]
+    return [replace(plane, shares=tuple(described[plane.name].get("variance") or ())) for plane in found]
 
 
 def _embedding(name: str, label: str, run: str, points: np.ndarray, partition: pd.Series) -> Embedding:

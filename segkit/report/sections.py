@@ -426,6 +426,8 @@ def _map_caption(summary: Summary) -> str:
     near, plane = gather.neighbourhood(summary.plane), summary.plane
     told = f"For {words.percent(near, 1)} of the points in a segment, the nearest other one in this picture is of the "
     told = "" if np.isnan(near) else f"{told}same segment. "
+    if plane.shares:
+        return f"{told}{words.only_for_drawing(plane)}"
     members = [other.run for other in summary.embeddings if other.name == plane.name]
     d = words.dimensions(summary.run(members[0])) if members else 0
     some = f"the first two of {d} dimensions of " if d > 2 else ""
@@ -764,7 +766,7 @@ def data(summary: Summary) -> Section:
                 "variance",
                 to_draw("variance", table, drawn),
                 "Heat map: each feature's share (rows) of the variance in each scaled table (columns)",
-                _variance_caption(table, len(peaks)),
+                _variance_caption(table, len(peaks), len(table) < len(summary.variance)),
             )
         )
     section.blocks.extend(_correlations(summary))
@@ -791,15 +793,16 @@ def _correlations(summary: Summary) -> list[Plot]:
     return [Plot("correlations", draw, alt, figure_words.correlations(summary))]
 
 
-def _variance_caption(table: pd.DataFrame, features: int) -> str:
+def _variance_caption(table: pd.DataFrame, features: int, together: bool) -> str:
     highest = table.sort_values("share", ascending=False).iloc[0]
     name = words.clipped(str(highest["feature"]), 60)
     lead = "One feature decides" if highest["share"] > gather.DECIDES else "No feature decides alone"
     told = (
         f"{lead}: the largest share of a scaled table's variance is {words.percent(highest['share'])}, {name} in "
         f"{words.clipped(str(highest['matrix']))}. "
-        "Distances, and so clusters, follow the features with large shares. The values of a text column are one row."
+        "Distances, and so clusters, follow the features with large shares."
     )
+    told += " The values of a text column are one row." if together else ""
     return told + (
         f" The {gather.TOP_FEATURES} largest of {features} features." if features > gather.TOP_FEATURES else ""
     )

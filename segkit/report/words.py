@@ -16,7 +16,7 @@ from segkit.report import gather
 from segkit.report.columns import REPEATED
 
 if TYPE_CHECKING:
-    from segkit.report.gather import Summary
+    from segkit.report.gather import Embedding, Summary
 
 NONE = "–"
 # Characters that turn the direction of a text: marks, embeddings, overrides, isolates. In a name they would turn the
@@ -705,8 +705,22 @@ def profile_caption(summary: Summary) -> str:
     return told
 
 
+def only_for_drawing(plane: Embedding) -> str:
+    """Say what a plane is in which nothing was clustered."""
+    first, second = (percent(share) for share in plane.shares)
+    space = clipped(plane.label.rpartition(" > ")[0], 110)
+    return (
+        "Nothing was projected to two dimensions, so that there is no picture of a space in which a run clustered. "
+        "This one is only for drawing; nothing was clustered in it. Its axes are the first two principal components of "
+        f"the scaled features ({space}), {first} and {second} of their "
+        "variance: segments that lie on each other here may be apart in the rest."
+    )
+
+
 def embeddings_caption(summary: Summary) -> str:
     """Say what the small multiples show."""
+    if summary.embeddings[0].shares:
+        return only_for_drawing(summary.embeddings[0])
     shown = len(summary.embeddings)
     largest = max((len(e.points) for e in summary.embeddings), default=0)
     coloured = "coloured by the labels of the best placed run that clustered in it"

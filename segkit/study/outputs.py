@@ -220,6 +220,42 @@ def embeddings_frame(
     return pd.DataFrame(columns), index
 
 
+def drawing_frame(
+    run: RunPlan, store: Store, customers: Customers, drawn: np.ndarray
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """Return the plane of a run's scaled features in which they vary most: a picture where nothing was projected.
+
+    Returns
+    -------
+    frame
+        As :func:`embeddings_frame` returns it.
+    index
+        By name, of one plane or none: ``label``; ``runs``, empty, as nothing was clustered in it; ``drawn_for``, the
+        run's id; ``variance``, the shares (0 to 1) of the features' variance along its two axes.
+    """
+    import numpy as np
+    import pandas as pd
+    from sklearn.decomposition import PCA
+
+    ids = pd.DataFrame({"id": customers.ids()})
+    try:
+        matrix = store.arrays(run.stages["scaling"])["matrix"]
+        rows = customers.place(run.data, store.arrays(run.stages["features"])["rows"])
+    except Damaged:
+        return ids, {}
+    if min(matrix.shape) < 2 or not np.ptp(matrix, axis=0).any():
+        return ids, {}
+    model = PCA(2, svd_solver="covariance_eigh").fit(matrix)
+    here = np.isin(rows, drawn)
+    placed = np.full((len(customers), 2), np.nan)
+    placed[rows[here]] = model.transform(matrix[here])
+    name = f"drawing-{run.stages['scaling'].rpartition('-')[2][:8]}"
+    label = f"{run.choices['features']} > {run.choices['scaler']} > principal components, only for drawing"
+    shares = [round(float(share), 6) for share in model.explained_variance_ratio_]
+    told = {"label": label, "runs": [], "drawn_for": run.id, "variance": shares}
+    return ids.assign(**{f"{name}:{axis}": placed[:, i] for i, axis in enumerate("xy")}), {name: told}
+
+
 def _labels(spaces: Mapping[str, Sequence[RunPlan]]) -> dict[str, str]:
     """Name each space in words: only parameters in which spaces of the same choice differ are told."""
     first = {space: runs[0] for space, runs in spaces.items()}

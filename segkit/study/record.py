@@ -23,6 +23,7 @@ from segkit.study.keys import kind_of
 from segkit.study.outputs import (
     Customers,
     customers_frame,
+    drawing_frame,
     drawn_customers,
     embedding_runs,
     embeddings_frame,
@@ -237,7 +238,10 @@ class Record:
         return told | {"groups": dict(run.groups), "stages": stages}
 
     def _embeddings(self, best_first: Sequence[RunPlan], customers: Customers, drawn: np.ndarray) -> None:
-        frame, index = embeddings_frame(embedding_runs(best_first), self.prepared.store, customers, drawn)
+        store = self.prepared.store
+        frame, index = embeddings_frame(embedding_runs(best_first), store, customers, drawn)
+        if best_first and not index:
+            frame, index = drawing_frame(best_first[0], store, customers, drawn)
         write_table(frame, self.folder / "embeddings.parquet")
         write_text(json.dumps(index, indent=1), self.folder / "embeddings.json")
 

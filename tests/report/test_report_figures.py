@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import warnings
+from base64 import b64decode
 from dataclasses import replace
 
 import numpy as np
@@ -434,3 +437,63 @@ def test_heat_maps_name_their_quantity():
     assert [ax.get_ylabel() for ax in figures.grid(grid).axes][1:] == ["Best reference silhouette"]
     shares = pd.DataFrame([("a/b", "x", 0.7), ("a/b", "y", 0.3)], columns=["matrix", "feature", "share"])
     assert [ax.get_ylabel() for ax in figures.variance(shares, ["x", "y"]).axes][1:] == ["Share of the variance"]
+
+
+# where nothing was projected
+
+
+@pytest.fixture
+def unprojected(new_study, tmp_path):
+    """A study whose folder holds a plane that is only for drawing."""
+    study = new_study(n=120)
+    runs = [study.add(study.truth % k, silhouette_reference=0.3, silhouette_native=0.3, rank=k) for k in (2, 3)]
+    study.recommend(runs[1])
+    study.profiled = runs[1]
+    label = "all > power > principal components, only for drawing"
+    study.planes = {"drawing-1": (label, study.scaled[:, :2], [])}
+    names = list(study.frame)
+    study.provenance["data"]["variance_shares"] = {"all/power": dict.fromkeys(names, 1 / len(names))}
+    folder = study.write(tmp_path / "study")
+    told = {"label": label, "runs": [], "drawn_for": runs[1], "variance": [0.31, 0.12]}
+    (folder / "embeddings.json").write_text(json.dumps({"drawing-1": told}), encoding="utf-8")
+    return study, runs, folder
+
+
+def test_without_a_projection_a_plane_for_drawing_is_shown_and_called_so(unprojected):
+    from segkit.report.payload import payload
+
+    _, runs, folder = unprojected
+    summary = gather.gather(folder)
+    assert [plane.run for plane in summary.embeddings] == [runs[1]]
+    plots = {block.name: block for s in sections(summary) for block in s.blocks if block.kind == "plot"}
+    for name in ("segments_map", "embeddings"):
+        caption = plots[name].caption
+        assert "only for drawing; nothing was clustered in it" in caption
+        assert "(all > power), 31% and 12% of their variance" in caption
+        [ax] = plots[name].draw().axes
+        assert ax.get_xlabel() == "first principal component: 31% of the variance"
+        assert ax.get_ylabel() == "second principal component: 12% of the variance"
+    text = [block.text for s in sections(summary) for block in s.blocks if block.kind == "text"]
+    assert "This folder holds no embeddings to draw." not in text
+    [plane] = json.loads(gzip.decompress(b64decode(payload(summary)[0]["meta"])))["planes"]
+    assert plane["label"].endswith("only for drawing")
+    assert plane["runs"] == []
+
+
+def test_without_customers_a_plane_of_two_features_is_not_shown(unprojected):
+    _, _, folder = unprojected
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    for names, shown in (("abc", True), ("ab", False)):
+        provenance["data"]["variance_shares"] = {"all/power": dict.fromkeys(names, 0.5)}
+        (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
+        told = sections(gather.gather(folder, {"customers": False}))
+        plots = {block.name for s in told for block in s.blocks if block.kind == "plot"}
+        assert ("segments_map" in plots, "embeddings" in plots) == (shown, shown)
+
+
+def test_a_plane_for_drawing_whose_run_is_gone_is_not_shown(unprojected):
+    _, _, folder = unprojected
+    told = json.loads((folder / "embeddings.json").read_text(encoding="utf-8"))
+    told["drawing-1"]["drawn_for"] = "another"
+    (folder / "embeddings.json").write_text(json.dumps(told), encoding="utf-8")
+    assert gather.gather(folder).embeddings == []

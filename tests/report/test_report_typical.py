@@ -88,3 +88,8 @@ def test_the_values_of_a_text_column_are_one_row_of_the_variance(flagged):
     assert table.set_index("feature")["share"]["plan (2 values)"] == pytest.approx(0.5)
     assert table["share"].sum() == pytest.approx(1.0)
     assert "plan (2 values)" in plot.caption
+    assert plot.caption.endswith("The values of a text column are one row.")
+
+
+def test_no_text_column_is_spoken_of_where_there_is_none(swept):
+    assert "text column" not in block(gather.gather(swept[1]), "data", "plot", name="variance").caption

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from segkit.data.table import Table
-from segkit.study.outputs import Customers, customers_frame, drawn_customers
+from segkit.study.outputs import Customers, customers_frame, drawing_frame, drawn_customers
+from segkit.study.store import Store
 
 
 def table(frame: pd.DataFrame, start: int = 0) -> Table:
@@ -68,3 +71,51 @@ def test_segments_are_drawn_by_their_size_and_small_ones_are_there(most):
 def test_more_segments_than_places():
     rows = drawn_customers(np.arange(1_000), 10)
     assert len(rows) <= 10
+
+
+# a picture where nothing was projected
+
+
+def scaled(tmp_path, matrix, rows):
+    store = Store(tmp_path)
+    store.save("scaling-0123456789", {"matrix": matrix}, {}, 0.0)
+    store.save("features-0123456789", {"matrix": matrix, "rows": rows}, {}, 0.0)
+    stages = {"scaling": "scaling-0123456789", "features": "features-0123456789"}
+    return store, SimpleNamespace(id="abc", data="one", stages=stages, choices={"features": "all", "scaler": "power"})
+
+
+def test_the_plane_for_drawing_is_that_of_the_largest_variance(tmp_path):
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(60, 4)) @ np.diag([3.0, 2.0, 1.0, 0.5]) + 7
+    rows = np.delete(np.arange(80), np.arange(0, 80, 4))
+    customers = Customers({"one": table(pd.DataFrame({"a": np.zeros(80)}))})
+    store, run = scaled(tmp_path, matrix, rows)
+    drawn = np.arange(10, 70)
+    frame, index = drawing_frame(run, store, customers, drawn)
+    [(name, told)] = index.items()
+    assert told["label"] == "all > power > principal components, only for drawing"
+    assert (told["runs"], told["drawn_for"]) == ([], "abc")
+    here = np.intersect1d(rows, drawn)
+    placed = frame[[f"{name}:x", f"{name}:y"]].to_numpy()
+    assert np.flatnonzero(~np.isnan(placed).any(axis=1)).tolist() == here.tolist()
+    centred = matrix - matrix.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centred)
+    np.testing.assert_allclose(told["variance"], sizes[:2] ** 2 / (sizes**2).sum(), atol=1e-6)
+    expected = (centred @ axes[:2].T)[np.isin(rows, here)]
+    np.testing.assert_allclose(np.abs(placed[here]), np.abs(expected), atol=1e-8)
+    assert list(frame["id"]) == list(customers.ids())
+
+
+@pytest.mark.parametrize("matrix", [np.arange(20.0)[:, None], np.ones((20, 3))])
+def test_there_is_no_plane_of_one_feature_or_without_variance(tmp_path, matrix):
+    customers = Customers({"one": table(pd.DataFrame({"a": np.zeros(20)}))})
+    store, run = scaled(tmp_path, matrix, np.arange(20))
+    frame, index = drawing_frame(run, store, customers, np.arange(20))
+    assert (list(frame), index) == (["id"], {})
+
+
+def test_without_the_scaled_features_there_is_no_plane(tmp_path):
+    customers = Customers({"one": table(pd.DataFrame({"a": np.zeros(20)}))})
+    store, run = scaled(tmp_path, np.eye(20), np.arange(20))
+    store.remove("scaling-0123456789")
+    assert drawing_frame(run, store, customers, np.arange(20))[1] == {}

@@ -46,8 +46,14 @@ def embeddings(planes: Sequence[Embedding], names: Mapping[str, str], columns: i
     for ax, plane in zip(panels, planes, strict=False):
         _plane(ax, plane)
         axis = clipped(plane.label.rpartition(" > ")[2], 24 if columns > 1 else 40)
-        ax.set_xlabel(f"{axis}, first axis", fontsize=SMALL)
-        ax.set_ylabel("second axis", fontsize=SMALL)
+        first, second = f"{axis}, first axis", "second axis"
+        if plane.shares:
+            first, second = (
+                f"{name} principal component: {share:.0%} of the variance"
+                for name, share in zip(("first", "second"), plane.shares, strict=True)
+            )
+        ax.set_xlabel(first, fontsize=SMALL)
+        ax.set_ylabel(second, fontsize=SMALL)
         width = 42 if columns > 1 else 90
         title = f"{wrapped(plane.label, width, 1)}\n{wrapped(names[plane.run], width, 2)}"
         ax.set_title(title, fontsize=SMALL, fontweight="normal")
