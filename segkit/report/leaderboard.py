@@ -95,7 +95,6 @@ def _all(summary: Summary) -> Iterator[Shown]:
     place = _CONFIRMED_PLACE if summary.confirmation else _SCREENED_PLACE
     yield Shown("standing", "#", place, digits=0, paper=True)
     yield Shown("run", "Run", "The run's id", kind="text", paper=True)
-    yield Shown("state", "State", _STATES + front, kind="text", paper=True)
     for group in gather.GROUPS:
         if group not in ("data", "features") or gather.varies(runs, f"{group}_label"):
             yield Shown(f"{group}_label", group.capitalize(), kind="text", paper=True)
@@ -110,6 +109,7 @@ def _all(summary: Summary) -> Iterator[Shown]:
     if summary.confirmation:
         hint = "Mean ARI over draws on which the whole pipeline is fitted anew, and its standard deviation"
         yield Shown("stability_ari_refit", "Refitted", hint, "desc", digits=2, bar=True, paper=True)
+    yield Shown("state", "State", _STATES + front, kind="text", paper=True)
     hint = "Mean Jaccard of the least stable segment"
     yield Shown("stability_jaccard_min", "Weakest Jaccard", hint, "desc", digits=2, bar=True)
     hint = "Share of customers not noise"

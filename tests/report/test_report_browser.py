@@ -943,14 +943,15 @@ def test_theme_and_print(page, study):
 
 def test_the_leaderboard_tells_what_a_run_is_before_its_scores_and_on_paper_too(confirmed):
     heads = "return [...document.querySelectorAll('.runs th')].map((th) => th.dataset.name)"
-    what = ["standing", "run", "state", "scaler_label", "projection_label", "clusterer_label", "n_clusters"]
+    what = ["standing", "run", "scaler_label", "projection_label", "clusterer_label", "n_clusters"]
     scores = ["silhouette_reference", "silhouette_excess", "p_adjusted", "stability_ari", "stability_ari_refit"]
+    scores.append("state")
     confirmed.visit()
     shown = confirmed.js(heads)
     assert shown[0] is None
     assert shown[1 : len(what) + 1] == what
     assert shown[-2:] == ["rank_low", "screen_rank"]
-    confirmed.js("document.querySelectorAll('.chooser input')[5].click()")
+    confirmed.js("document.querySelectorAll('.chooser input')[4].click()")
     assert "clusterer_label" not in confirmed.js(heads)
     confirmed.media("print")
     confirmed.wait("document.querySelectorAll('.runs th').length < 15")

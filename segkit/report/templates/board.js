@@ -181,7 +181,7 @@ function leaderboard(board, study) {
       && unmarked(study, column, row) === column.best ? " best" : "");
     const cells = shownColumns().map((column) => cell(classOf(column) + best(column),
       column.kind === "text" ? make("div", {}, cellText(study, column, row)) : cellText(study, column, row),
-      column.bar && !absent(column.values[row]) && scoreBar(column, row)));
+      column.bar && !absent(unmarked(study, column, row)) && scoreBar(column, row)));
     return make("tr", { "data-run": run, "data-place": place, "aria-rowindex": place + 2,
       tabindex: place === active ? 0 : -1, "aria-selected": chosen,
       "data-pareto": Boolean(study.table.pareto?.[row]),
