@@ -1067,3 +1067,25 @@ def test_a_page_that_may_leave_the_house_still_shows_its_segments(browser, new_s
     assert page.one(".map-first canvas").is_displayed()
     assert not page.js("return document.querySelector('#data-values, #data-ids, .histogram, [data-key=download]')")
     page.assert_quiet()
+
+
+def test_features_that_are_0_or_1_are_told_by_shares_also_of_those_whom_filters_keep(browser, new_study, tmp_path):
+    study = new_study(n=200)
+    study.frame["flag"] = (np.arange(200) % 5 < np.where(study.truth == 0, 4, 1)).astype(float)
+    run = study.add(study.truth, silhouette_reference=0.4, stability_ari=0.9, rank=1)
+    study.recommend(run)
+    study.profiled = run
+    folder = study.write(tmp_path / "study")
+    frame = study.frame.assign(id=study.ids)[["id", *study.frame.columns]]
+    frame.to_parquet(folder / "customers.parquet", index=False)
+    page = Page(browser, page_of(folder))
+    row = "return [...document.querySelectorAll('.kpis tr')].find((r) => r.textContent.startsWith('flag')).innerText"
+    own, other = study.truth == 0, study.truth == 1
+    page.visit(f"#run={run}&segment=0&feature=flag")
+    assert f"{100 * frame['flag'][own].mean():.1f}%\t{100 * frame['flag'].mean():.1f}%" in page.js(row)
+    title = "return document.querySelector(`td.z[data-segment='1'][data-feature=flag]`).title"
+    assert page.js(title).endswith(f"share {100 * frame['flag'][other].mean():.1f}%")
+    page.visit(f"#run={run}&segment=0&feature=flag&range=1:254:flag")
+    page.wait("document.querySelector('.kept')")
+    assert "\t100.0%\t" in page.js(row)
+    page.assert_quiet()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from base64 import b64decode
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from segkit.report import build, gather, typical, words
+from segkit.report.payload import payload
 from segkit.report.render import markdown
 from segkit.report.sections import sections
 
@@ -50,6 +55,18 @@ def test_a_flag_is_told_by_the_share_that_has_it(flagged):
     assert f"sd, {told})" in markdown(summary, sections(summary))
     page = build(folder).read_text(encoding="utf-8")
     assert f'<span class="median share">{told}</span>' in page
+
+
+def test_the_page_holds_the_shares_of_ones_unless_it_may_leave_the_house(flagged):
+    study, run, folder = flagged
+    meta = payload(gather.gather(folder))[0]["meta"]
+    (told,) = (json.loads(gzip.decompress(b64decode(meta)))["profiles"][run],)
+    assert set(told["ones"]) == {"flag", "plan=x", "plan=y"}
+    assert told["ones"]["flag"]["all"] == pytest.approx(study.frame["flag"].mean(), abs=1e-4)
+    means = [study.frame.loc[study.truth == k, "flag"].mean() for k in range(len(told["segments"]))]
+    assert told["ones"]["flag"]["of"] == pytest.approx(means, abs=1e-4)
+    meta = payload(gather.gather(folder, {"customers": False}))[0]["meta"]
+    assert "ones" not in json.loads(gzip.decompress(b64decode(meta)))["profiles"][run]
 
 
 def test_without_flags_the_table_has_no_share(swept):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from segkit.report.payload.codec import significant
-from segkit.segments.profiles import COLUMNS, NOISE, profile
+from segkit.segments.profiles import COLUMNS, NOISE, profile, shares
 from segkit.study.outputs import FEATURE, OWN
 
 if TYPE_CHECKING:
@@ -84,6 +84,12 @@ def portrait(found: pd.DataFrame, exact: bool) -> dict[str, Any]:
     exact : bool
         Whether a customer's own value may be among the quartiles: with False these are rounded to three digits, and a
         segment of which nothing is told says so.
+
+    Returns
+    -------
+    dict
+        ``segments`` and ``features``, by segment and feature ``z``, ``median``, ``q25`` and ``q75``, and with ``exact``
+        of features that are 0 or 1 ``ones``: everybody's share of ones, and each segment's.
     """
     segments = sorted(found["segment"].unique().tolist(), key=lambda s: (s == NOISE, s))
     names = list(dict.fromkeys(found["feature"]))
@@ -104,6 +110,13 @@ def portrait(found: pd.DataFrame, exact: bool) -> dict[str, Any]:
         shown = values[:, chosen]
         digits = 4 if name == "z" else 5 if exact else 3
         told[name] = [significant(np.round(row, 3) if name == "z" else row, digits) for row in shown]
+    if exact and (everybody := shares(found)):
+        means = found["mean"].to_numpy(np.float64).reshape(-1, len(names))[_order(found, segments, len(names))]
+        told["ones"] = {
+            names[i]: {"all": round(everybody[names[i]], 4), "of": significant(means[:, i], 4)}
+            for i in chosen
+            if names[i] in everybody
+        }
     return told
 
 

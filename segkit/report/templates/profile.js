@@ -28,9 +28,10 @@ function heatMap(profile, all, showAll) {
   const heads = kept.map(({ name }) => heading(button(named(name, { title: name }), () => pickFeature(name),
     { "data-key": `f${name}`, "aria-pressed": state.feature === name })));
   const coloured = (segment, at) => ({ name, i }) => {
-    const z = profile.z[at][i], median = short(profile.median[at]?.[i]);
+    const z = profile.z[at][i], ones = profile.ones?.[name];
+    const told = ones ? `share ${percent(ones.of[at])}` : `median ${short(profile.median[at]?.[i])}`;
     return make("td", { class: `z ${heat(z)}`, "data-segment": segment, "data-feature": name,
-      title: `${segmentTitle(segment)}, ${name}: ${deviations(z)} sd, median ${median}` }, deviations(z));
+      title: `${segmentTitle(segment)}, ${name}: ${deviations(z)} sd, ${told}` }, deviations(z));
   };
   const rows = segmentsOf(profile).map(({ segment, at, n, share }) => {
     const chosen = segment === state.segment;

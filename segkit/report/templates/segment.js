@@ -35,12 +35,13 @@ function keptText(study, labels, kept, inside) {
  * those of the customers whom the filters have `kept`.
  */
 function figures(study, profile, features, at, chosen, kept) {
-  const medians = kept ? ["Kept: median, quartiles", "Whole segment"] : ["Median, quartiles"];
+  const what = profile.ones ? "median, quartiles or share" : "median, quartiles";
+  const medians = kept ? [`Kept: ${what}`, "Whole segment"] : [what[0].toUpperCase() + what.slice(1)];
   const heads = ["Feature", "Mean, sd", ...medians,
     ...(study.values ? ["Everybody", "Among everybody"] : [])];
   const rows = features.map(({ name, i, z }) => {
-    const own = ["q25", "median", "q75"].map((key) => profile[key][at]?.[i]), all = everybody(study, name);
-    const now = kept ? quartilesWhere(study, name, kept) : own;
+    const own = typicalOf(profile, name, at, i), all = profile.ones?.[name]?.all ?? everybody(study, name);
+    const now = kept ? typicalWhere(study, profile, name, kept) : own;
     const pick = button(named(name), () => pickFeature(name),
       { class: "pick", "data-key": `k${name}`, "aria-pressed": name === chosen });
     const cells = [cell(`z ${heat(z)}`, deviations(z)), ...(kept ? [now, own] : [own]).map((told) => cell("r",
@@ -52,7 +53,22 @@ function figures(study, profile, features, at, chosen, kept) {
   return tableOf(heads, rows, kept ? "llrrrl" : "llrrl", { label: "Figures by feature", kind: "kpis" });
 }
 
+/** A segment's quartiles, or of a feature that is 0 or 1 its share of ones. */
+function typicalOf(profile, feature, at, i) {
+  const ones = profile.ones?.[feature];
+  return ones ? ones.of[at] : ["q25", "median", "q75"].map((key) => profile[key][at]?.[i]);
+}
+
+/** The same of some of the customers shown. */
+function typicalWhere(study, profile, feature, belongs) {
+  if (!profile.ones?.[feature]) return quartilesWhere(study, feature, belongs);
+  const codes = codesOf(study, feature), { n, mean } = codes ? momentsOf(codes, knotsOf(study, feature), belongs) : { n: 0 };
+  return n ? mean : null;
+}
+
+/** Quartiles, the middle one first; one number is a share. */
 function quartilesText(quartiles) {
+  if (typeof quartiles === "number") return [make("b", {}, percent(quartiles))];
   if (!quartiles || quartiles.some(absent)) return [NONE];
   const [low, middle, high] = quartiles.map(brief);
   return [make("b", {}, middle), make("span", { class: "soft" }, ` ${low} to ${high}`)];
@@ -71,7 +87,7 @@ function everybody(study, feature) {
 
 /** The segment's quartiles as a bar over 0 to 100% of all customers, their middle half marked. */
 function strip(study, feature, quartiles) {
-  if (!codesOf(study, feature) || !quartiles || quartiles.some(absent)) return NONE;
+  if (!codesOf(study, feature) || !Array.isArray(quartiles) || quartiles.some(absent)) return NONE;
   const knots = knotsOf(study, feature), ranks = ranksOf(study, feature);
   const [low, middle, high] = quartiles.map((value) => 100 * ranks[codeAt(knots, value)]);
   const rect = (x, y, width, height, attributes) => draw("rect", { x, y, width, height, ...attributes });
