@@ -54,7 +54,7 @@ def embeddings(planes: Sequence[Embedding], names: Mapping[str, str], columns: i
             )
         ax.set_xlabel(first, fontsize=SMALL)
         ax.set_ylabel(second, fontsize=SMALL)
-        width = 42 if columns > 1 else 90
+        width = 38 if columns > 1 else 90
         title = f"{wrapped(plane.label, width, 1)}\n{wrapped(names[plane.run], width, 2)}"
         ax.set_title(title, fontsize=SMALL, fontweight="normal")
     for ax in panels[len(planes) :]:
