@@ -252,7 +252,8 @@ def _usage(context: typer.Context) -> str:
     """Return how a command that takes overrides is called, and its options."""
     command = context.command
     shown = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
-    options = [f"  {', '.join(sorted(item.opts, key=len)):<16}{item.help}" for item in shown]
+    named = {", ".join(sorted(item.opts, key=len)) + ("" if item.is_flag else " ..."): item.help for item in shown}
+    options = [f"  {name:<18}{told}" for name, told in named.items()]
     return "\n".join(
         [f"Usage: {context.command_path} [OPTIONS] [OVERRIDES]...", command.help, "", "Options:", *options]
     )

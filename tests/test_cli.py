@@ -542,3 +542,9 @@ def test_plan_tells_that_a_race_adds_draws(invoke):
     assert "then, not in the estimate: a race of 2 runs over up to 20 draws each" in out
     told = json.loads(invoke("plan", "--json", *TINY, "scoring.draws=20", "scoring.racing=true")[1])
     assert told["racing"] == {"draws": 20, "runs": 1}
+
+
+def test_plan_tells_where_neighbours_are_searched_approximately(invoke):
+    approximate = invoke("plan", *TINY, "projection=umap", "sampling.neighbours=100")[1]
+    assert "searched approximately (sampling.neighbours=null: exactly)" in approximate
+    assert "approximately" not in invoke("plan", *TINY, "projection=umap")[1]

@@ -23,6 +23,9 @@ _CHUNK_CELLS = 2**22
 KD_TREE_COLUMNS = 5
 _KD_TREE_ROWS = 20_000
 _CHECKED_ROWS = 500
+_FAR = 1e15  # squares of it are within 32 bits
+# With fewer of the exact neighbours a descent is of no use.
+LEAST_RECALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -134,11 +137,11 @@ def descend(X: np.ndarray, K: int, seed: int = 0) -> tuple[Neighbours, float]:
     X = np.ascontiguousarray(X, dtype=np.float64)
     n = len(X)
     k = min(K, n - 1)
-    # Differences of large numbers would be lost in the 32 bits that the descent has.
-    centred = (X - X.mean(axis=0)).astype(np.float32)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found, _ = NNDescent(centred, n_neighbors=k + 1, random_state=seed, n_jobs=1, compressed=False).neighbor_graph
+        found, _ = NNDescent(
+            _single(X), n_neighbors=k + 1, random_state=seed, n_jobs=1, compressed=False
+        ).neighbor_graph
     indices = np.empty((n, k), dtype=np.int32)
     distances = np.empty((n, k), dtype=np.float64)
     for start in range(0, n, _CHUNK_ROWS):
@@ -172,6 +175,14 @@ def _nearest(X: np.ndarray, rows: np.ndarray, candidates: np.ndarray, k: int) ->
     distances[candidates == rows[:, None]] = np.inf
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
+
+def _single(X: np.ndarray) -> np.ndarray:
+    """Return points in 32 bits, moved and scaled so that no offset and no extreme value hides the differences."""
+    centred = X - np.median(X, axis=0)
+    sizes = np.abs(centred).max(axis=1)
+    scale = np.median(sizes[sizes > 0]) if sizes.any() else 1.0
+    return np.clip(centred / scale, -_FAR, _FAR).astype(np.float32)
 
 
 def _among_all(X: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

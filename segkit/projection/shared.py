@@ -45,7 +45,7 @@ class Memo:
             arguments = [*given, *(named[name] for name in names)]
             try:
                 key = _digest([function.__module__, function.__qualname__, names, *arguments])
-            except _Unknown:
+            except (_Unknown, TypeError):
                 return function(*given, **named)
             states = [item for item in arguments if isinstance(item, np.random.RandomState)]
             if key not in self._held:
@@ -83,8 +83,8 @@ def _digest(arguments: Any) -> bytes:
 def _feed(digest: Any, item: Any) -> None:
     if item is None or isinstance(item, str | bool | int | float | np.number | np.bool_):
         digest.update(f"{type(item).__name__}:{item!r};".encode())
-    elif isinstance(item, np.ndarray) and item.dtype.kind in "biuf":
-        digest.update(f"array:{item.dtype.str}{item.shape};".encode())
+    elif type(item) is np.ndarray and item.dtype.kind in "biuf":
+        digest.update(f"array:{item.dtype.str}{item.shape}{item.flags.c_contiguous};".encode())
         digest.update(np.ascontiguousarray(item))
     elif isinstance(item, np.random.RandomState):
         _feed(digest, list(item.get_state()))
@@ -92,7 +92,7 @@ def _feed(digest: Any, item: Any) -> None:
         entries = item.tocoo(copy=False)
         digest.update(f"sparse:{item.format}{item.shape};".encode())
         _feed(digest, [entries.row, entries.col, entries.data])
-    elif inspect.isroutine(item) or hasattr(item, "py_func"):
+    elif inspect.isroutine(plain := getattr(item, "py_func", item)) and not getattr(plain, "__closure__", None):
         digest.update(f"function:{item.__module__}.{item.__qualname__};".encode())
     elif isinstance(item, Mapping):
         _feed(digest, sorted(item.items()))
@@ -108,7 +108,7 @@ def _bytes(item: Any) -> int:
     if isinstance(item, np.ndarray):
         return item.nbytes
     if hasattr(item, "tocoo"):
-        return sum(part.nbytes for part in vars(item).values() if isinstance(part, np.ndarray)) or 200 * item.nnz
+        return max(sum(map(_bytes, vars(item).values())), 12 * item.nnz)
     if isinstance(item, list | tuple):
         return sum(map(_bytes, item))
     if hasattr(item, "__dict__"):

@@ -115,7 +115,7 @@ def recall(summary: Summary) -> str:
     span = low if low == high else f"{low} to {high}"
     return (
         f"Among {words.count(summary.n_customers)} customers the neighbours of {words.plural(len(found), 'run')} were "
-        f"searched approximately: {span} of the exact ones were found, by a check of 500 customers."
+        f"searched approximately: {span} of the exact ones were found, by a check of random customers."
     )
 
 

@@ -45,6 +45,7 @@ _TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
     ("scaling", "sklearn.preprocessing.PowerTransformer"): (0.2, 1.0),
     ("projection", "openTSNE.TSNE"): (40.0, 1.0),
     ("projection", "umap.UMAP"): (10.0, 1.0),
+    ("projection", "sklearn.manifold.MDS"): (285.0, 2.0),
 }
 
 

@@ -36,6 +36,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "tasks": len(tasks),
         "customers": dict(plan.customers),
         "drawn": _drawn(prepared),
+        "approximate": sorted({node.kind for node in plan.nodes.values() if node.config.get("approximate")}),
         "engine": prepared.engine.description,
         "seconds": round(seconds, 1),
         "wall_seconds": round(seconds / prepared.engine.n_workers, 1),
@@ -79,7 +80,7 @@ def forecast_text(found: dict[str, Any]) -> str:
     if found["tasks"]:
         wall, cpu = duration(found["wall_seconds"]), duration(found["seconds"])
         left = f"estimated: {wall} {found['engine']} ({cpu} of CPU, {found['tasks']} tasks)"
-    skipped = [f"skipped: {found['skipped']}, which this data cannot do:", *impossible] if impossible else []
+    skipped = [f"skipped: {found['skipped']}, which cannot be done:", *impossible] if impossible else []
     lines = [
         f"{found['experiment'] or 'study'}: {found['runs']} runs",
         f"  {'stage':<12} {'unique':>8} {'stored':>8} {'to compute':>10}",
@@ -87,6 +88,7 @@ def forecast_text(found: dict[str, Any]) -> str:
         *skipped,
         *(f"warning: {text}" for text in found["warnings"]),
         *_drawn_lines(found),
+        *_approximate_lines(found),
         left,
         *_racing_lines(found["racing"]),
         *_confirmation_lines(found["confirm"]),
@@ -99,6 +101,11 @@ def _drawn_lines(found: dict[str, Any]) -> list[str]:
         return []
     sizes = ", ".join(f"{kind} {size:,}" for kind, size in found["drawn"].items())
     return [f"drawn customers stand for all {max(found['customers'].values()):,} in: {sizes} (sampling=none: never)"]
+
+
+def _approximate_lines(found: dict[str, Any]) -> list[str]:
+    told = "the neighbours of UMAP and t-SNE are searched approximately (sampling.neighbours=null: exactly)"
+    return [told] if found["approximate"] else []
 
 
 def _racing_lines(race: dict[str, int] | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
@@ -87,6 +87,7 @@ class Planner:
         self.sampling = sampling
         self.memory: int | None = None
         self.seconds: float | None = None
+        self.stored: Collection[str] = ()
         self.infos = infos
         self.references = references
         self.draws = draws
@@ -245,7 +246,8 @@ class Planner:
         """Say how long the first of a run's stages would take that takes longer than allowed; None if none does."""
         if self.seconds is None:
             return None
-        told = (self.once(partial(self._slow, key, customers), "slow", key) for key in stages.values())
+        open_keys = (key for key in stages.values() if key not in self.stored)
+        told = (self.once(partial(self._slow, key, customers), "slow", key) for key in open_keys)
         return next(filter(None, told), None)
 
     def _slow(self, key: str, customers: int) -> str | None:
@@ -253,11 +255,11 @@ class Planner:
         seconds = node_seconds(node, customers)
         if seconds <= self.seconds:
             return None
-        kind = {"neighbours": "projection", "scoring": "scores", "stability": "draws"}.get(node.kind, node.kind)
-        kind = clustering.sampled_as(node.config) if kind == "clustering" else kind
+        limits = {"neighbours": "projection", "projection": "projection", "scoring": "scores", "stability": "draws"}
+        limit = clustering.sampled_as(node.config) if node.kind == "clustering" else limits.get(node.kind)
         return (
             f"{node.kind} would take about {duration(seconds)} of CPU for {node.sample or customers:,} customers, "
-            f"longer than engine.time_limit={duration(self.seconds)}; do it on fewer (sampling.{kind})"
+            f"longer than engine.time_limit allows{f'; do it on fewer (sampling.{limit})' if limit else ''}"
         )
 
     def too_large(self, groups: Mapping[str, Mapping[str, Any]], info: TableInfo) -> str | None:
@@ -352,6 +354,7 @@ def make_plan(
     sampling: Sampling = EXACT,
     memory: int | None = None,
     seconds: float | None = None,
+    stored: Collection[str] = (),
 ) -> Plan:
     """Return the graph of unique stages of these configurations.
 
@@ -371,9 +374,11 @@ def make_plan(
         Bytes that one stage may take; a run that needs more is skipped. None: unknown.
     seconds
         CPU seconds that one stage may be estimated to take; a run that needs longer is skipped. None: any.
+    stored
+        Keys of stages that need no time any more.
     """
     planner = Planner(infos, references, draws, sampling)
-    planner.memory, planner.seconds = memory, seconds
+    planner.memory, planner.seconds, planner.stored = memory, seconds, stored
     runs: dict[str, RunPlan] = {}
     for configuration in configurations:
         run = _plan_run(planner, configuration)

@@ -65,11 +65,10 @@ def prepare(composition: Composition) -> Prepared:
     draws = 0 if study["scoring"]["racing"] else study["scoring"]["draws"]
     engine = EngineSettings(**study["engine"])
     check_memory(engine)
-    limits = engine.most_memory, engine.most_seconds
+    stored = frozenset(store.keys(KINDS))
+    limits = engine.most_memory, engine.most_seconds, stored
     plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, *limits)
-    return Prepared(
-        composition, plan, store, engine, frozenset(store.keys(KINDS)), Path(composition.study_dir), infos.warnings
-    )
+    return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), infos.warnings)
 
 
 class _Infos:

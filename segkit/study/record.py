@@ -194,21 +194,21 @@ class Record:
         """Write everything that is known."""
         # First of all, so that the state is right even if the rest cannot be written.
         self._provenance("concluding" if state == "finished" else state, {})
-        runs = self._ranked()
-        self._configurations()
-        customers = self.customers
-        partitions, damaged = self._partitions(runs)
-        runs = _without(runs, damaged)
-        write_table(partitions, self.folder / "partitions.parquet")
+        runs, customers = self._ranked(), self.customers
         try:
+            self._configurations()
+            partitions, damaged = self._partitions(runs)
+            runs = _without(runs, damaged)
+            write_table(partitions, self.folder / "partitions.parquet")
             runs = self._conclusion(runs, partitions)
         finally:
+            # Whatever else cannot be written, the finished runs are not lost.
             self._tables(runs)
         drawn = drawn_customers(_strata(partitions, best_first(runs)))
         write_table(customers_frame(customers, drawn), self.folder / "customers.parquet")
         self._embeddings([self._plans[run] for run in best_first(runs)], customers, drawn)
         self._provenance(state, customers.tables)
-        lost = sum(outcome.status == "failed" for outcome in self.confirm_outcomes.values())
+        lost = sum(outcome.again for outcome in self.confirm_outcomes.values())
         counts = self.collector.counts()
         return Finished(self.folder, runs, customers, self.prepared.plan, state, counts, lost, self.work.figures())
 

@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from segkit import clustering, projection, scoring
+from segkit.clustering.partition import attempt
 from segkit.errors import Infeasible, NoRoom, UsageError
 from segkit.study.keys import canonical
 from segkit.study.process import memory, one_thread
@@ -277,7 +278,7 @@ def _positions(picked: np.ndarray, features: str, inputs: _Inputs) -> np.ndarray
 
 
 def _neighbours(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
-    from segkit.projection.neighbours import KD_TREE_COLUMNS, descend, search
+    from segkit.projection.neighbours import KD_TREE_COLUMNS, LEAST_RECALL, descend, search
 
     (node,) = nodes
     matrix = inputs.matrix(node.inputs["scaling"])
@@ -286,8 +287,10 @@ def _neighbours(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Excepti
     if node.config.get("approximate") and matrix.shape[1] > KD_TREE_COLUMNS:
         found, recall = descend(matrix, node.config["count"])
     else:
-        found, recall = search(matrix, node.config["count"]), None
-    facts = {"sketch": sketch(found.distances.mean(axis=1, keepdims=True)), "recall": recall}
+        found, recall = None, 0.0
+    told = {"recall": recall} if recall >= LEAST_RECALL else {}
+    found = found if told else search(matrix, node.config["count"])
+    facts = {"sketch": sketch(found.distances.mean(axis=1, keepdims=True)), **told}
     return [Result({"indices": found.indices, "distances": found.distances}, facts)]
 
 
@@ -491,6 +494,16 @@ def _density(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
 
 
 def _quality(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
+    """Compare projections of one matrix with it; where one cannot be read or compared, each by itself."""
+    try:
+        return _qualities(nodes, inputs)
+    except Exception:
+        if len(nodes) == 1:
+            raise
+        return [attempt(lambda node: _qualities([node], inputs)[0], node) for node in nodes]
+
+
+def _qualities(nodes: Sequence[Node], inputs: _Inputs) -> list[Result]:
     """Compare projections of one matrix with it, and with what learns nothing and what loses nothing."""
     from segkit.scoring.embedding import control_identity, control_random_projection, quality_many
 

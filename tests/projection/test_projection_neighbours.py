@@ -112,18 +112,30 @@ def test_neighbours_check_themselves():
         Neighbours(known.indices, known.distances[:, :3])
 
 
-@pytest.mark.parametrize("kind", ["normal", "far away", "repeated"])
+@pytest.mark.parametrize("kind", ["normal", "far away", "repeated", "extreme", "tiny", "huge", "equal"])
 def test_a_descent_finds_nearly_all_neighbours_with_exact_distances_and_tells_its_recall(kind):
     rng = np.random.default_rng(6)
     X = rng.normal(size=(3000, 8))
-    X = X + 1e7 if kind == "far away" else X[rng.integers(0, 1500, 3000)] if kind == "repeated" else X
+    match kind:
+        case "far away":
+            X = X + 1e7
+        case "repeated":
+            X = X[rng.integers(0, 1500, 3000)]
+        case "extreme":
+            X[7, 3] = 1e14
+        case "tiny":
+            X = X * 1e-25
+        case "huge":
+            X[:, 2] = X[:, 2] * 1e60
+        case "equal":
+            X[:] = 3.5
     exact = search(X, 40)
     found, recall = descend(X, 40)
     assert found.indices.shape == (3000, 40)
     assert not (found.indices == np.arange(3000)[:, None]).any()
     assert (np.sort(found.indices)[:, 1:] != np.sort(found.indices)[:, :-1]).all()
     true = np.sqrt(((X[:, None] - X[found.indices]) ** 2).sum(axis=2))
-    assert np.allclose(found.distances, true, rtol=1e-9, atol=1e-9)
+    assert np.allclose(found.distances, true, rtol=1e-9, atol=1e-40)
     share = (found.distances <= exact.distances[:, -1:]).mean()
     assert share > 0.98
     assert abs(recall - share) < 0.01

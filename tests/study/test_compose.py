@@ -12,6 +12,8 @@ import pytest
 
 import segkit
 from segkit.study.compose import compose_study, experiments, help_text, job_config, options, paths
+from segkit.study.engine import EngineSettings
+from segkit.study.sampling import Sampling
 
 
 def values(composition, group, name):
@@ -358,3 +360,15 @@ print(time.process_time())
 """
     seconds = float(subprocess.check_output([sys.executable, "-c", code], text=True))
     assert seconds < 3
+
+
+def test_options_of_ones_own_may_lack_settings_that_are_new(tmp_path):
+    for group, text in (
+        ("engine", "mode: inline\nworkers: 1\naddress: null\nmemory_limit: null\n"),
+        ("sampling", "projection: 500\nclustering: null\nkmeans: null\nscores: null\ndraws: null\n"),
+    ):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "mine.yaml").write_text(text)
+    study = compose_study(["engine=mine", "sampling=mine"], tmp_path).study
+    assert EngineSettings(**study["engine"]).most_seconds is None
+    assert not Sampling.of(study).approximates(10**7)

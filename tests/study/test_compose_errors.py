@@ -99,6 +99,7 @@ def told(overrides, config_dir=None):
         (["engine.address=localhost"], ["engine.address=localhost", "tcp://"]),
         (["engine.memory_limit=lots"], ["engine.memory_limit=lots", "4GB"]),
         (["engine.time_limit=soon"], ["engine.time_limit=soon", "90min, 24h or 3d, or null"]),
+        (["engine.time_limit=0h"], ["engine.time_limit=0h", "90min, 24h or 3d, or null"]),
         (["engine.time_limit=24"], ["engine.time_limit=24", "90min, 24h or 3d, or null"]),
         (["report.formats=[]"], ["report.formats=[]"]),
         (["report.formats=[png,png]"], ["report.formats=['png', 'png']", "[png, pdf]"]),

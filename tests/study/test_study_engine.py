@@ -15,7 +15,7 @@ import pytest
 
 from segkit.errors import UsageError
 from segkit.progress import Silent
-from segkit.study import cost, engine, stages, store
+from segkit.study import cost, engine, record, stages, store
 from segkit.study.compose import compose_study
 from segkit.study.graph import Node, Task, make_tasks
 from segkit.study.prepare import prepare
@@ -444,3 +444,54 @@ def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
         assert both[0] == both[1]
         arrays = [kept.arrays(node.key) for kept in stores]
         assert all((arrays[0][name] == arrays[1][name]).all() for name in arrays[0])
+
+
+def test_one_picture_that_cannot_be_read_does_not_take_the_others_with_it(tmp_path):
+    X = np.random.default_rng(4).normal(size=(200, 5))
+    kept = store.Store(tmp_path)
+    for key, matrix in (("scaling-00", X), ("projection-aa", X[:, :2]), ("projection-bb", X[:, 1:3])):
+        kept.save(key, {"matrix": matrix}, {}, 0.0)
+    nodes = [
+        Node(f"quality-{name}", {"identity": "x"}, {"scaling": "scaling-00", "space": f"projection-{name}"})
+        for name in ("aa", "lost", "bb")
+    ]
+    outcomes = stages.run_task(Task("t", tuple(nodes), ()), tmp_path)
+    assert [outcome.status for outcome in outcomes] == ["ok", "failed", "ok"]
+
+
+def test_exact_neighbours_tell_no_recall_and_a_poor_descent_is_replaced_by_them(tmp_path, monkeypatch):
+    X = np.random.default_rng(5).normal(size=(300, 7))
+    kept = store.Store(tmp_path)
+    kept.save("scaling-00", {"matrix": X}, {}, 0.0)
+    poor = []
+
+    def descend(matrix, count):
+        poor.append(count)
+        return None, 0.5
+
+    monkeypatch.setattr("segkit.projection.neighbours.descend", descend)
+    for name, config in (("aa", {"count": 20}), ("bb", {"count": 20, "approximate": True})):
+        node = Node(f"neighbours-{name}", config, {"scaling": "scaling-00"})
+        stages.run_task(Task("t", (node,), ()), tmp_path)
+    records = [kept.record(f"neighbours-{name}") for name in ("aa", "bb")]
+    assert [list(found["facts"]) for found in records] == [["sketch"], ["sketch"]]
+    assert records[0]["digest"] == records[1]["digest"]
+    assert poor == [20]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_finished_rows_are_kept_where_the_partitions_cannot_be_written(tmp_path, monkeypatch, stored):
+    if stored:
+        launch(study(tmp_path), ["segkit"], Silent())
+    plain = record.write_table
+
+    def full(frame, path):
+        if path.name == "partitions.parquet":
+            raise store.StoreFull("no place")
+        plain(frame, path)
+
+    monkeypatch.setattr(record, "write_table", full)
+    with pytest.raises(store.StoreFull):
+        launch(study(tmp_path, name="other"), ["segkit"], Silent())
+    runs = pd.read_parquet(tmp_path / "other" / "runs.parquet")
+    assert (runs["status"] == "ok").sum() == 8

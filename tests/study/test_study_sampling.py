@@ -29,11 +29,11 @@ SWEEP = [
 LIMITS = ["sampling.projection=500", "sampling.clustering=500", "sampling.scores=400", "sampling.draws=450"]
 
 
-def plan_of(customers, *overrides, sampled=True, memory=None, seconds=None):
+def plan_of(customers, *overrides, sampled=True, memory=None, seconds=None, stored=()):
     composition = compose_study([*SWEEP, *overrides])
     sampling = Sampling.of(composition.study) if sampled else Sampling()
     info = TableInfo("f" * 64, customers, ("a", "b"), ())
-    limits = memory, seconds
+    limits = memory, seconds, stored
     return make_plan(composition.configurations, composition.references, 3, lambda _data: info, sampling, *limits)
 
 
@@ -97,7 +97,7 @@ def test_what_would_take_too_long_is_skipped_and_says_how_long():
     assert reasons["none", "kmeans"] is None
     told = reasons["none", "hdbscan"]
     assert told.startswith("clustering would take about 2:46 h of CPU for 1,000,000 customers, longer than ")
-    assert told.endswith("engine.time_limit=1:00 h; do it on fewer (sampling.clustering)")
+    assert told.endswith("engine.time_limit allows; do it on fewer (sampling.clustering)")
     assert "neighbours would take" in reasons["umap", "kmeans"]
     assert reasons["umap", "kmeans"].endswith("(sampling.projection)")
     possible = {key for run in plan.runs for key in run.stages.values()}
@@ -106,6 +106,8 @@ def test_what_would_take_too_long_is_skipped_and_says_how_long():
     assert not {node.kind for node in plan.nodes.values()} & {"neighbours", "projection"} - {
         node.kind for run in plan.runs for key in run.stages.values() for node in [plan.nodes[key]]
     }
+    stored = {key for run in plan_of(1_000_000, "sampling=none").runs for key in run.stages.values()}
+    assert not any(run.reason for run in plan_of(1_000_000, "sampling=none", seconds=3600, stored=stored).runs)
     drawn = plan_of(1_000_000, seconds=3600)
     assert not any(run.reason for run in drawn.runs)
     assert set(drawn.nodes) == set(plan_of(1_000_000).nodes)

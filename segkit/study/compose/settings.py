@@ -20,6 +20,8 @@ _SECTIONS = {
     "report": ("formats", "customers", "max_mb", "shortlist"),
     "sampling": ("projection", "neighbours", "clustering", "kmeans", "scores", "draws"),
 }
+# What options of one's own from before there was such a setting lack: it is then null.
+_MAY_BE_MISSING = ("engine.time_limit", "sampling.neighbours")
 #: The names at the top of a study's configuration, without the groups of its runs.
 SETTINGS = ("seed", "store", "name", "scoring", "sampling", "engine", "report")
 _FORMATS = ("png", "pdf")
@@ -116,7 +118,7 @@ def _check_sampling(sampling: Mapping) -> None:
 
 
 def _check_engine(engine: Mapping) -> None:
-    mode, workers, address, memory, limit = (engine[name] for name in _SECTIONS["engine"])
+    mode, workers, address, memory, limit = (engine.get(name) for name in _SECTIONS["engine"])
     if mode not in _MODES:
         raise UsageError(f"engine.mode={_shown(mode)}: must be {' or '.join(_MODES)}{did_you_mean(str(mode), _MODES)}")
     _require(
@@ -139,7 +141,7 @@ def _check_engine(engine: Mapping) -> None:
         memory,
         "an amount per worker such as 4GB, auto, or null for none",
     )
-    timed = _is_text(limit) and bool(re.fullmatch(r"\d+(\.\d+)?\s*(s|min|h|d)", limit))
+    timed = _is_text(limit) and re.fullmatch(r"[0-9]*[1-9][0-9]*(\.[0-9]+)?\s*(s|min|h|d)", limit) is not None
     told = "the most that a stage may be estimated to take, such as 90min, 24h or 3d, or null for any time"
     _require(limit is None or timed, "engine.time_limit", limit, told)
 
@@ -173,6 +175,8 @@ def _check_names(section: object, names: Sequence[str], path: str, others: Seque
                 f"{did_you_mean(str(name), [*names, *others])}"
             )
     for name in names:
+        if f"{prefix}{name}" in _MAY_BE_MISSING and name not in section:
+            continue
         if name not in section or section[name] == "???":
             raise UsageError(f"{prefix}{name}: is missing")
 
