@@ -27,6 +27,8 @@ LACKING = {
     "customers.parquet": "the columns are not described one by one, and no customer is shown with its values",
     "silhouettes.parquet": "no customer's silhouette is drawn",
 }
+# Only a study that was confirmed has them.
+WITHOUT_NULLS = "what the runs found on each table without segments is not shown, only what was made of it"
 _READABLE = ("summary.md", "runs.csv", "profiles.csv", "recommendation.json", "configs.jsonl")
 
 
@@ -99,6 +101,6 @@ class Files:
         return self._opened[name]
 
     def _broken(self, name: str, cause: Exception) -> UsageError:
-        without = LACKING.get(name)
+        without = (LACKING | {"nulls.parquet": WITHOUT_NULLS}).get(name)
         help_ = f"; without this file a report can be made, in which {without}" if without else self._readable()
         return UsageError(f"{self.folder / name}: is not readable ({' '.join(str(cause).split())[:120]}){help_}")

@@ -18,7 +18,7 @@ from segkit.report import confirmed
 from segkit.report.columns import Columns, read_columns
 from segkit.report.confirmed import Confirmation
 from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
-from segkit.report.files import LACKING, Files
+from segkit.report.files import LACKING, WITHOUT_NULLS, Files
 from segkit.report.options import Options, options
 from segkit.study.folder import check_format
 
@@ -260,7 +260,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         answers=answers,
         profile=profile,
         portraits=describe(profile),
-        confirmation=confirmed.confirmation(runs, _nulls(files), recommendation),
+        confirmation=confirmed.confirmation(runs, _nulls(files, runs), recommendation),
         quality=confirmed.quality(runs),
         k_curves=k_curves(runs),
         effects=effects(runs),
@@ -279,7 +279,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         columns=read_columns(files),
         shares=shares(profile),
         # Last: what is not there is known when all has been asked for.
-        lacking=_lacking(files, provenance, len(runs)),
+        lacking=_lacking(files, study, provenance, len(runs)),
     )
 
 
@@ -301,7 +301,7 @@ def _documents(files: Files) -> tuple[dict, dict]:
     return files.mapping("study.yaml", yaml.safe_load), files.mapping("provenance.json")
 
 
-def _lacking(files: Files, provenance: Mapping[str, Any], runs: int) -> tuple[str, ...]:
+def _lacking(files: Files, study: Mapping[str, Any], provenance: Mapping[str, Any], runs: int) -> tuple[str, ...]:
     """Say what the folder has not (yet), and what the report lacks for it."""
     told = []
     state, total = str(provenance.get("state", "finished")), (provenance.get("counts") or {}).get("runs")
@@ -313,6 +313,11 @@ def _lacking(files: Files, provenance: Mapping[str, Any], runs: int) -> tuple[st
         lost.setdefault(what, []).append(name)
     for what, names in lost.items():
         told.append(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing: {what}.")
+    # They are written last and first: the file was cut off, or changed by hand.
+    if absent := [name for name in ("scoring", "references") if name not in study]:
+        told.append(
+            f"study.yaml is not whole, it has no {' and no '.join(absent)}: what was asked is told in part only."
+        )
     return tuple(told)
 
 
@@ -381,8 +386,10 @@ def _flag(table: pd.DataFrame, name: str) -> pd.Series:
     return _column(table, name).fillna(False).astype(bool)
 
 
-def _nulls(files: Files) -> pd.DataFrame:
+def _nulls(files: Files, runs: pd.DataFrame) -> pd.DataFrame:
     if not files.has("nulls.parquet"):
+        if runs["confirmed"].any():
+            files.missing.setdefault("nulls.parquet", WITHOUT_NULLS)
         empty = pd.DataFrame(columns=[*confirmed.NULL_COLUMNS, "status"])
         return empty.astype({"silhouette": "float64"})
     stored = files.columns("nulls.parquet")

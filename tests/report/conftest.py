@@ -56,6 +56,7 @@ class Study:
             "seed": 42,
             "scoring": {"draws": 20, "references": ["power", "standard", "quantile"], "gates": GATES},
             "axes": {"features": ["all", "behaviour"], "scaler": ["power", "standard"]},
+            "references": {"power": {}, "standard": {}, "quantile": {}},
         }
         self.provenance = {
             "command": "segkit sweep experiment=synthetic",

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from segkit.errors import UsageError
 from segkit.report import build
@@ -163,3 +164,25 @@ def test_what_is_given_takes_precedence(small):
     assert gather(folder, {"customers": False}).options.customers is False
     with pytest.raises(UsageError, match="--max-mb=-1: must be a number of megabytes above 0"):
         gather(folder, {"max_mb": -1})
+
+
+def test_a_study_file_that_was_cut_off_is_told(small):
+    folder, _ = small
+    text = (folder / "study.yaml").read_text()
+    assert gather(folder).lacking == ()
+    document = yaml.safe_load(text)
+    del document["references"]
+    (folder / "study.yaml").write_text(yaml.safe_dump(document))
+    (told,) = gather(folder).lacking
+    assert told.startswith("study.yaml is not whole, it has no references: ")
+
+
+def test_missing_and_broken_tables_without_segments_are_told_of_a_confirmed_study(new_planted, small, tmp_path):
+    folder = new_planted().write(tmp_path / "confirmed")
+    assert not [line for line in gather(folder).lacking if "nulls" in line]
+    (folder / "nulls.parquet").write_bytes(b"no")
+    with pytest.raises(UsageError, match=r"nulls\.parquet: is not readable.*without this file a report can be made"):
+        gather(folder)
+    (folder / "nulls.parquet").unlink()
+    assert [line for line in gather(folder).lacking if line.startswith("nulls.parquet is missing: what the runs found")]
+    assert not [line for line in gather(small[0]).lacking if "nulls" in line]
