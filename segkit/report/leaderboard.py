@@ -73,7 +73,7 @@ def leaderboard(summary: Summary, limit: int = 100) -> Leaderboard:
 def shown_columns(summary: Summary) -> list[Shown]:
     """Describe the columns that this study has values for, what a run is before how it did."""
     told = summary.runs
-    made = {"run", "state", *(["misses"] if any(missed_by(summary)) else [])}
+    made = {"run", "state", *([] if told["eligible"].all() else ["misses"])}
     return [_directed(shown) for shown in _all(summary) if shown.name in made or known(told, shown.name)]
 
 

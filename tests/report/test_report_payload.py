@@ -454,7 +454,7 @@ def test_a_wide_profile_keeps_the_features_that_differ_most():
     frame = pd.DataFrame(rng.normal(size=(2_000, 90)), columns=[f"f{i}" for i in range(90)])
     labels = np.arange(2_000) % 400
     frame["f7"] += labels
-    told = p.portrait(profile(frame, labels), exact=True)
+    told = p.portrait(profile(frame, labels), exact=True, everybody={})
     assert len(told["features"]) == p.MOST_CELLS // 400
     assert "f7" in told["features"]
     assert told["features"] == sorted(told["features"], key=lambda name: int(name[1:]))

@@ -178,7 +178,9 @@ def read_material(summary: Summary) -> Material:
         planes=[Plane(p.name, p.label, p.runs, p.x[order], p.y[order]) for p in drawn],
         features=_features(frame, order, summary) if frame is not None and len(frame) == len(rows) else [],
         ids=table[stored[0]].iloc[rows].astype(str).tolist() if stored and asked.customers else None,
-        portraits={place: portrait(found[run], asked.customers) for place, run in first.items() if run in found},
+        portraits={
+            place: portrait(found[run], asked.customers, summary.shares) for place, run in first.items() if run in found
+        },
     )
 
 

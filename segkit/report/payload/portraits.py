@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from segkit.report.payload.codec import significant
-from segkit.segments.profiles import COLUMNS, NOISE, profile, shares
+from segkit.segments.profiles import COLUMNS, NOISE, profile
 from segkit.study.outputs import FEATURE, OWN
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def customers(files: Files) -> pd.DataFrame | None:
     return frame.rename(columns=own)
 
 
-def portrait(found: pd.DataFrame, exact: bool) -> dict[str, Any]:
+def portrait(found: pd.DataFrame, exact: bool, everybody: Mapping[str, float]) -> dict[str, Any]:
     """Lay a profile out by segment and feature, the noise last.
 
     Parameters
@@ -84,6 +84,8 @@ def portrait(found: pd.DataFrame, exact: bool) -> dict[str, Any]:
     exact : bool
         Whether a customer's own value may be among the quartiles: with False these are rounded to three digits, and a
         segment of which nothing is told says so.
+    everybody : mapping
+        Of features that are 0 or 1, everybody's share of ones.
 
     Returns
     -------
@@ -110,7 +112,7 @@ def portrait(found: pd.DataFrame, exact: bool) -> dict[str, Any]:
         shown = values[:, chosen]
         digits = 4 if name == "z" else 5 if exact else 3
         told[name] = [significant(np.round(row, 3) if name == "z" else row, digits) for row in shown]
-    if exact and (everybody := shares(found)):
+    if exact and not everybody.keys().isdisjoint(names):
         means = found["mean"].to_numpy(np.float64).reshape(-1, len(names))[_order(found, segments, len(names))]
         told["ones"] = {
             names[i]: {"all": round(everybody[names[i]], 4), "of": significant(means[:, i], 4)}
