@@ -16,6 +16,8 @@ from segkit.report.figures.style import (
     INK,
     MARKERS,
     WIDTH,
+    apart,
+    bounded,
     clipped,
     heatmap,
     legend_below,
@@ -54,6 +56,8 @@ def k_line(line: pd.DataFrame, chosen: int | None) -> Figure:
         ax.set_ylabel(label)
         ax.yaxis.set_major_formatter(FuncFormatter(short))
     _refits(panels[-1], line)
+    for ax in panels[-2:]:
+        bounded(ax, "y")
     panels[-1].set_xlabel(_K)
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
     legend_below(figure, _line_handles(line, chosen))
@@ -75,7 +79,7 @@ def _line_handles(line: pd.DataFrame, chosen: int | None) -> list[Line2D]:
         handles.append(Line2D([], [], color=COLOURS[0], alpha=0.2, lw=7, label=told))
     if line["refitted"].notna().any():
         handles.append(Line2D([], [], ls="", color=COLOURS[2], marker="s", label="refitted, 90% of draws"))
-    return handles + ([Line2D([], [], color=INK, ls="--", lw=1, label="best placed run")] if chosen is not None else [])
+    return handles + ([Line2D([], [], color=INK, ls="--", lw=1, label="run told here")] if chosen is not None else [])
 
 
 @styled
@@ -94,8 +98,11 @@ def k_curves(curves: pd.DataFrame, method: str, spaces: Sequence[str]) -> Figure
         for ax, space in zip(line, spaces, strict=True):
             _lines(ax, curves[curves["space"] == space], column, scalers, sets)
             ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-    for ax, space in zip(panels[0], spaces, strict=True):
-        ax.set_title(wrapped(space, max(16, 64 // len(spaces))), fontsize=7.5, fontweight="normal")
+    for ax in panels[-2:, 0]:
+        bounded(ax, "y")
+    titles = apart(spaces, lambda space: wrapped(space, max(16, 64 // len(spaces))))
+    for ax, title in zip(panels[0], titles, strict=True):
+        ax.set_title(title, fontsize=7.5, fontweight="normal")
     for ax in panels[-1]:
         ax.set_xlabel(_K if len(spaces) < 3 else "Clusters, k")
     tints = palette(scalers)
@@ -177,6 +184,7 @@ def effects(table: pd.DataFrame) -> Figure:
         ax.plot(table[score], at, "o", color=COLOURS[0], ms=5)
         ax.plot(table[f"{score}_best"], at, "|", color=INK, ms=8, mew=1.4)
         ax.set_xlabel(label)
+        bounded(ax, "x")
         ax.xaxis.set_major_locator(MaxNLocator(5))
     panels[0].set_yticks(at, [f"{clipped(v, 26)}  ({n})" for v, n in zip(table["value"], table["runs"], strict=True)])
     panels[0].set_ylim(at[-1] + 0.8, at[0] - 1.6)

@@ -14,6 +14,7 @@ from segkit.report.figures.style import (
     COLOURS,
     SMALL,
     WIDTH,
+    apart,
     clipped,
     heatmap,
     name_columns,
@@ -58,14 +59,15 @@ def distributions(values: pd.DataFrame) -> Figure:
     down = -(-values.shape[1] // across)
     figure = new_figure(0.5 + 1.35 * down, WIDTH * max(across, 2) / _ACROSS)
     panels = figure.subplots(down, across, squeeze=False).ravel()
-    for ax, name in zip(panels, values, strict=False):
+    titles = apart(list(values), lambda name: wrapped(name, 19, 2))
+    for ax, name, title in zip(panels, values, titles, strict=False):
         known = values[name].dropna()
         scale = Scale(known)
         scale.apply(ax, "x", 3)
         edges = scale.backward(np.linspace(scale.forward(scale.low), scale.forward(scale.high), _BINS + 1))
         counts = np.histogram(known, edges)[0]
         ax.stairs(counts / len(known), edges, fill=True, color=COLOURS[0])
-        ax.set_title(wrapped(name, 19, 2), fontsize=7, fontweight="normal")
+        ax.set_title(title + scale.mark, fontsize=7, fontweight="normal")
         ax.yaxis.set_major_formatter(FuncFormatter(_percent))
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.tick_params(labelsize=7)
@@ -89,7 +91,8 @@ def correlations(matrix: pd.DataFrame) -> Figure:
     shown = texts(matrix, _signed) if d <= _TOLD else None
     bar = {"label": "Rank correlation (Spearman)", "location": "bottom", "aspect": 40}
     heatmap(ax, matrix, shown, cmap="RdBu_r", vmin=-1, vmax=1, bar=bar)
-    ax.set_yticks(np.arange(d) + 0.5, [f"{clipped(name, 28)}  {i + 1}" for i, name in enumerate(matrix.index)])
+    names = apart(list(matrix.index), lambda name: clipped(name, 28))
+    ax.set_yticks(np.arange(d) + 0.5, [f"{name}  {i + 1}" for i, name in enumerate(names)])
     ax.set_xticks(np.arange(d) + 0.5, [str(i + 1) for i in range(d)], fontsize=SMALL if d <= 20 else 7)
     return figure
 

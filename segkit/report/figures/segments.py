@@ -19,6 +19,7 @@ from segkit.report.figures.style import (
     NOISE,
     SMALL,
     WIDTH,
+    apart,
     clipped,
     colour,
     halo,
@@ -45,6 +46,7 @@ _SKEWED = 2.0
 _DECADES = 30.0
 # Ticks nearer than this share of an axis are written over each other.
 _APART = 0.16
+_TICKS = 3
 
 
 @styled
@@ -135,7 +137,9 @@ def two_features(values: pd.DataFrame, labels: np.ndarray) -> Figure:
     ax = figure.subplots()
     scales = [Scale(values[name]) for name in values]
     _points(ax, values, labels, scales, 14)
-    ax.set(xlabel=clipped(values.columns[0], 60), ylabel=clipped(values.columns[1], 48))
+    names = apart(list(values), lambda name: clipped(name, 48))
+    across, up = (name + scale.mark for name, scale in zip(names, scales, strict=True))
+    ax.set(xlabel=across, ylabel=up)
     found = np.unique(labels[labels >= 0])
     for label in found[:_LARGEST]:
         middle = values[labels == label].median().to_numpy()
@@ -152,6 +156,8 @@ def pairs(values: pd.DataFrame, labels: np.ndarray) -> Figure:
     figure = new_figure(1.0 + 1.42 * d)
     panels = figure.subplots(d, d, squeeze=False)
     scales = [Scale(values[name]) for name in values]
+    names = apart(list(values), lambda name: wrapped(name, 17, 3))
+    names = [name + scale.mark for name, scale in zip(names, scales, strict=True)]
     for i, j in np.ndindex(d, d):
         ax = panels[i, j]
         if j > i:
@@ -163,9 +169,9 @@ def pairs(values: pd.DataFrame, labels: np.ndarray) -> Figure:
             _points(ax, values.iloc[:, [j, i]], labels, [scales[j], scales[i]], 5)
         ax.tick_params(labelbottom=i == d - 1, labelleft=j == 0 and i > 0, labelsize=SMALL)
         if i == d - 1:
-            ax.set_xlabel(wrapped(values.columns[j], 17, 3), fontsize=SMALL)
+            ax.set_xlabel(names[j], fontsize=SMALL)
         if j == 0:
-            ax.set_ylabel("Share" if i == 0 else wrapped(values.columns[i], 17, 3), fontsize=SMALL)
+            ax.set_ylabel("Share" if i == 0 else names[i], fontsize=SMALL)
     figure.align_labels()
     legend_below(figure, _segment_handles(labels))
     return figure
@@ -185,6 +191,11 @@ class Scale:
         self.skewed = bool(wide and known.std() > 0 and abs(pd.Series(known).skew()) > _SKEWED)
         margin = 0.03 * (self.forward(high) - self.forward(low) or 1.0)
         self.low, self.high = self.backward(self.forward(low) - margin), self.backward(self.forward(high) + margin)
+
+    @property
+    def mark(self) -> str:
+        """What stands behind the feature's name where the axis is logarithmic."""
+        return " (log)" if self.skewed else ""
 
     def forward(self, x: np.ndarray | float) -> np.ndarray | float:
         """From the feature's units to the axis'."""
@@ -214,8 +225,17 @@ class Scale:
     def _ticks(self, most: int) -> list[float]:
         largest = max(abs(self.low), abs(self.high))
         powers = np.arange(np.log10(self.linear_to), np.floor(np.log10(largest)) + 1)
-        powers = powers[:: max(1, -(-len(powers) // (most - 1)))] if len(powers) else powers
-        ticks = [0.0, *(sign * 10.0**p for p in powers for sign in (-1, 1))]
+        few = powers[:: max(1, -(-len(powers) // (most - 1)))] if len(powers) else powers
+        found: list[float] = []
+        # With steps that leave too few for a reader to see that they are no even ones: finer steps.
+        for sizes in (10.0**few, 10.0**powers, np.outer(10.0**powers, (1, 3)).ravel()):
+            ticks = self._apart([0.0, *(sign * size for size in sizes for sign in (-1, 1))])
+            found = max(found, ticks, key=len)
+            if len(found) >= _TICKS:
+                break
+        return found
+
+    def _apart(self, ticks: list[float]) -> list[float]:
         apart = _APART * (self.forward(self.high) - self.forward(self.low))
         kept: list[float] = []
         # From the largest, whose labels are longest, but zero in any case.

@@ -18,6 +18,7 @@ from segkit.report.figures.style import (
     PALE,
     SMALL,
     WIDTH,
+    apart,
     clipped,
     colour,
     halo,
@@ -103,8 +104,8 @@ def inflation(table: pd.DataFrame) -> Figure:
     tints = {"hue": "clusterer", "hue_order": methods, "palette": palette(methods)}
     sns.stripplot(**lanes, **tints, ax=ax, dodge=True, jitter=False, size=3.4, alpha=0.6, zorder=3, rasterized=True)
     ax.axvline(0, color=INK, lw=0.9, ls="--")
-    ax.set_yticks(range(len(spaces)), [wrapped(space, 19) for space in spaces])
-    ax.set(xlabel="Silhouette in the own (native) space less in the reference space", ylabel="")
+    ax.set_yticks(range(len(spaces)), apart(spaces, lambda space: wrapped(space, 19)))
+    ax.set(xlabel="Silhouette in the space clustered in, less that in the reference space", ylabel="")
     handles = [Line2D([], [], ls="", marker="o", color=COLOURS[i % 8], label=clipped(m)) for i, m in enumerate(methods)]
     handles += [Line2D([], [], color=INK, lw=2.2, ls="", marker="|", ms=10, mew=2.2, label="median")]
     handles += [Line2D([], [], color=INK, lw=7, alpha=0.12, label="middle half")]

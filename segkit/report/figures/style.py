@@ -152,19 +152,52 @@ def palette(names: Sequence[str]) -> dict[str, str]:
     return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(names)}
 
 
-def clipped(text: object, width: int = 32) -> str:
+def clipped(text: object, width: int = 32, tail: int = 6) -> str:
     """Cut a long name in the middle; a character that does not print is a space."""
     shown = _shown(text)
-    return shown if _length(shown) <= width else f"{_first(shown, width - 7)}…{_first(shown[::-1], 6)[::-1]}"
+    if _length(shown) <= width:
+        return shown
+    return f"{_first(shown, width - tail - 1)}…{_first(shown[::-1], tail)[::-1]}"
 
 
 def wrapped(text: object, width: int, lines: int = 2) -> str:
-    """Break a name into lines, before a bracket, or after an underscore where a part is longer than a line."""
-    parts = clipped(text, width * lines + 8).replace("(", " (").split()
+    """Break a name into lines, before a bracket, or after an underscore where a part is longer than a line.
+
+    One that takes more lines is cut in the middle: names often differ at the end.
+    """
+    room = width * lines + 8
+    while True:
+        tail = min(max(6, room // 3), room - 2)
+        told = _broken(clipped(text, room, tail), width)
+        if len(told) <= lines or room <= 4:
+            return "\n".join(told[:lines])
+        room -= 1
+
+
+def apart(names: Sequence[object], write: Callable[[object], str]) -> list[str]:
+    """Write names that stand together so that different ones stay different: where alike, by where they differ."""
+    told = {str(name): write(name) for name in names}
+    for alike in {shown: [n for n in told if told[n] == shown] for shown in told.values()}.values():
+        if len(alike) < 2:
+            continue
+        first, last = min(alike), max(alike)
+        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        told |= {name: write(f"…{name[max(same - 4, 0) :]}") for name in alike}
+    # What cannot be told apart by letters that fit is numbered.
+    found: dict[str, int] = {}
+    for name, shown in told.items():
+        found[shown] = found.get(shown, 0) + 1
+        if found[shown] > 1:
+            told[name] = f"{shown} [{found[shown]}]"
+    return [told[str(name)] for name in names]
+
+
+def _broken(text: str, width: int) -> list[str]:
+    parts = text.replace("(", " (").split()
     shown = " ".join(part if len(part) <= width else part.replace("_", "_ ") for part in parts)
     # Of letters that are twice as wide there are half as many in a line.
     narrow = max(round(width * len(shown) / max(_length(shown), 1)), 4)
-    return "\n".join(textwrap.wrap(shown, narrow, max_lines=lines, placeholder="…")).replace("_ ", "_")
+    return [line.replace("_ ", "_") for line in textwrap.wrap(shown, narrow)]
 
 
 def _shown(text: object) -> str:
@@ -221,12 +254,12 @@ def heatmap(ax: Axes, values: pd.DataFrame, shown: Sequence[Sequence[str]] | Non
 
 def name_rows(ax: Axes, names: Sequence[object], width: int = 28) -> None:
     """Name the rows of a heat map."""
-    ax.set_yticks(np.arange(len(names)) + 0.5, [clipped(name, width) for name in names])
+    ax.set_yticks(np.arange(len(names)) + 0.5, apart(names, lambda name: clipped(name, width)))
 
 
 def name_columns(ax: Axes, names: Sequence[object], width: int = 24) -> None:
     """Name the columns of a heat map, slanted."""
-    shown = [clipped(name, width) for name in names]
+    shown = apart(names, lambda name: clipped(name, width))
     ax.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=30, ha="right", rotation_mode="anchor")
 
 
@@ -245,6 +278,15 @@ def name_lanes(ax: Axes, runs: Sequence[str], names: Mapping[str, str], top: flo
     ax.grid(visible=False, axis="y")
     for edge in np.arange(len(runs) - 1) + 0.5:
         ax.axhline(edge, color=PALE, lw=0.6)
+
+
+def bounded(ax: Axes, *sides: str, low: float = -1.0, high: float = 1.0) -> None:
+    """Take from some sides of axes what is beyond the ends of their score, but for half a mark's room."""
+    room = 0.03
+    for side in sides:
+        least, most = getattr(ax, f"get_{side}lim")()
+        if most > high or least < low:
+            getattr(ax, f"set_{side}lim")(max(least, low - room), min(most, high + room))
 
 
 def halo(ground: str) -> list:

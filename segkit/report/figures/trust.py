@@ -18,6 +18,8 @@ from segkit.report.figures.style import (
     MARKERS,
     SMALL,
     WIDTH,
+    apart,
+    bounded,
     clipped,
     colour,
     halo,
@@ -49,7 +51,9 @@ def trust(runs: pd.DataFrame, best: str | None, gates: Mapping[str, object]) -> 
     above.set_title("Would it survive?")
     below.set(xlabel="Coverage: share of the customers in a segment, not noise", xlim=(-0.03, 1.03))
     below.set_title("How many customers does it speak for?")
+    bounded(above, "x")
     for ax in (above, below):
+        bounded(ax, "y")
         ax.set_ylabel("Reference silhouette")
     if isinstance(gates.get("coverage"), int | float):
         below.axvline(gates["coverage"], color=INK, lw=0.9, ls="--")
@@ -112,7 +116,7 @@ def jaccard(table: pd.DataFrame, names: Sequence[str]) -> Figure:
         ax.axvline(bar, color=INK, lw=0.9, ls="--", zorder=3)
         place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "xytext": (0, 3)}
         ax.annotate(f"{word}\n{bar:g}", (bar, 1.0), ha=side, va="bottom", fontsize=SMALL, **place)
-    ax.set_yticks(at, [clipped(name) for name in names])
+    ax.set_yticks(at, apart(names, clipped))
     ax.set(xlim=(0, 1), ylim=(len(table) - 0.4, -0.6))
     ax.set_xlabel("Mean Jaccard with the most like segment of a draw (1: the same members)")
     ax.grid(visible=False)
@@ -180,6 +184,7 @@ def nulls(table: pd.DataFrame, scores: pd.DataFrame, names: Mapping[str, str]) -
         ax.annotate(shown, (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
     name_lanes(ax, list(table["run"]), names)
     ax.margins(x=0.03)
+    bounded(ax, "x")
     ax.set_xlabel("Reference silhouette (right: p adjusted for the whole shortlist)")
     legend_below(figure, [*_observed_handles(), *(_null_handle(kind, tint) for kind, tint in kinds)])
     return figure

@@ -92,6 +92,7 @@ def _meta(found: Material, columns: list[dict[str, Any]], cut: str | None) -> di
         "shown": found.shown,
         "sampled": found.shown < found.customers,
         "best": found.best,
+        "recommended": found.recommended,
         "columns": columns,
         "cut": cut,
     }

@@ -77,6 +77,7 @@ class Material:
     customers: int
     shown: int
     best: str | None
+    recommended: bool
     table: pd.DataFrame
     shortlist: list[str]
     runs: list[str]
@@ -168,6 +169,7 @@ def read_material(summary: Summary) -> Material:
         customers=len(table) or summary.n_customers,
         shown=len(rows),
         best=summary.best,
+        recommended=summary.best is not None and summary.recommendation.get("run") == summary.best,
         table=summary.runs[summary.runs["run"].isin(shortlist)],
         shortlist=shortlist,
         runs=sorted(runs, key=lambda run: (run != summary.best, standing[run])),

@@ -20,8 +20,9 @@ function leaderboard(board, study) {
     find.focus();
   }, { "data-key": "unfilter" }));
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
+  const paperNote = make("p", { class: "note on-paper" });
   const columns = study.columns.map((column) => ({ ...column, shown: true }));
-  let rowHeight = 0, order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null;
+  let rowHeight = 0, order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null, headAt = "";
 
   const classOf = (column) => (column.name === "run" ? "id" : column.kind === "number" ? "r" : "l");
   const shownColumns = () => columns.filter(({ paper, shown }) => (printing ? paper : shown));
@@ -32,6 +33,7 @@ function leaderboard(board, study) {
       button("Save these runs (CSV)", saveRuns, { "data-key": "csv" }));
     controls.hidden = false;
     scroller.append(none);
+    scroller.after(paperNote);
     scroller.classList.add("live", ...(study.size <= 10 ? ["few"] : []));
     scroller.addEventListener("scroll", () => window.requestAnimationFrame(paint));
     table.setAttribute("role", "grid");
@@ -78,9 +80,11 @@ function leaderboard(board, study) {
       col.style.width = width;
       return col;
     });
-    const cells = shownColumns().map((column) => make("th",
+    const listed = shownColumns(), stop = listed.some(({ name }) => name === headAt) ? headAt : listed[0]?.name;
+    const cells = listed.map((column) => make("th",
       { scope: "col", class: classOf(column), title: column.hint || null, "data-name": column.name },
-      button(make("bdi", {}, column.title), () => change({ sort: nextSort(column) }), { "data-key": column.name }),
+      button(make("bdi", {}, column.title), () => change({ sort: nextSort(column) }),
+        { "data-key": column.name, tabindex: column.name === stop ? 0 : -1 }),
       lessIsBetter(column) && make("small", {}, "lower is better")));
     const mark = make("th", { scope: "col", class: "l", title: "Compare with the shown run" }, "vs");
     const head = make("thead", {}, make("tr", { "aria-rowindex": 1 }, mark, ...cells));
@@ -218,6 +222,7 @@ function leaderboard(board, study) {
 
   function onKey(event) {
     const line = event.target.closest("tr[data-run]");
+    if (event.target.closest("thead")) return alongHead(event);
     if (!line) return;
     const page = Math.max(1, Math.floor(scroller.clientHeight / rowHeight) - 2);
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -order.length, End: order.length };
@@ -225,6 +230,20 @@ function leaderboard(board, study) {
     else if (event.key === "Enter") choose(line.dataset.run);
     else if (event.key === " " && event.target === line) compareOrNot(line.dataset.run);
     else return;
+    event.preventDefault();
+  }
+
+  /** The heads are one stop of the Tab key: with so many of them the rows would be far away. */
+  function alongHead(event) {
+    const buttons = [...table.tHead.querySelectorAll("button")], at = buttons.indexOf(event.target);
+    const places = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 };
+    if (event.key === "ArrowDown") goTo(active);
+    else if (event.key in places) {
+      const next = buttons[Math.max(0, Math.min(buttons.length - 1, places[event.key]))];
+      buttons.forEach((each) => { each.tabIndex = each === next ? 0 : -1; });
+      headAt = next.dataset.key;
+      next.focus();
+    } else return;
     event.preventDefault();
   }
 
@@ -258,6 +277,17 @@ function leaderboard(board, study) {
     printing = on;
     heads();
     paint();
+    paperNote.textContent = on ? leftOut() : "";
+  }
+
+  /** What of the runs and columns is not on paper. */
+  function leftOut() {
+    const rows = Math.min(order.length, PRINTED), listed = shownColumns().length, all = study.size;
+    const filtered = order.length < all ? ` that pass the filter, of ${count(all)}` : "";
+    const runs = rows < order.length ? `The first ${count(rows)} of ${count(order.length)} runs${filtered}`
+      : filtered ? `The ${count(rows)} runs${filtered}` : "All runs";
+    if (rows === all && listed === columns.length) return "";
+    return `${runs} and ${listed} of ${columns.length} columns; all are in runs.csv.`;
   }
 
   prepare();
@@ -280,6 +310,11 @@ const unmarked = ({ table }, { name, values }, row) => (table[`${name}_mark`]?.[
 
 const lessIsBetter = ({ bar, first }) => Boolean(bar) && first === "asc";
 
+function numberText({ unit, digits }, value) {
+  if (unit === "%") return percent(value, digits ?? 0);
+  return digits == null ? short(value) : fixed(value, digits);
+}
+
 /** What a cell of the leaderboard shows: a number with its standard deviation and mark where the study has them. */
 function cellText(study, column, row) {
   const value = column.values[row];
@@ -287,8 +322,8 @@ function cellText(study, column, row) {
   if (column.kind !== "number") return value == null ? "" : String(value);
   if (absent(value)) return NONE;
   if (column.parts) return column.parts.map((name) => count(study.table[name][row])).join(column.joint);
-  if (column.unit === "%") return percent(value, column.digits ?? 0);
-  const told = column.digits == null ? short(value) : fixed(value, column.digits);
+  const told = numberText(column, value);
+  if (column.unit === "%") return told;
   const [spread, mark] = ["sd", "mark"].map((name) => study.table[`${column.name}_${name}`]?.[row]);
   return told + (absent(spread) ? "" : ` ± ${fixed(spread, column.digits ?? 2)}`) + (mark ?? "");
 }

@@ -51,7 +51,7 @@ function surface(host, { paint, tell, pick, drag, narrowest = NEAR }) {
     const point = nearest(event);
     if (point < 0) return leave();
     const x = at.x[point], y = at.y[point];
-    tip.textContent = tell(point);
+    tip.textContent = visible(tell(point));
     for (const element of [canvas, tip, ring]) element.classList.add("on");
     const above = y - tip.offsetHeight - 10;
     tip.style.left = `${Math.max(4, Math.min(x + 12, canvas.clientWidth - tip.offsetWidth - 4))}px`;

@@ -24,7 +24,7 @@ function comparison(study) {
 function agreementText(study, runs) {
   const value = agreement(study, ...runs);
   if (value === null) return [`Their agreement is ${UNKNOWN}: this page does not hold the labels of both.`];
-  const reading = value >= 0.8 ? "much the same answer" : value >= 0.5 ? "related answers" : "different answers";
+  const reading = value === 1 ? "the very same segments" : value >= 0.8 ? "much the same answer" : value >= 0.5 ? "related answers" : "different answers";
   return ["Adjusted Rand index ", make("b", { "data-ari": value }, fixed(value, 3)), `: ${reading}. `, overWhom(study)];
 }
 
@@ -55,12 +55,12 @@ function matrix(study, runs) {
 
 const headsOf = (runs) => runs.map((run, i) => `${letterOf(i)} ${run}`);
 
-// A parameter in which the runs that have it are alike belongs to an option that differs.
+// A parameter that only some of the runs have differs as well: it is what stands against the others' own.
 function parameterTable(study, runs) {
   const several = (values) => new Set(values).size > 1, rows = runs.map((run) => study.position.get(run));
-  const told = study.parameters.map((p) => [p.name, ...rows.map((row) => parameterOf(p, row))])
-    .filter(([, ...values]) => values.some((value) => value !== null));
-  const differs = ([, ...values]) => several(values.filter((value) => value !== null));
+  const told = study.parameters.map((p) => [p.name, ...rows.map((row) => readable(parameterOf(p, row)))])
+    .filter(([, ...values]) => values.some((value) => value !== NONE));
+  const differs = ([, ...values]) => several(values);
   const lines = state.rows ? told : told.filter(differs);
   const heads = [state.rows ? "Configuration" : "What differs", ...headsOf(runs)];
   const only = checkbox("Only what differs", !state.rows, (on) => change({ rows: on ? "" : "all" }));
@@ -69,11 +69,34 @@ function parameterTable(study, runs) {
     { class: state.rows && differs(line) && "differs" }, rowHeading(named(line[0])),
     ...line.slice(1).map((value) => cell("", written(value))))), "") : note("No parameter differs."),
   note(state.rows ? "What all runs of the study have in common is under Provenance."
-    : `${count(told.length - lines.length)} more are alike, or belong to one of these choices.`));
+    : `${count(told.length - lines.length)} more are alike.`));
 }
 
-function written(value) {
-  const text = value === null ? NONE : String(value);
+/** A parameter's value as it is read: an empty list or none as a dash, what a list or a mapping holds without marks. */
+function readable(value) {
+  if (value === null || value === "") return NONE;
+  const held = typeof value === "string" && /^[[{]/.test(value) ? parsed(value) : value;
+  return flat(held);
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function flat(value) {
+  if (typeof value !== "object") return String(value);
+  if (value === null) return NONE;
+  const inner = (each) => (each && typeof each === "object" && Object.keys(each).length ? `(${flat(each)})` : flat(each));
+  const parts = Array.isArray(value) ? value.map(inner)
+    : Object.entries(value).map(([name, each]) => `${name}: ${inner(each)}`);
+  return parts.join(", ") || NONE;
+}
+
+function written(text) {
   return text.length <= LONGEST ? text : folded(`${text.slice(0, LONGEST - 20)}…`, text);
 }
 
@@ -82,7 +105,10 @@ function scoreTable(study, runs) {
   const known = ({ kind, values }) => kind === "number" && rows.some((row) => !absent(values[row]));
   const lines = study.columns.filter(known).map((column) => {
     const own = rows.map((row) => unmarked(study, column, row)), best = bestOf(column, own);
-    const score = (row, i) => make("span", {}, own[i] === best ? make("b", {}, `${cellText(study, column, row)} ●`)
+    // What reads the same is not better.
+    const texts = own.map((value) => (absent(value) ? null : numberText(column, value)));
+    const several = new Set(texts.filter((text) => text !== null)).size > 1, top = texts[own.indexOf(best)];
+    const score = (row, i) => make("span", {}, several && best !== undefined && texts[i] === top ? make("b", {}, `${cellText(study, column, row)} ●`)
       : cellText(study, column, row), intervalText(column, intervalOf(study, column.name, row)));
     return [named(column.title, { title: column.hint }), ...rows.map(score), ...(two ? [gapText(column, ...own)] : [])];
   });

@@ -165,6 +165,9 @@ const parameterOf = (parameter, row) => parameter.values[parameter.codes[row]] ?
 /** What the runs are called that none beats in all scores: in a confirmed study, among the confirmed runs alone. */
 const frontOf = ({ table }) => (table.confirmed?.some(Boolean) ? "Pareto front of the confirmed runs" : "Pareto front");
 
+/** What the run is that the report tells in depth. */
+const toldAs = ({ meta }) => (meta.recommended ? "recommended" : "best placed");
+
 /** What a run was made of, in the order of the pipeline: the text columns of the leaderboard. */
 function configurationOf(study, row) {
   return study.columns.filter((column) => column.kind === "text" && !UNCOMPARED.includes(column.name))

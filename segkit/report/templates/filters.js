@@ -1,5 +1,6 @@
 // Filters by ranges of features: how many customers match, of which segments, and who they are.
 
+const STEPS = `The page knows each feature by at most ${MISSING} steps: a typed bound moves to the next step inside it.`;
 const NO_VALUES = "This page holds no customer's values.";
 
 function addFilter(study, feature) {
@@ -17,7 +18,7 @@ function filtersView(study) {
     (name) => addFilter(study, name), { "aria-label": "Add a filter by feature", "data-key": "add-filter" });
   const clear = button("Clear", () => change({ filters: [] }), { "data-key": "clear" });
   return [barTitle(title, free.length ? add : null, taken.length ? clear : null),
-    ...state.filters.map((filter) => filterLine(study, filter)), make("div", { class: "outcome" })];
+    taken.length ? note(STEPS) : null, ...state.filters.map((filter) => filterLine(study, filter)), make("div", { class: "outcome" })];
 }
 
 /** A slider with two handles, and the same bounds as numbers to type. */
@@ -29,9 +30,10 @@ function filterLine(study, filter) {
       make("input", { type: "range", min: 0, max: last, "aria-label": `${name}: ${slider}`,
         input: (event) => set(end, Number(event.target.value)) }),
       make("input", { type: "text", inputmode: "decimal", size: 9, "aria-label": `${name}: ${box}`,
-        change: (event) => set(end, codeWithin(knots, typed(event.target.value), end)) }),
+        change: (event) => type(end, event.target.value) }),
     ];
   }
+  const moved = make("span", { class: "moved soft" });
   const show = () => {
     for (const [end, [slider, box]] of Object.entries(inputs)) {
       box.value = short(knots[filter[end]]);
@@ -40,16 +42,26 @@ function filterLine(study, filter) {
     }
   };
   function set(end, code) {
+    moved.textContent = "";
     if (end === "low" && !Number.isNaN(code)) filter.low = Math.min(code, filter.high);
     if (end === "high" && !Number.isNaN(code)) filter.high = Math.max(code >= last ? MISSING - 1 : code, filter.low);
     show();
     change({ ranges: state.filters });
   }
+  function type(end, text) {
+    const bound = typed(text), code = codeWithin(knots, bound, end);
+    set(end, code);
+    const now = inputs[end][1].value, meant = short(bound);
+    if (!Number.isNaN(bound) && meant === now) return;
+    moved.textContent = Number.isNaN(bound) ? `“${visible(text)}” is no number: ${now} stays.`
+      : `${meant} was moved to ${now}.`;
+    announce([moved.textContent, matchedNow].join(" "));
+  }
   const remove = () => change({ filters: state.filters.filter((other) => other !== filter) });
   show();
   return make("div", { class: "filter-line", role: "group", "aria-label": name }, named(name), inputs.low[1],
     make("span", { class: "two" }, inputs.low[0], inputs.high[0]), inputs.high[1],
-    button("Remove", remove, { "aria-label": `Remove the filter by ${name}` }));
+    button("Remove", remove, { "aria-label": `Remove the filter by ${name}` }), moved);
 }
 
 const typed = (text) => (text.trim() ? Number(text.replace(/[,\s]/g, "").replaceAll("−", "-")) : NaN);
@@ -62,13 +74,17 @@ function codeWithin(knots, bound, end) {
   return found < 0 ? MISSING - 1 : found;
 }
 
+let matchedNow = "";
+
 function filterOutcome(study, passes, labels, profile) {
+  matchedNow = "";
   if (!passes) return [];
   const { shown, customers, sampled, ids } = study.meta, sizes = groupSizes(labels);
   const inside = groupSizes(labels.filter((_, row) => passes[row]));
   const total = passes.reduce((sum, each) => sum + each, 0);
   const of = sampled ? `${count(shown)} customers shown (of ${count(customers)})` : `${count(shown)} customers`;
-  const told = `${count(total)} of ${of} match (${percent(total / shown)}).`;
+  const told = total ? `${count(total)} of ${of} match (${percent(total / shown)}).` : `No customer matches, of ${of}.`;
+  matchedNow = told;
   const rows = segmentsOf(profile).map(({ segment }) => {
     const n = inside.get(segment) || 0, share = n / (total || 1);
     return [make("span", {}, swatch(segment), ` ${segmentTitle(segment)}`), count(n),
@@ -76,7 +92,7 @@ function filterOutcome(study, passes, labels, profile) {
   });
   const save = button("Download their ids (CSV)", () => download(study, passes), { "data-key": "download" });
   announce(told);
-  return [make("p", { class: "matched" }, told, " ", ids ? save : null),
+  return [make("p", { class: "matched" }, told, " ", ids && total ? save : null),
     tableOf(["Segment", "Matching", "Share of the matching", "Share of the segment"], rows, "lrrr")];
 }
 

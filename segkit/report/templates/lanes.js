@@ -156,7 +156,8 @@ function runsLanes(host, study, board) {
     const values = new Set(rows.map((row) => colour.codes[row]));
     const entries = [...colour.values.keys(), ELSE].filter((code) => values.has(code))
       .map((code) => make("li", {}, swatch(code), ` ${colour.values[code] ?? colour.rest ?? "no value"}`));
-    face.canvas.setAttribute("aria-label", `Each run as a line over ${lanes.map(({ title }) => title).join(", ")}. `
+    const titles = lanes.map(({ title }) => visible(title)).join(", ");
+    face.canvas.setAttribute("aria-label", `Each run as a line over ${titles}. `
       + `${told} Shown: run ${state.run}. The leaderboard below lists the same runs.`);
     refill(under, make("ul", { class: "legend", "aria-label": `Colours: ${colour.title}` }, ...entries),
       marked.size ? clear : null,
@@ -302,9 +303,10 @@ function beside(pen, style, text, x, y, size, weight = 400) {
 /** A text cut to so many pixels before its end, where labels of one option differ. */
 function fitted(pen, style, text, size, room, weight = 400) {
   pen.font = `${weight} ${size}px ${style.fontFamily}`;
-  let told = text;
-  for (let kept = text.length - 6; kept > 1 && pen.measureText(told).width > room; kept -= 1) {
-    told = `${text.slice(0, kept)}…${text.slice(-4)}`;
+  const whole = visible(text);
+  let told = whole;
+  for (let kept = whole.length - 6; kept > 1 && pen.measureText(told).width > room; kept -= 1) {
+    told = `${whole.slice(0, kept)}…${whole.slice(-4)}`;
   }
   return told;
 }

@@ -23,7 +23,7 @@ function explorer(study) {
 
   function title() {
     const row = study.position.get(state.run), best = state.run === study.meta.best;
-    const tag = best ? make("span", { class: "tag" }, "recommended or best placed") : null;
+    const tag = best ? make("span", { class: "tag" }, toldAs(study)) : null;
     const heading = make("h3", {}, "Run ", make("code", {}, state.run), tag);
     const at = study.embedded.get(state.run);
     const same = study.meta.runs.filter((other) => other.labels === at && other.run !== state.run);
@@ -78,7 +78,7 @@ function explorer(study) {
     part("plane-note").textContent = "This page holds no embedding.";
     if (!plane) return;
     const away = plane.runs.includes(state.run) ? "" : ": a picture only, the run did not cluster in it.";
-    part("plane-note").textContent = plane.label + away;
+    part("plane-note").textContent = visible(plane.label) + away;
     const view = (run, labels, segment) => ({ plane, labels, segment, passes,
       title: `${plane.label}, coloured by the segments of run ${run}` });
     const labels = labelsOf(study, state.run);
@@ -113,13 +113,22 @@ function explorer(study) {
     planeChoice();
     legend(profile);
     if (!profile) return;
-    refill(part("profile-view"), ...heatMap(profile, allFeatures, () => {
-      allFeatures = !allFeatures;
-      render({ run: state.run });
-    }));
+    profileView(profile);
     if (only("segment", "feature", "plane", "compare", "rows")) return;
     refill(part("filter-view"), ...filtersView(study));
     outcome(passes, labels, profile);
+  }
+
+  function profileView(profile, printed = false) {
+    refill(part("profile-view"), ...heatMap(profile, allFeatures, () => {
+      allFeatures = !allFeatures;
+      render({ run: state.run });
+    }, printed));
+  }
+
+  function print(on) {
+    const profile = state.run && labelsOf(study, state.run) && profileOf(study, state.run);
+    if (profile) profileView(profile, on);
   }
 
   function outcome(passes, labels, profile) {
@@ -138,7 +147,7 @@ function explorer(study) {
     else if (state.segment !== null) change({ segment: null });
     else if (state.compare.length) change({ compare: [] });
   });
-  return render;
+  return { render, print };
 }
 
 /** The cards of section 3 open the same segment below. */
@@ -152,9 +161,9 @@ function linkCards(study) {
   }
 }
 
-function printing(board) {
+function printing(...views) {
   const set = (on) => {
-    board.print(on);
+    views.forEach((view) => view.print(on));
     repaintAll();
   };
   const paper = window.matchMedia("print");
@@ -173,7 +182,7 @@ async function start() {
   const read = readAddress(study);
   if (read) restore(read);
   const board = leaderboard(place, study), plot = runsPlot(place.querySelector(".all-runs"), study, board);
-  const lanes = runsLanes(place.querySelector(".all-lanes"), study, board), render = explorer(study);
+  const lanes = runsLanes(place.querySelector(".all-lanes"), study, board), looked = explorer(study), { render } = looked;
   watchers.push(board.update, plot, lanes);
   board.update(state);
   plot(state);
@@ -181,7 +190,7 @@ async function start() {
   byId("explorer").hidden = !state.run;
   byId("explorer").querySelector(".budget").textContent = study.meta.cut || "";
   byId("explorer").querySelector(".budget").hidden = !study.meta.cut;
-  printing(board);
+  printing(board, looked);
   for (const name of ["resize", "themechange"]) window.addEventListener(name, repaintAll);
   if (!state.run) return;
   board.reveal();

@@ -5,6 +5,11 @@ const COLOURS = ["#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300
 const NOISE_COLOUR = "#9a9a9a";
 // The purple is too dark for a dark ground; this one is as far from the other colours, also for the colour-blind.
 const ON_DARK = { "#832db6": "#8a45f5" };
+// Characters that turn the direction of what follows, the mark that is shown in their place, and the pair among them that
+// the report itself sets around names.
+const TURNS = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g, TURNED = "\u2423", ISOLATE = "\u2068\u2069";
+const visible = (text, kept = "") => String(text).replace(TURNS, (each) => (kept.includes(each) ? each : TURNED));
+const READ = ["title", "aria-label", "aria-valuetext", "placeholder"];
 const byId = (id) => document.getElementById(id);
 
 function make(tag, attributes, ...children) {
@@ -20,9 +25,12 @@ function fill(element, attributes, children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else if (typeof value === "boolean" && name.startsWith("aria-")) element.setAttribute(name, String(value));
     else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value != null) element.setAttribute(name, value);
+    else if (value !== false && value != null) {
+      element.setAttribute(name, READ.includes(name) ? visible(value, ISOLATE) : value);
+    }
   }
-  element.append(...children.filter((child) => child != null && child !== false));
+  element.append(...children.filter((child) => child != null && child !== false)
+    .map((child) => (child instanceof Node ? child : visible(child, ISOLATE))));
   return element;
 }
 
@@ -41,7 +49,7 @@ function refill(element, ...children) {
 
 /** Isolates a name, so that its direction does not turn what stands beside it; a long one is broken between words. */
 function named(name, attributes) {
-  const parts = name.split("_").flatMap((part, i) => (i ? ["_", make("wbr"), part] : [part]));
+  const parts = visible(name).split("_").flatMap((part, i) => (i ? ["_", make("wbr"), part] : [part]));
   return make("bdi", { class: "named", ...attributes }, ...parts);
 }
 
@@ -158,4 +166,4 @@ function settled(work, wait) {
   };
 }
 
-const announce = settled((text) => { byId("live").textContent = text; }, 250);
+const announce = settled((text) => { byId("live").textContent = visible(text, ISOLATE); }, 250);

@@ -4,6 +4,9 @@
 const MOST_GROUPS = 8;
 const ELSE = -1;
 const AXES = ["x", "y"];
+// Between what a score lies, by how its name begins.
+const RANGES = [[/^(silhouette_(reference|native)|stability_ari|truth_ari|dbcv)/, [-1, 1]],
+  [/^(stability_jaccard|coverage|smallest_cluster|weight_share|p_adjusted|prediction_strength)/, [0, 1]]];
 const FIRST_CHOICES = {
   x: ["stability_ari", "davies_bouldin_reference"], y: ["silhouette_reference"], colour: ["eligible"],
 };
@@ -43,7 +46,8 @@ function runsPlot(host, study, board) {
     const found = `${count(both.length)} of ${count(study.size)} runs have both values`
       + (of ? `; the ${away} outside ${of} are not drawn.` : ".");
     const whole = button("Show the whole", () => change({ zoom: "" }), { "data-key": "whole" });
-    face.canvas.setAttribute("aria-label", `Runs by ${now.x.title} (across) and ${now.y.title} (up). ${found} `
+    const titles = AXES.map((axis) => visible(now[axis].title)).join(" (across) and ");
+    face.canvas.setAttribute("aria-label", `Runs by ${titles} (up). ${found} `
       + `Shown: run ${state.run}. The leaderboard below lists the same runs.`);
     refill(side, ...choices(), zoomed ? whole : null, legend(),
       note(`${found} The Pareto front is that of all scores that choose: a run on it may look beaten here. `
@@ -70,7 +74,7 @@ function runsPlot(host, study, board) {
       ...[...values.keys(), ELSE].filter((code) => sizes.has(code))
         .map((code) => entry(swatch(code), values[code] ?? rest, sizes.get(code))),
       front ? entry(ring("front"), frontOf(study), front) : null,
-      study.meta.best ? entry("★", "recommended or best placed") : null,
+      study.meta.best ? entry("★", toldAs(study)) : null,
       entry(ring("chosen"), state.compare.length ? "shown (A) and compared" : "shown"));
   }
 
@@ -193,7 +197,7 @@ function frame(pen, style, width, height, [across, up]) {
   const left = 18 + Math.max(...widths), x = scaleOf(...across, left, right, 90);
   const write = (text, align, ...place) => {
     pen.textAlign = align;
-    pen.fillText(text, ...place);
+    pen.fillText(visible(text), ...place);
   };
   [pen.fillStyle, pen.textBaseline, pen.globalAlpha] = [style.color, "middle", 0.75];
   for (const [place, text] of y.ticks) write(text, "right", left - 8, place);
@@ -212,10 +216,14 @@ function axisTitle({ name, title, first }) {
 }
 
 /** A column's values between two places: where one is, what is at a place, and round ticks as [place, text]. */
-function scaleOf({ unit, digits }, values, ends, from, to, apart) {
+function scaleOf({ name, unit, digits }, values, ends, from, to, apart) {
   const extreme = (pick) => values.reduce((most, value) => pick(most, value), values[0] ?? 0);
   let [low, high] = ends || [extreme(Math.min), extreme(Math.max)];
   if (!(high > low)) [low, high] = [low - 0.5, low + 0.5];
+  const [least, most] = RANGES.find(([begins]) => begins.test(name))?.[1] ?? [-Infinity, Infinity];
+  if (!ends && values.length) {
+    [low, high] = [Math.min(Math.max(low, least), extreme(Math.min)), Math.max(Math.min(high, most), extreme(Math.max))];
+  }
   if (!ends) [low, high] = [low - 0.05 * (high - low), high + 0.05 * (high - low)];
   const rough = (high - low) / Math.max(2, Math.abs(to - from) / apart), power = 10 ** Math.floor(Math.log10(rough));
   const fine = power * [1, 2, 5, 10].find((each) => each * power >= rough);
@@ -225,6 +233,7 @@ function scaleOf({ unit, digits }, values, ends, from, to, apart) {
   const placeOf = (value) => from + ((to - from) * (value - low)) / (high - low);
   const valueAt = (place) => low + ((high - low) * (place - from)) / (to - from), ticks = [];
   for (let i = Math.ceil(low / step); i * step <= high; i += 1) {
+    if (!ends && (i * step > most + 1e-9 || i * step < least - 1e-9)) continue;
     ticks.push([placeOf(i * step), told(i * step || 0, decimals)]);
   }
   return { ticks, placeOf, valueAt };

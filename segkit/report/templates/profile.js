@@ -1,6 +1,8 @@
 // The heat map of a run's profile: segments by size, features by how far they set segments apart.
 
 const WIDEST = 14;
+// So many columns fit on paper.
+const WIDEST_PRINTED = 20;
 
 /** Segments of a profile, largest first, noise last; `at` is the place in the profile. */
 function segmentsOf(profile) {
@@ -23,8 +25,9 @@ function heat(z) {
   return step === 0 ? "z0" : `z${z < 0 ? "m" : "p"}${step}`;
 }
 
-function heatMap(profile, all, showAll) {
-  const features = widestFeatures(profile), kept = all ? features : features.slice(0, WIDEST);
+function heatMap(profile, all, showAll, printed = false) {
+  const features = widestFeatures(profile), most = printed ? WIDEST_PRINTED : WIDEST;
+  const kept = all && !printed ? features : features.slice(0, most);
   const heads = kept.map(({ name }) => heading(button(named(name, { title: name }), () => pickFeature(name),
     { "data-key": `f${name}`, "aria-pressed": state.feature === name })));
   const coloured = (segment, at) => ({ name, i }) => {
@@ -47,8 +50,11 @@ function heatMap(profile, all, showAll) {
   const more = all ? `Only the ${WIDEST} widest` : `Show all ${count(features.length)} features`;
   return [
     make("h4", {}, "Profile"),
-    note("Segment means in standard deviations from everybody's mean. A segment or a cell opens the drill-down."
-      + (profile.shownOnly ? " Of the customers in this page, whose values are rounded to 255 steps." : "")),
+    make("p", { class: "note" }, "Segment means in standard deviations from everybody's mean.",
+      make("span", { class: "help" }, " A segment or a cell opens the drill-down."),
+      profile.shownOnly && " Of the customers in this page, whose values are rounded to 255 steps.",
+      printed && kept.length < features.length
+        && ` The ${kept.length} features of ${count(features.length)} in which segments differ most.`),
     tableOf(["Segment", "Customers", "Share", ...heads], rows, "lrr",
       { label: "Profile heat map", kind: "heat", click }),
     features.length > WIDEST ? button(more, showAll, { "data-key": "more" }) : null,

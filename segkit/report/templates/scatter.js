@@ -11,7 +11,7 @@ function scatter(host, pick) {
 
   function show(next) {
     view = next;
-    face.canvas.setAttribute("aria-label", view.title);
+    face.canvas.setAttribute("aria-label", visible(view.title));
     face.repaint();
   }
 
