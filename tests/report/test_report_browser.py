@@ -1089,3 +1089,160 @@ def test_features_that_are_0_or_1_are_told_by_shares_also_of_those_whom_filters_
     page.wait("document.querySelector('.kept')")
     assert "\t100.0%\t" in page.js(row)
     page.assert_quiet()
+
+
+# what a reader takes for granted
+
+TURNING = "a\u202eevil\u202c"
+MANY_FEATURES = (TURNING, *(f"feature_{i}" for i in range(23)))
+
+
+@pytest.fixture(scope="module")
+def plain(browser: Any, new_study: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, Any]:
+    """Four runs, two of them of the same segments, and a feature whose name turns what follows."""
+    study = new_study(n=90, columns=MANY_FEATURES)
+    labels = study.truth % 3
+    kmeans = {"clusterer.n_clusters": 3, "features.expressions": "{}", "stability_ari": 0.9999}
+    dbscan = {"clusterer": "dbscan", "clusterer.eps": 1.2, "stability_ari": 0.9996}
+    runs = [study.add(labels, silhouette_reference=0.5, rank=1, **kmeans)]
+    runs.append(
+        study.add(labels, silhouette_reference=0.5, rank=2, **dbscan, **{"features.expressions": '{"r": ["x"]}'})
+    )
+    runs.append(study.add(study.truth % 2, silhouette_reference=0.4, rank=3, **kmeans | {"clusterer.n_clusters": 2}))
+    study.add(study.truth % 2, silhouette_reference=0.3, rank=4, **dbscan | {"clusterer.eps": 2.5})
+    study.recommend(runs[0])
+    study.profiled = runs[0]
+    folder = study.write(tmp_path_factory.mktemp("plain") / "study")
+    study.frame.assign(id=study.ids)[["id", *study.frame.columns]].to_parquet(folder / "customers.parquet", index=False)
+    return Page(browser, page_of(folder)), runs
+
+
+def test_no_name_turns_its_direction_in_what_the_script_draws(plain):
+    page, runs = plain
+    page.visit(f"#run={runs[0]}&segment=0&feature={TURNING}&compare={runs[1]}&range=0:254:{TURNING}")
+    page.click("[data-key=more]")
+    for part in (".profile-view th", ".kpis th", ".filter-line"):
+        assert "a␣evil␣" in page.texts(f"{part} bdi")
+    turning = (
+        "const turns = /[\\u202a-\\u202e\\u2066\\u2067]/;"
+        "return [...document.querySelectorAll('body *:not(script)')].filter((each) => ["
+        "...['title', 'aria-label', 'aria-valuetext'].map((name) => each.getAttribute(name)),"
+        "...[...each.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data)]"
+        ".some((text) => turns.test(text ?? ''))).map((each) => each.outerHTML.slice(0, 200))"
+    )
+    assert page.js(turning) == []
+
+
+def test_paper_says_what_is_not_on_it(page, plain, study):
+    total = len(study[0].rows)
+    page.visit()
+    assert not page.one(".on-paper").is_displayed()
+    page.media("print")
+    page.wait("document.querySelectorAll('tr[data-run]').length === 40")
+    columns = page.js("return document.querySelectorAll('.runs thead th').length") - 1
+    told = page.texts(".on-paper")[0]
+    assert told.startswith(f"The first 40 of {total} runs and {columns} of ")
+    assert told.endswith(" columns; all are in runs.csv.")
+    assert page.one(".on-paper").is_displayed()
+    page.media("screen")
+    page.wait("document.querySelectorAll('tr[data-run]').length !== 40")
+    page, _ = plain
+    page.visit()
+    heads = "document.querySelectorAll('.profile-view thead th').length - 3"
+    assert page.js(f"return {heads}") == 14
+    page.media("print")
+    page.wait(f"{heads} === 20")
+    assert "20 features of 24" in page.texts(".profile-view .note")[0]
+    assert not page.one(".profile-view .help").is_displayed()
+    page.media("screen")
+    page.wait(f"{heads} === 14")
+
+
+def test_a_recommended_run_is_called_so_and_another_is_not(plain, browser, new_study, tmp_path):
+    page, _ = plain
+    page.visit()
+    assert page.texts(".tag") == ["recommended"]
+    other = new_study(n=60)
+    other.add(other.truth % 2, silhouette_reference=0.4, stability_ari=0.8, rank=1)
+    other.recommend(None)
+    page = Page(browser, page_of(other.write(tmp_path)))
+    page.visit()
+    assert page.texts(".tag") == ["best placed"]
+
+
+def test_a_bound_that_moves_is_told_and_nobody_is_no_file(plain):
+    page, runs = plain
+    page.visit(f"#run={runs[0]}&range=0:254:feature_0&range=0:254:feature_1")
+    bounds = ".filter-line input[type=text]"
+    page.put(bounds, "none", place=0)
+    assert "is no number" in page.texts(".moved")[0]
+    page.put(bounds, "-1e9", place=0)
+    assert "was moved to" in page.texts(".moved")[0]
+    page.wait("document.querySelector('#live').textContent.includes('was moved to')")
+    assert page.js("return document.querySelector('[data-key=download]')")
+    page.put(bounds, page.js(f"return document.querySelectorAll('{bounds}')[1].value"), place=0)
+    page.put(bounds, page.js(f"return document.querySelectorAll('{bounds}')[2].value"), place=3)
+    assert page.texts(".matched")[0].startswith("No customer matches")
+    assert not page.js("return document.querySelector('[data-key=download]')")
+
+
+def test_compared_runs_show_what_stands_against_what(plain):
+    page, runs = plain
+    page.visit(f"#run={runs[0]}&compare={runs[1]}")
+    differing = {row[0]: row[1:] for row in page.cells(".made > .scroll")}
+    assert differing["clusterer.n_clusters"] == ["3", "–"]
+    assert differing["clusterer.eps"] == ["–", "1.2"]
+    assert differing["features.expressions"] == ["–", "r: (x)"]
+    assert "the very same segments" in page.texts(".agreement")[0]
+    scores = {row[0]: row[1:] for row in page.cells(".three > .scroll")}
+    assert scores["Stability"][:2] == ["1.00", "1.00"]
+    page.visit(f"#run={runs[0]}&compare={runs[2]}")
+    assert "the very same segments" not in page.texts(".agreement")[0]
+
+
+def test_the_heads_are_one_stop_of_the_tab_key(plain):
+    from selenium.webdriver.common.keys import Keys
+
+    page, runs = plain
+    page.visit()
+    assert page.js("return document.querySelectorAll('.runs th button[tabindex=\"0\"]').length") == 1
+    page.js("document.querySelector('.runs th button').focus()")
+    page.press(Keys.ARROW_RIGHT)
+    assert page.js("return document.activeElement.dataset.key") == "run"
+    page.press(Keys.ENTER)
+    assert page.js("return document.activeElement.dataset.key") == "run"
+    assert page.js("return document.querySelectorAll('.runs th button[tabindex=\"0\"]').length") == 1
+    page.press(Keys.TAB)
+    assert page.js("return document.activeElement.dataset.run") in runs
+
+
+def test_without_script_ids_stay_whole(page):
+    page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.driver.get("about:blank")
+        page.driver.get(page.path.as_uri())
+        cells = page.driver.find_elements("css selector", ".runs tbody td")[1:3]
+        assert [cell.value_of_css_property("overflow-wrap") for cell in cells] == ["break-word"] * 2
+        assert cells[0].value_of_css_property("white-space") == "nowrap"
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_an_axis_ends_where_its_score_does(browser, new_study, tmp_path):
+    study = new_study(n=60)
+    for k in (2, 3, 4):
+        study.add(study.truth % k, silhouette_reference=1.0, stability_ari=1.0, rank=k)
+    study.recommend(None)
+    page = Page(browser, page_of(study.write(tmp_path)))
+    page.visit()
+    # What is written on the picture of all runs when it is drawn anew.
+    code = (
+        "const written = [], pen = CanvasRenderingContext2D.prototype, first = pen.fillText;"
+        "pen.fillText = function (text, ...place) {"
+        " if (this.canvas.closest?.('.all-runs') || !this.canvas.isConnected) written.push(String(text));"
+        " return first.call(this, text, ...place); };"
+        "document.querySelector('nav button').click(); pen.fillText = first; return written"
+    )
+    ticks = [float(text) for text in page.js(code) if text.replace(".", "").isdigit()]
+    assert ticks
+    assert max(ticks) == 1

@@ -497,3 +497,49 @@ def test_a_plane_for_drawing_whose_run_is_gone_is_not_shown(unprojected):
     told["drawing-1"]["drawn_for"] = "another"
     (folder / "embeddings.json").write_text(json.dumps(told), encoding="utf-8")
     assert gather.gather(folder).embeddings == []
+
+
+# names and axes that can be told apart
+
+
+def test_names_that_differ_stay_different_in_figures():
+    from segkit.report.figures.data import distributions
+    from segkit.report.figures.segments import pairs
+    from segkit.report.figures.style import apart, clipped, wrapped
+
+    names = [f"A_long_descriptive_feature_name_number_{i:03}" for i in range(24)]
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 24)), columns=names)
+    titles = [ax.get_title(loc="left") for ax in distributions(values).axes]
+    assert len(set(titles)) == 24
+    assert all(title.endswith(name[-3:]) for title, name in zip(titles, names, strict=True))
+    labels = [ax.get_xlabel() for ax in pairs(values.iloc[:, :3], np.arange(50) % 2).axes]
+    assert len(set(filter(None, labels))) == 3
+    assert all(line.count("\n") <= 1 for line in [wrapped(name * 3, 19, 2) for name in names])
+    inside = [f"{'same ' * 9}{i}{' alike' * 9}" for i in range(3)]
+    assert len({clipped(name) for name in inside}) == 1
+    assert len(set(apart(inside, clipped))) == 3
+
+
+def test_logarithmic_axes_say_so_and_have_three_ticks():
+    from segkit.report.figures.data import distributions
+    from segkit.report.figures.segments import two_features
+
+    rng = np.random.default_rng(0)
+    values = pd.DataFrame({"skewed": rng.lognormal(3, 2, 400), "even": rng.normal(size=400)})
+    skewed, even = distributions(values).axes[:2]
+    assert (skewed.get_title(loc="left"), even.get_title(loc="left")) == ("skewed (log)", "even")
+    ax = two_features(values, np.arange(400) % 2).axes[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("skewed (log)", "even")
+    for each in (skewed, ax):
+        assert len(each.get_xticks()) >= 3
+
+
+def test_axes_of_equal_scores_end_where_the_scores_do():
+    from segkit.report.figures.choices import k_line
+
+    columns = ["inertia", "refitted", "refitted_low", "refitted_high", "silhouette_low", "stability_low"]
+    columns += ["silhouette_high", "stability_high"]
+    line = pd.DataFrame({"k": [2, 3], "silhouette": 1.0, "stability": 1.0, **dict.fromkeys(columns, np.nan)})
+    figure = k_line(line, 2)
+    assert all(ax.get_ylim()[1] <= 1.03 for ax in figure.axes)
+    assert "run told here" in [text.get_text() for text in figure.legends[0].get_texts()]

@@ -67,7 +67,7 @@ def distributions(values: pd.DataFrame) -> Figure:
         edges = scale.backward(np.linspace(scale.forward(scale.low), scale.forward(scale.high), _BINS + 1))
         counts = np.histogram(known, edges)[0]
         ax.stairs(counts / len(known), edges, fill=True, color=COLOURS[0])
-        ax.set_title(title + scale.mark, fontsize=7, fontweight="normal")
+        ax.set_title(scale.marked(title, 19), fontsize=7, fontweight="normal")
         ax.yaxis.set_major_formatter(FuncFormatter(_percent))
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.tick_params(labelsize=7)

@@ -138,7 +138,7 @@ def two_features(values: pd.DataFrame, labels: np.ndarray) -> Figure:
     scales = [Scale(values[name]) for name in values]
     _points(ax, values, labels, scales, 14)
     names = apart(list(values), lambda name: clipped(name, 48))
-    across, up = (name + scale.mark for name, scale in zip(names, scales, strict=True))
+    across, up = (scale.marked(name, 60) for name, scale in zip(names, scales, strict=True))
     ax.set(xlabel=across, ylabel=up)
     found = np.unique(labels[labels >= 0])
     for label in found[:_LARGEST]:
@@ -157,7 +157,7 @@ def pairs(values: pd.DataFrame, labels: np.ndarray) -> Figure:
     panels = figure.subplots(d, d, squeeze=False)
     scales = [Scale(values[name]) for name in values]
     names = apart(list(values), lambda name: wrapped(name, 17, 3))
-    names = [name + scale.mark for name, scale in zip(names, scales, strict=True)]
+    names = [scale.marked(name, 17) for name, scale in zip(names, scales, strict=True)]
     for i, j in np.ndindex(d, d):
         ax = panels[i, j]
         if j > i:
@@ -192,10 +192,11 @@ class Scale:
         margin = 0.03 * (self.forward(high) - self.forward(low) or 1.0)
         self.low, self.high = self.backward(self.forward(low) - margin), self.backward(self.forward(high) + margin)
 
-    @property
-    def mark(self) -> str:
-        """What stands behind the feature's name where the axis is logarithmic."""
-        return " (log)" if self.skewed else ""
+    def marked(self, name: str, width: int) -> str:
+        """Say behind the feature's name, in lines of so many letters, where the axis is logarithmic."""
+        if not self.skewed:
+            return name
+        return f"{name} (log)" if len(name.rpartition("\n")[2]) + 6 <= width else f"{name}\n(log)"
 
     def forward(self, x: np.ndarray | float) -> np.ndarray | float:
         """From the feature's units to the axis'."""
