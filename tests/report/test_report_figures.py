@@ -541,5 +541,7 @@ def test_axes_of_equal_scores_end_where_the_scores_do():
     columns += ["silhouette_high", "stability_high"]
     line = pd.DataFrame({"k": [2, 3], "silhouette": 1.0, "stability": 1.0, **dict.fromkeys(columns, np.nan)})
     figure = k_line(line, 2)
-    assert all(ax.get_ylim()[1] <= 1.03 for ax in figure.axes)
+    for ax in figure.axes:
+        assert 1 < ax.get_ylim()[1] <= 1.03
+        assert all(tick <= 1 for tick in ax.get_yticks() if tick < ax.get_ylim()[1])
     assert "run told here" in [text.get_text() for text in figure.legends[0].get_texts()]

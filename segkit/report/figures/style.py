@@ -282,9 +282,9 @@ def name_lanes(ax: Axes, runs: Sequence[str], names: Mapping[str, str], top: flo
 
 def bounded(ax: Axes, *sides: str, low: float = -1.0, high: float = 1.0) -> None:
     """Take from some sides of axes what is beyond the ends of their score, but for half a mark's room."""
-    room = 0.03
     for side in sides:
         least, most = getattr(ax, f"get_{side}lim")()
+        room = min(0.03, 0.08 * (min(most, high) - max(least, low)))
         if most > high or least < low:
             getattr(ax, f"set_{side}lim")(max(least, low - room), min(most, high + room))
 
