@@ -36,9 +36,12 @@ def silhouettes(summary: Summary) -> str:
     told += f". The mean is {words.silhouette(summary.run(summary.best))}"
     if len(means) > 1:
         weakest, best = means.idxmin(), means.idxmax()
+        digits = words.digits_apart(means.min(), means.max())
+        low, high = words.number(means.min(), digits), words.number(means.max(), digits)
         told += (
-            f", from {words.number(means.min(), 2)} in {words.segment(weakest)} to {words.number(means.max(), 2)} in "
-            f"{words.segment(best)}"
+            ", the same in every segment"
+            if low == high
+            else f", from {low} in {words.segment(weakest)} to {high} in {words.segment(best)}"
         )
     more = f" The {MOST} largest of {len(means)} segments are drawn." if len(means) > MOST else ""
     return f"{told}.{more}{_some_drawn(len(table), summary)}"
@@ -57,9 +60,10 @@ def two_features(summary: Summary) -> str:
     first, second = words.apart(found.pair)
     chance = "" if k < 2 else f" (by chance {words.percent(1 / k)})"
     compared = min(len(found.differing), contrast.COMPARED)
+    which = f": the most for two of the {compared} features that differ most" if compared > 2 else ""
     return (
         f"By {first} and {second} alone, {words.percent(found.told)} of a segment's customers{chance} are nearest to "
-        f"the mean ranks of their own segment: the most for two of the {compared} features that differ most. Numbers "
+        f"the mean ranks of their own segment{which}. Numbers "
         f"stand at the segments' medians.{_axes(found)}"
     )
 
@@ -133,17 +137,18 @@ def correlations(summary: Summary) -> str:
     first = told.iloc[0]
     low, high = contrast.interval(first["rho"], found.customers)
     like = int((told["rho"].abs() >= contrast.LIKE).sum())
+    features, drawn = len(found.differing), len(found.correlations)
+    some = f" among the {drawn} drawn features (of {features}, those with the strongest)" if features > drawn else ""
     pair = " and ".join(words.apart([first["first"], first["second"]], 50))
     text = (
-        f"{words.sentence(words.plural(like, 'pair'))} of {len(told):,} {'has' if like == 1 else 'have'} a rank "
+        f"{words.plural(like, 'pair') if like else 'None'} of {len(told):,}{'' if like else ' pairs'}{some} "
+        f"{'has' if like < 2 else 'have'} a rank "
         f"correlation of at least {contrast.LIKE:g} in size"
     )
     text += ": what such features share counts twice in the distances" if like else ", so that no two tell the same"
     text += f". The strongest: {pair}, {words.number(first['rho'], 2)}"
     text += f" (95%: {words.number(low, 2)} to {words.number(high, 2)})." if high > low else "."
-    features = len(found.differing)
-    more = f" The {len(found.correlations)} of {features} features with the strongest are drawn."
-    return text + (more if features > len(found.correlations) else "")
+    return text
 
 
 def k_line_run(summary: Summary) -> pd.Series:
@@ -164,18 +169,24 @@ def k_line(summary: Summary) -> str:
     for name, label in (("silhouette", "reference silhouette"), ("stability", "stability")):
         values = line.dropna(subset=[name])
         if len(values):
-            best = values.loc[values[name].idxmax()]
-            told.append(
-                f"The {label} is highest at k = {best['k']} ({words.number(best[name], 2)}{_between(best, name)})"
-                + (
-                    "."
-                    if best["k"] == own["k"] or words.absent(own[name])
-                    else f"; at k = {own['k']} it is {words.number(own[name], 2)}{_between(own, name)}."
-                )
-            )
+            told.append(f"The {label} is {_highest(values, own, name)}.")
     if line["inertia"].notna().any():
         told.append("Inertia always falls with k: look for the bend.")
     return " ".join([*told, _whichever(summary)])
+
+
+def _highest(values: pd.DataFrame, own: pd.Series, name: str) -> str:
+    """Say at which k a score is highest, and what the run's own k has where that is less."""
+    by_k = values.groupby("k")[name].max()
+    best = values.loc[values[name].idxmax()]
+    if (by_k == by_k.max()).sum() > 1:
+        told, digits = words.highest(by_k), 2
+    else:
+        digits = 2 if words.absent(own[name]) else words.digits_apart(best[name], own[name])
+        told = f"highest at k = {best['k']} ({words.number(best[name], digits)}{_between(best, name)})"
+    if words.absent(own[name]) or own[name] == best[name]:
+        return told
+    return f"{told}; at k = {own['k']} it is {words.number(own[name], digits)}{_between(own, name)}"
 
 
 def _whichever(summary: Summary) -> str:
@@ -183,7 +194,7 @@ def _whichever(summary: Summary) -> str:
     runs = summary.runs.set_index("run").loc[summary.k_line["run"]]
     missing = int((~runs["eligible"]).sum())
     miss = "none misses a gate" if not missing else f"{missing:,} {'misses' if missing == 1 else 'miss'} a gate"
-    return f"All {len(runs):,} of its runs that came through are drawn; {miss}."
+    return f"{'Both' if len(runs) == 2 else f'All {len(runs):,}'} of its runs that came through are drawn; {miss}."
 
 
 def _between(row: pd.Series, name: str) -> str:

@@ -504,6 +504,10 @@ def _best(runs: pd.DataFrame, recommendation: Mapping[str, Any]) -> str | None:
     return None if candidates.empty else str(candidates["run"].iloc[0])
 
 
+# What tells a line of runs that differ in their number of clusters alone.
+LINE = ["method", "features", "scaler", "space"]
+
+
 def scored(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs that came through and have a reference silhouette."""
     return runs[(runs["status"] == "ok") & runs["silhouette_reference"].notna()]
@@ -654,11 +658,23 @@ def k_curves(runs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
+        As of `k_points`; lines with one number of clusters left out.
+    """
+    points = k_points(runs)
+    return points[points.groupby(LINE)["k"].transform("size") > 1].reset_index(drop=True)
+
+
+def k_points(runs: pd.DataFrame) -> pd.DataFrame:
+    """Average the runs that are `weighed` and have the same choices, by number of clusters.
+
+    Returns
+    -------
+    DataFrame
         One row per point: ``method`` (the clusterer and its other parameters), ``features``, ``scaler``,
         ``space``, ``k``, ``inertia_share`` (of the line's inertia at its smallest k), ``silhouette``,
         ``stability``, ``low`` and ``high`` (its 5% and 95% quantiles over the draws).
     """
-    fields = ["method", "features", "scaler", "space", "k"]
+    fields = [*LINE, "k"]
     names = {"silhouette_reference": "silhouette", "stability_ari": "stability"}
     names |= {"stability_ari_q05": "low", "stability_ari_q95": "high"}
     empty = pd.DataFrame(columns=[*fields, "inertia_share", *names.values()])
@@ -676,9 +692,8 @@ def k_curves(runs: pd.DataFrame) -> pd.DataFrame:
         k=swept["clusterer.n_clusters"].astype(float).astype(int),
     )
     points = swept.groupby(fields)[["inertia", *names]].mean().rename(columns=names).reset_index()
-    line = points.groupby(fields[:-1])
-    points["inertia_share"] = points["inertia"] / line["inertia"].transform("first")
-    return points[line["k"].transform("size") > 1].drop(columns="inertia").reset_index(drop=True)
+    points["inertia_share"] = points["inertia"] / points.groupby(LINE)["inertia"].transform("first")
+    return points.drop(columns="inertia")
 
 
 def k_line(runs: pd.DataFrame, best: str | None) -> pd.DataFrame:

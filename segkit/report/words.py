@@ -329,6 +329,10 @@ def headline(summary: Summary) -> str:
     described = told(summary.run(summary.best))
     if summary.recommendation.get("run"):
         eligible = summary.recommendation.get("eligible")
+        if total == 1:
+            return f"{sentence(described)}: the only run, and it passes every gate."
+        if eligible == 1:
+            return f"{sentence(described)}: the only eligible run out of {count(total)}."
         return f"{sentence(described)}: the best placed of {count(eligible)} eligible runs out of {count(total)}."
     if ok == 1:
         return f"The only run that came through does not pass every gate: {described}."
@@ -386,9 +390,10 @@ def _won(summary: Summary, criteria: int) -> str:
     shared = len(shares) - 1
     if shared:
         told += f", or share the first place between it and {plural(shared, 'run')} with the same segments"
-    return (
-        f"{told}; the next {'other ' if shared else ''}one gets {percent(others.max())}." if len(others) else f"{told}."
-    )
+    if others.empty:
+        return f"{told}."
+    ties = " (a weighting that several runs win counts for each)" if shares.max() + others.sum() > 1 + 1e-9 else ""
+    return f"{told}; the next {'other ' if shared else ''}one gets {percent(others.max())}{ties}."
 
 
 def twins(summary: Summary) -> list[str]:
@@ -432,7 +437,7 @@ def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
     worse = int((sign * (above[kept["criterion"]] - kept["value"]) < 0).sum())
     if not len(above):
         return ""
-    among = "confirmed" if summary.recommendation.get("verdict") == "recommended" else "eligible"
+    among = "" if summary.recommendation.get("verdict") == "recommended" else "eligible "
     values, sizes = above[kept["criterion"]], above["n_clusters"].astype(int)
     return (
         f"{_behind_in(len(above), worse, among, _plain(lost['criterion'], summary))} behind in "
@@ -443,10 +448,10 @@ def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
 
 def _behind_in(above: int, worse: int, among: str, lost: str) -> str:
     if above == 1:
-        return f"The one {among} run ahead of it in {lost} {'falls' if worse else 'does not fall'}"
+        return f"The one {among}run ahead of it in {lost} {'falls' if worse else 'does not fall'}"
     whole = "both" if above == 2 else "all"
     fall = f"{whole} fall" if worse == above else f"{worse:,} {'falls' if worse == 1 else 'fall'}"
-    return f"Of the {above:,} {among} runs ahead of it in {lost}, {fall}"
+    return f"Of the {above:,} {among}runs ahead of it in {lost}, {fall}"
 
 
 def _span(values: pd.Series, write: Callable[[Any], str]) -> str:
@@ -571,7 +576,7 @@ def _tied(summary: Summary, limit: int = 3) -> str:
     named = f"run{'s' if len(same) > 1 else ''} {listed(same)}"
     if len(same) > limit:
         named = f"runs {', '.join(same[:limit])} and {len(same) - limit} more"
-    return f"Tied with {named}, which find{'s' if len(same) == 1 else ''} the same segments."
+    return f"Tied with {named}, which find{'s' if len(same) == 1 else ''} the very same segments."
 
 
 def _second(summary: Summary) -> str:
@@ -583,6 +588,8 @@ def _second(summary: Summary) -> str:
     line = f"Runner-up: {told(second)} and a coverage of {percent(second['coverage'])}."
     if absent(ari):
         return line
+    if ari >= 1:
+        return f"{line} It finds the very same segments as the best run."
     reading = "nearly the same segments" if ari >= 0.9 else "similar segments" if ari >= 0.6 else "other segments"
     return f"{line} Its ARI to the best run is {number(ari, 2)}: {reading}."
 
@@ -606,7 +613,8 @@ def trust_caption(summary: Summary) -> str:
     noisy = int((runs["coverage"] < 0.7).sum())
     if summary.confirmation is not None:
         told += (
-            " All of it as screened; confirmed runs are boxed. The leaderboard's front is that of the confirmed runs."
+            " All of it as screened; runs that went through the confirmation are boxed, whether they hold up or not. "
+            "The leaderboard's front is that of the runs that hold up."
         )
     if noisy:
         told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the lower panel."
@@ -636,7 +644,9 @@ def jaccard_caption(summary: Summary) -> str:
 def agreement_caption(summary: Summary) -> str:
     """Say how many different answers the top runs give."""
     r = len(summary.agreement)
-    told = "one and the same answer" if summary.answers == 1 else f"{summary.answers} different answers"
+    if np.isclose(summary.agreement, 1.0, rtol=0, atol=1e-12).all():
+        return f"The {r} best placed runs find the very same segments. Noise counts as a group of its own."
+    told = "one answer" if summary.answers == 1 else f"{summary.answers} different answers"
     return (
         f"The {r} best placed runs give {told} (groups whose average ARI is at least {gather.SAME_ANSWER}). "
         "Noise counts as a group of its own; similar runs side by side, by their places in the leaderboard."
@@ -744,16 +754,50 @@ def embeddings_caption(summary: Summary) -> str:
 def k_caption(summary: Summary) -> str:
     """Say which number of clusters each score prefers."""
     method = main_method(summary.k_curves)
-    curves = summary.k_curves[summary.k_curves["method"] == method]
-    told = []
-    for column, name in (("silhouette", "reference silhouette"), ("stability", "stability")):
-        means = curves.groupby("k")[column].mean().dropna()
-        if len(means):
-            told.append(f"{name} is highest at k = {means.idxmax()} ({number(means.max(), 2)})")
-    lines = curves.groupby(["features", "scaler", "space"]).ngroups
-    over = f" (mean over {lines} choices of features, scaler and projection)" if lines > 1 else ""
-    lead = f"{_method(method)} in all spaces: {listed(told)}{over}. " if told else ""
-    return f"{lead}Drawn over {weighed(summary)}; a point is the mean of those with the same choices."
+    return f"{_by_k(summary, method)}Drawn over {weighed(summary)}; a point is the mean of those with the same choices."
+
+
+def _by_k(summary: Summary, method: str) -> str:
+    """Compare the numbers of clusters over the lines that have all of them: others would change what is averaged."""
+    points = gather.k_points(summary.runs)
+    points = points[points["method"] == method]
+    scores = {"silhouette": "reference silhouette", "stability": "stability"}
+    known = [score for score in scores if points[score].notna().any()]
+    if points.empty or not known:
+        return ""
+    complete = points.dropna(subset=known)
+    whole = complete[complete.groupby(gather.LINE)["k"].transform("size") == points["k"].nunique()]
+    kept, total = (table.groupby(gather.LINE).ngroups for table in (whole, points))
+    spaces = points["space"].nunique()
+    lead = _method(method) + {1: "", 2: " over both spaces"}.get(spaces, f" over all {spaces} spaces")
+    ks = f"every number of clusters, {_span(points['k'], count)}"
+    if whole.empty:
+        return f"{lead}: no line has {ks}, so that means over the lines do not tell which number is best. "
+    told = [f"{scores[score]} is {highest(whole.groupby('k')[score].mean())}" for score in known]
+    left = total - kept
+    over = (
+        ""
+        if total == 1
+        else f" (mean over the {plural(kept, 'choice')} of features, scaler and projection with {ks}"
+        f"{f'; {left:,} with fewer left out' if left else ''})"
+    )
+    return f"{lead}: {listed(told)}{over}. "
+
+
+def highest(values: pd.Series) -> str:
+    """Say at which number of clusters values, by that number, are highest, and how high; equal ones together."""
+    best = values.max()
+    tied = [str(k) for k in values.index[np.isclose(values, best, rtol=0, atol=1e-12)]]
+    if len(tied) == 1:
+        return f"highest at k = {tied[0]} ({number(best, 2)})"
+    return f"equal at k = {listed(tied)}{'' if len(tied) == len(values) else ', and highest there'} ({number(best, 2)})"
+
+
+def digits_apart(first: float, second: float, digits: int = 2, most: int = 4) -> int:
+    """Return with how many digits two different numbers look different."""
+    while digits < most and first != second and number(first, digits) == number(second, digits):
+        digits += 1
+    return digits
 
 
 def _method(label: str) -> str:
@@ -779,7 +823,8 @@ def weighed(summary: Summary) -> str:
 def effects_caption(summary: Summary) -> str:
     """Say which choice moved the scores most."""
     if summary.explained.empty:
-        return f"Nothing varies among {weighed(summary)}."
+        few = {0: "No run has a score, so that no choice can be weighed.", 1: "There is one run only: nothing varies."}
+        return few.get(len(gather.weighed(summary.runs)), f"Nothing varies among {weighed(summary)}.")
     table = summary.explained.dropna(subset=["silhouette"])
     if table.empty:
         return _nothing_explained(summary)
@@ -951,7 +996,12 @@ def failures_caption(summary: Summary) -> str:
     if sum(lost.values()):
         states = listed([f"{n:,} {name}" for name, n in lost.items() if n])
         told = f"{sentence(states)} of {plural(total, 'run')}, for {plural(len(summary.failures), 'reason')}."
+    if not unscored:
+        return told
+    if total == 1:
+        return "The reference silhouette of the only run, which came through."
+    if not sum(lost.values()):
+        lacking = "every run" if unscored == total else plural(unscored, "run")
+        return f"The reference silhouette of {lacking}; all {count(total)} came through."
     have = "has" if unscored == 1 else "have"
-    if unscored and total == 1:
-        return f"{told} It has no reference silhouette."
-    return f"{told} {unscored:,} of those that came through {have} no reference silhouette." if unscored else told
+    return f"{told} {unscored:,} of those that came through {have} no reference silhouette."

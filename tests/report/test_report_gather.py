@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,8 +120,33 @@ def test_k_curves_are_drawn_over_the_runs_that_the_other_choices_are_weighed_ove
     assert g.k_curves(runs)["k"].max() == 11
     assert g.k_curves(g.leaderboard(runs.assign(rank=np.nan), ["power"]))["k"].max() == 15
     told = words.k_caption(summary)
+    ragged = g.k_points(runs)
+    assert len(ragged) == 20
     assert told.endswith(f"Drawn over {words.weighed(summary)}; a point is the mean of those with the same choices.")
     assert f"the {int(summary.runs['eligible'].sum())} eligible runs" in told
+
+
+def test_numbers_of_clusters_are_compared_over_the_lines_that_have_all_of_them(summary):
+    from segkit.report import words
+
+    # At k = 2 the line that lacks the others would win.
+    rows = [
+        {"clusterer.n_clusters": k, "silhouette_reference": value, "stability_ari": 0.5, "scaler": scaler}
+        for scaler, values in {"power": (0.1, 0.2, 0.15), "robust": (0.1, 0.3, 0.2), "none": (0.9,)}.items()
+        for k, value in zip((2, 3, 4), values, strict=False)
+    ]
+    unknown = dict.fromkeys(("inertia", "stability_ari_q05", "stability_ari_q95"), np.nan)
+    runs = g.leaderboard(runs_of(rows).assign(**unknown), ["power"])
+    told = words.k_caption(replace(summary, runs=runs, k_curves=g.k_curves(runs)))
+    assert told.startswith(
+        "K-Means: reference silhouette is highest at k = 3 (0.25) and stability is equal at k = 2, 3 and 4 (0.50) "
+        "(mean over the 2 choices of features, scaler and projection with every number of clusters, 2 to 4; 1 with "
+        "fewer left out). "
+    )
+    runs = runs[~((runs["clusterer.n_clusters"] == 3) & (runs["scaler"] == "power"))]
+    runs = runs[~((runs["clusterer.n_clusters"] == 4) & (runs["scaler"] == "robust"))]
+    told = words.k_caption(replace(summary, runs=runs, k_curves=g.k_curves(runs)))
+    assert told.startswith("K-Means: no line has every number of clusters, 2 to 4, so that means")
 
 
 def weighed_runs(*rows: tuple, **more) -> pd.DataFrame:
