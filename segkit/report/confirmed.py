@@ -149,8 +149,8 @@ def lines(runs: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         As of `against_nulls`, with ``line`` (the pipeline but for its number of clusters), ``k``, ``confirmed`` and
-        ``best`` (the largest excess of its line); pipelines with one number of clusters left out. The line of the
-        best placed confirmed run comes first.
+        ``best`` (the largest excess of its line, where that is above 0); pipelines with one number of clusters left
+        out. The line of the best placed confirmed run comes first.
     """
     empty = pd.DataFrame(columns=["line", "k", "run", "silhouette", "excess", "best"])
     if "clusterer.n_clusters" not in runs:
@@ -166,7 +166,8 @@ def lines(runs: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
     kept = by_line["k"].transform("nunique").gt(1) & by_line["confirmed"].transform("any")
     place = table["confirmed"].map({True: 0, False: len(runs)}) + told["standing"]
     table = table.assign(first=place.groupby(table["line"]).transform("min"))[kept]
-    table["best"] = table["excess"] == table.groupby("line")["excess"].transform("max")
+    largest = table["excess"] == table.groupby("line")["excess"].transform("max")
+    table["best"] = largest & (table["excess"] > 0)
     return table.sort_values(["first", "line", "k"], kind="stable").drop(columns="first").reset_index(drop=True)
 
 

@@ -24,6 +24,8 @@ UNFINISHED = "The study was to be confirmed as well, but that did not come to it
 
 # From here Tibshirani and Walther call a number of clusters supported, and Hennig a cluster's members a pattern.
 SUPPORTED, PATTERN = 0.8, 0.6
+# A p above this, of one run on its own, is nothing to speak of.
+LEVEL = 0.05
 QUALITY_NAMES = dict(
     zip(QUALITY, ("Trustworthiness", "Continuity", "Area under R_NX", "Distance correlation", "Triplets"), strict=True)
 )
@@ -55,7 +57,7 @@ DEFINITIONS = {
     ),
     "Noise Jaccard": "Jaccard of the run's noise with a draw's, mean over the screen's draws with noise in either.",
     "Penalised silhouette": "Coverage times the silhouette where that is positive, else the silhouette.",
-    "Answer": f"Confirmed runs whose partitions agree (average ARI of at least {gather.SAME_ANSWER}) give one answer.",
+    "Answer": f"Tested runs whose partitions agree (average ARI of at least {gather.SAME_ANSWER}) give one answer.",
     "Place": (
         "Among runs that hold up: by the share of all weightings of excess silhouette and Davies-Bouldin (as pooled z) "
         "and refitted stability that each wins, by rank. Its interval: 90% of the places over resampled refits."
@@ -92,7 +94,7 @@ def _recommended(summary: Summary) -> str:
     held = _held(summary)
     others = f"the best placed of {len(held)} runs that do" if len(held) > 1 else "the only run that does"
     tried = [f"{words.count(summary.recommendation.get('eligible'))} eligible", f"{len(summary.runs):,} in all"]
-    counted = [f"{len(confirmation.runs)} confirmed", *tried] if confirmation else tried
+    counted = [f"{len(confirmation.runs)} tested", *tried] if confirmation else tried
     return f"{words.sentence(described)}: confirmed, {others} better than structureless data ({', '.join(counted)})."
 
 
@@ -103,7 +105,7 @@ def _held(summary: Summary) -> list[str]:
 def _nothing_recommended(summary: Summary) -> str:
     null = summary.recommendation.get("null") or {}
     runs = len(summary.confirmation.runs) if summary.confirmation else 0
-    best = {0: "best run", 1: "only confirmed run"}.get(runs, f"best of {runs} confirmed runs")
+    best = {0: "best run", 1: "only tested run"}.get(runs, f"best of {runs} tested runs")
     if not words.absent(null.get("p")) and null["p"] <= (null.get("level") or 0):
         return (
             f"Nothing is recommended. The {best} beats structureless data (p = {words.p_value(null['p'])}), but "
@@ -265,21 +267,37 @@ def levels_caption(summary: Summary) -> str:
     seeded = table[~table["seedless"]]
     medians = seeded.groupby("level")["ari"].median()
     told = [f"{words.number(medians[level], 2)} {name}" for level, name in _LEVEL_WORDS.items() if level in medians]
-    runs = words.plural(len(confirmation.runs), "confirmed run")
+    runs = words.plural(len(confirmation.runs), "tested run")
     text = f"Median ARI of the {runs}: {words.listed(told)}." if told else ""
     wide = table.pivot_table("ari", "run", "level")
     if {"space kept", "refitted"} <= set(wide):
         loss = (wide["space kept"] - wide["refitted"]).dropna().sort_values(kind="stable")
-        if len(loss) and loss.iloc[-1] >= 0.05:
-            worst = wide.loc[loss.index[-1]]
-            text += (
-                f" Refitting costs the most in run {loss.index[-1]}: from {words.number(worst['space kept'], 2)} to "
-                f"{words.number(worst['refitted'], 2)}, which its screen could not show."
-            )
+        beyond = loss[[run for run in loss.index if loss[run] >= 0.05 and _apart(table, run)]]
+        if len(beyond):
+            text += _costs(summary, wide.loc[beyond.index[-1]])
+        elif len(loss) and loss.iloc[-1] >= 0.05:
+            text += " In no run does refitting cost more than the draws scatter."
         elif len(loss):
-            text += " In no run does refitting cost 0.05 or more: the screen told the truth about stability here."
+            text += " In no run does refitting cost 0.05 or more."
     hollow = " Hollow: nothing in the run uses a seed." if table["seedless"].any() else ""
     return f"{text} Mean over the draws, with the 5% and 95% quantiles.{hollow}".strip()
+
+
+def _apart(table: pd.DataFrame, run: str) -> bool:
+    """Tell whether the middle 90% of a run's refits lie below those of its draws with the space kept."""
+    bounds = table[table["run"] == run].set_index("level")
+    return bool(bounds.loc["refitted", "high"] < bounds.loc["space kept", "low"])
+
+
+def _costs(summary: Summary, worst: pd.Series) -> str:
+    screened = summary.run(str(worst.name))["stability_ari"]
+    told = (
+        f" Refitting costs the most in run {worst.name}: from {words.number(worst['space kept'], 2)} to "
+        f"{words.number(worst['refitted'], 2)}, more than the draws scatter"
+    )
+    if words.absent(screened):
+        return f"{told}."
+    return f"{told}; the screen, with the space kept, had {words.number(screened, 2)}."
 
 
 _LEVEL_WORDS = {
@@ -310,7 +328,7 @@ def nulls_caption(summary: Summary) -> str:
     confirmation = summary.confirmation
     table = confirmation.against_nulls
     held = table[table["holds"]]
-    total = words.plural(len(table), "confirmed run")
+    total = words.plural(len(table), "tested run")
     told = f"{len(held)} of {total} {'does' if len(held) == 1 else 'do'} better than structureless data, adjusted for "
     told += "the whole shortlist (max-T)."
     top = table.loc[table["silhouette"].idxmax()]
@@ -332,9 +350,9 @@ def answers(summary: Summary) -> str:
     table = summary.confirmation.answers
     if table.empty:
         return ""
-    runs = words.plural(int(table["runs"].sum()), "confirmed run")
+    runs = words.plural(int(table["runs"].sum()), "tested run")
     if int(table["runs"].sum()) == 1:
-        return "One run was confirmed, and so there is one answer."
+        return "One run was tested, and so there is one answer."
     if len(table) == 1:
         return f"One answer among the {runs}: their partitions agree (average ARI of at least {gather.SAME_ANSWER})."
     held = int((table["holding_up"] > 0).sum())
@@ -353,8 +371,19 @@ def k_caption(summary: Summary) -> str:
     first = lines[lines["line"] == lines["line"].iloc[0]]
     by_excess, by_silhouette = (first.loc[first[name].idxmax()] for name in ("excess", "silhouette"))
     real = f"k = {by_excess['k']} stands out most from structureless data (excess {_excess(by_excess)})"
+    if not by_excess["excess"] > 0:
+        real = (
+            f"no k does better than structureless data; the nearest to it is k = {by_excess['k']} (excess "
+            f"{_excess(by_excess)})"
+        )
+    elif by_excess["p"] > LEVEL:
+        real = (
+            f"k = {by_excess['k']} has the largest excess over structureless data ({_excess(by_excess)}), but not one "
+            f"that such data would not give (p {words.p_value(by_excess['p'])} on its own)"
+        )
     if by_excess["k"] == by_silhouette["k"]:
-        told = f"{real}, and has the highest silhouette too ({words.number(by_silhouette['silhouette'])})."
+        highest = words.number(by_silhouette["silhouette"])
+        told = f"{real}; k = {by_excess['k']} has the highest silhouette too ({highest})."
     else:
         told = (
             f"{real}. The highest silhouette, {words.number(by_silhouette['silhouette'])}, is at k = "
@@ -363,10 +392,13 @@ def k_caption(summary: Summary) -> str:
         )
     found = lines[lines["best"]].groupby("k").size()
     total = lines["line"].nunique()
-    most = f" The largest excess of the {total} pipelines: {_ks(found)}." if total > 1 else ""
-    which = (
-        " Drawn: the pipelines of the confirmed runs, with all their numbers of clusters that were held against such"
-    )
+    most = f" The largest excess of the {total} pipelines: {_ks(found)}" if total > 1 and len(found) else ""
+    none = total - lines.loc[lines["best"], "line"].nunique()
+    if total > 1 and none:
+        have = f"; {none} {'has' if none == 1 else 'have'}" if most else f" The {total} pipelines have"
+        most += f"{have} no k above structureless data"
+    most += "." if most else ""
+    which = " Drawn: the pipelines of the tested runs, with all their numbers of clusters that were held against such"
     return f"{words.clipped(first['line'].iloc[0], 110)}: {told}{most}{which} data."
 
 
@@ -469,7 +501,7 @@ def _measures_of_none(confirmation: Confirmation) -> str:
     if not supported:
         return ""
     return (
-        f"{supported} of {words.plural(len(confirmation.runs), 'confirmed run')} "
+        f"{supported} of {words.plural(len(confirmation.runs), 'tested run')} "
         f"{'has' if supported == 1 else 'have'} a prediction strength of at least {SUPPORTED:g}, and yet nothing is "
         "recommended: a cut across one long cloud predicts well too."
     )
@@ -504,16 +536,34 @@ def _density(run: pd.Series, confirmation: Confirmation, primary: str) -> tuple[
     others = confirmation.runs[confirmation.runs["run"].isin(confirmation.holding_up)]
     others = others[(others["answer"] != run["answer"]) & (others["dbcv_reference"] > value)]
     told = f"its DBCV in the {primary} reference is {words.number(value, 2)}"
-    told += ", below 0: the gaps inside its segments are wider than those between them" if value < 0 else ""
+    shared = all_below(confirmation)
+    if value < 0:
+        told += (
+            f", below 0 as that of every tested run (place {density_place(run, confirmation)})"
+            if shared
+            else ", below 0: the gaps inside its segments are wider than those between them"
+        )
     if len(others):
         best = others.loc[others["dbcv_reference"].idxmax()]
         told += (
             f"{';' if value < 0 else ','} run {best['run']}, another answer that holds up "
             f"({words.plural(int(best['n_clusters']), 'segment')}), has {words.number(best['dbcv_reference'], 2)}"
         )
-    elif value >= 0:
+    elif value >= 0 or shared:
         told += ", which no other answer that holds up exceeds"
-    return told, bool(value < 0 or len(others))
+    return told, bool((value < 0 and not shared) or len(others))
+
+
+def all_below(confirmation: Confirmation) -> bool:
+    """Tell whether the DBCV of several tested runs is below 0 for every one, and so tells none apart by its sign."""
+    known = confirmation.runs["dbcv_reference"].dropna()
+    return len(known) > 1 and bool((known < 0).all())
+
+
+def density_place(run: Mapping[str, Any], confirmation: Confirmation) -> str:
+    """Write a run's place by DBCV among the tested ones."""
+    known = confirmation.runs["dbcv_reference"].dropna()
+    return f"{int((known > run['dbcv_reference']).sum()) + 1} of {len(known)}"
 
 
 def _noise(run: pd.Series) -> tuple[str, bool] | None:
@@ -536,7 +586,7 @@ def incomplete(summary: Summary) -> str:
     lost = int((runs["confirm_reason"] != "").sum())
     if not lost:
         return ""
-    return f"A stage of the confirmation is missing for {lost} of {words.plural(len(runs), 'confirmed run')}."
+    return f"A stage of the confirmation is missing for {lost} of {words.plural(len(runs), 'tested run')}."
 
 
 def lost_tables(summary: Summary, limit: int = 5) -> str:

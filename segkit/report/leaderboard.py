@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
 ALONE = " ‡"
+# What became of a run that was set against structureless data.
+HELD, FAILED = "tested, holds up", "tested, does not hold up"
 _ITSELF = f"{ALONE.strip()} where the run finds nothing on tables without segments: its silhouette itself"
 
 _SCREENED_PLACE = "Place: by share of weightings won among eligible runs, then by silhouette"
 _CONFIRMED_PLACE = (
-    "Place: confirmed runs that do better than structureless data, by share of weightings won; then the other "
-    "confirmed ones; then as in the screen"
+    "Place: tested runs that hold up, that is do better than structureless data, by share of weightings won; then the "
+    "other tested ones; then as in the screen"
 )
-_STATES = "Screened only, or confirmed as well; Pareto: no other "
+_STATES = "Screened only, or tested in the confirmation as well, where it holds up or does not; Pareto: no other "
 _SCREENED_FRONT = "eligible run is better in every criterion of the screen"
-_CONFIRMED_FRONT = "confirmed run that holds up is better in every criterion of the confirmation"
+_CONFIRMED_FRONT = "run that holds up is better in every criterion of the confirmation"
 # The table without a script draws no others: each bar is an element of its own.
 _DRAWN = ("silhouette_reference", "stability_ari")
 
@@ -153,7 +155,7 @@ def _confirmed(summary: Summary) -> Iterator[Shown]:
     hint = "Silhouette less its mean over tables without segments that went through the same pipeline"
     hint += f"; {_ITSELF}" if _without_nulls(summary).any() else ""
     yield Shown("silhouette_excess", "Excess", hint, "desc", digits=3, bar=True, paper=True)
-    hint = "Adjusted for the whole shortlist by max-T; only confirmed runs have one"
+    hint = "Adjusted for the whole shortlist by max-T; only tested runs have one"
     yield Shown("p_adjusted", "p", hint, paper=True)
 
 
@@ -176,12 +178,15 @@ def direction(higher: bool) -> str:
 def texts(shown: Shown, summary: Summary) -> list[str | None]:
     """Return what a column of text says of each run; None where there is nothing to say."""
     if shown.name == "state":
-        return _states(summary.runs).tolist()
+        return _states(summary).tolist()
     return missed_by(summary) if shown.name == "misses" else summary.runs[shown.name].astype(str).tolist()
 
 
-def _states(runs: pd.DataFrame) -> pd.Series:
-    told = pd.Series(np.where(runs["confirmed"], "confirmed", "screened"), index=runs.index, dtype="object")
+def _states(summary: Summary) -> pd.Series:
+    runs = summary.runs
+    told = pd.Series("screened", index=runs.index, dtype="object")
+    told[runs["confirmed"]] = FAILED
+    told[runs["run"].isin(summary.confirmation.holding_up if summary.confirmation else ())] = HELD
     told[runs["pareto"]] += ", Pareto"
     told[~runs["eligible"]] += ", not eligible"
     return told.where(runs["status"] == "ok", runs["status"])

@@ -195,7 +195,7 @@ def _levels(summary: Summary) -> list[Plot]:
     runs = [run for run in summary.confirmation.runs["run"] if (table["run"] == run).any()]
     draw = to_draw("levels", table, runs, _short_names(summary), list(confirmed.LEVELS.values()))
     alt = (
-        "For each confirmed run, a dot and a line: the mean agreement with its own segments and 90% of the draws, with "
+        "For each tested run, a dot and a line: the mean agreement with its own segments and 90% of the draws, with "
         "another seed, with the space kept and with the whole pipeline refitted"
     )
     return [Plot("instability", draw, alt, confirmed_words.levels_caption(summary))]
@@ -231,7 +231,7 @@ def _nulls(summary: Summary) -> list[Plot]:
     table = summary.confirmation.against_nulls
     draw = to_draw("nulls", table, summary.confirmation.nulls, _short_names(summary))
     alt = (
-        "For each confirmed run, its reference silhouette as a dot beside a strip of those of its pipeline on tables "
+        "For each tested run, its reference silhouette as a dot beside a strip of those of its pipeline on tables "
         "without segments"
     )
     return [Plot("nulls", draw, alt, confirmed_words.nulls_caption(summary))]
@@ -330,7 +330,8 @@ def _trust_answer(summary: Summary) -> str:
     if not words.absent(run["stability_ari_refit"]):
         return confirmed_words.trust(summary)
     if words.absent(run["stability_ari"]):
-        return f"Not known: run {summary.best} has no stability ({run['stability_status'] or 'not measured'})."
+        lacking = words.status(str(run["stability_status"] or "not_measured"))
+        return f"Not known: run {summary.best} has no stability ({lacking[:1].lower()}{lacking[1:]})."
     draws = run["stability_draws"] if run["stability_draws"] > 0 else summary.study.get("scoring", {}).get("draws")
     again = f" in {words.plural(int(draws), 'draw')} of {drawn_words.of_a_draw(summary)}" if draws else ""
     weakest = run["stability_jaccard_min"]
@@ -568,10 +569,15 @@ def _compare_answer(summary: Summary) -> str:
         lacks = "without" if total == 1 else "none of them with"
         return f"{words.plural(total, 'run')} {'was' if total == 1 else 'were'} tried, {lacks} a reference silhouette."
     scores = runs["silhouette_reference"]
-    told = _tried(len(summary.runs), int(summary.runs["eligible"].sum()), int(summary.runs["confirmed"].sum()))
+    tested = summary.confirmation
+    counts = (len(tested.runs), len(tested.holding_up)) if tested else (0, 0)
+    told = _tried(len(summary.runs), int(summary.runs["eligible"].sum()), *counts)
     if len(scores) == 1:
         return f"{told} The only reference silhouette is {words.silhouette(runs.iloc[0])}."
-    low, middle, high = (words.number(value, 2) for value in (scores.min(), scores.median(), scores.max()))
+    digits = words.digits_apart(scores.min(), scores.max())
+    low, middle, high = (words.number(value, digits) for value in (scores.min(), scores.median(), scores.max()))
+    if low == high:
+        return f"{told} All reference silhouettes are {low}."
     span = f"from {low} to {high}, median {middle}"
     own = None if summary.best is None else summary.run(summary.best)
     if own is None or words.absent(own["silhouette_reference"]):
@@ -583,14 +589,23 @@ def _compare_answer(summary: Summary) -> str:
     )
 
 
-def _tried(total: int, eligible: int, tested: int) -> str:
-    """Count the runs, those that pass every gate and those that were confirmed."""
+def _tried(total: int, eligible: int, tested: int, held: int) -> str:
+    """Count the runs, those that pass every gate, those that were tested further and those of them that hold up."""
     if total == 1:
         gates = "it passes every gate" if eligible else "it misses a gate"
-        return f"1 run was tried; {gates}{' and was confirmed' if tested else ''}."
+        more = f", was tested further and {'holds up' if held else 'does not hold up'}" if tested else ""
+        return f"1 run was tried; {gates}{more}."
     gates = f"{eligible:,} of them {'passes' if eligible == 1 else 'pass'}" if eligible else "none of them passes"
-    more = f", and {tested:,} {'was' if tested == 1 else 'were'} confirmed" if tested else ""
+    gates = f"{'both' if total == 2 else 'all of them'} pass" if eligible == total else gates
+    more = f"; {tested:,} {'was' if tested == 1 else 'were'} tested further, {_holding(tested, held)}" if tested else ""
     return f"{total:,} runs were tried; {gates} every gate{more}."
+
+
+def _holding(tested: int, held: int) -> str:
+    if tested == 1:
+        return "and holds up" if held else "and does not hold up"
+    some = f"{held:,} {'holds' if held == 1 else 'hold'} up" if held else "none holds up"
+    return {tested: f"{'both' if tested == 2 else 'all'} hold up"}.get(held, some)
 
 
 # ------------------------------------------------------------------ 5 choices
@@ -655,7 +670,7 @@ def _k_excess(summary: Summary) -> list[Any]:
     blocks: list[Any] = [Plot("k_excess", to_draw("k_excess", shown), alt, caption)]
     blocks.append(_k_table(lines[lines["line"] == names[0]], ""))
     if len(names) > 1:
-        blocks.append(_k_table(lines[lines["line"] != names[0]], "The other confirmed pipelines by number of clusters"))
+        blocks.append(_k_table(lines[lines["line"] != names[0]], "The other tested pipelines by number of clusters"))
     return blocks
 
 
@@ -875,7 +890,7 @@ def _unconfirmed(summary: Summary) -> list[Any]:
     runs = summary.confirmation.runs
     lost = runs[runs["confirm_reason"] != ""]
     rows = [[row.run, row.label, row.confirm_reason] for row in lost.head(LISTED).itertuples()]
-    caption = "Confirmed runs of which a stage of the confirmation failed or was skipped: the first reason of each."
+    caption = "Tested runs of which a stage of the confirmation failed or was skipped: the first reason of each."
     blocks = [Table(["Run", "Configuration", "Reason"], rows, "mll", caption=caption)] if rows else []
     return [*blocks, *_texts(confirmed_words.lost_tables(summary))]
 
@@ -939,8 +954,12 @@ def _again_answer(found: dict[str, Any]) -> str:
     if lost:
         return f"Not with certainty: nothing is known of the {words.listed(lost)}."
     changed = str(found.get("commit") or "").endswith("+changes")
-    but = ", but for changes to the program that its commit does not hold" if changed else ""
-    return f"Yes: the data's fingerprint, all settings, seeds and versions are below{but}."
+    if changed:
+        return (
+            "Not exactly: the program had changes that its commit does not hold. The data's fingerprint, all settings, "
+            "seeds and versions are below."
+        )
+    return "Yes: the data's fingerprint, all settings, seeds and versions are below."
 
 
 def _facts(summary: Summary) -> list[list[str]]:

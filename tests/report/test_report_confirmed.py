@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -69,6 +70,39 @@ def test_the_line_of_a_confirmed_pipeline_has_every_k_and_its_largest_excess(sum
     assert "The highest silhouette, 0.450, is at k = 2, where structureless data gives 0.439 (excess 0.011" in caption
 
 
+def test_a_loss_within_the_draws_scatter_is_none(summary):
+    confirmation = summary.confirmation
+    table = confirmation.levels.assign(low=0.5, high=1.0)
+    told = confirmed_words.levels_caption(replace(summary, confirmation=replace(confirmation, levels=table)))
+    assert "In no run does refitting cost more than the draws scatter." in told
+    assert "costs the most" not in told
+
+
+def test_no_k_stands_out_where_none_is_above_structureless_data(new_planted, tmp_path):
+    study = new_planted(p=0.9)
+    for row in study.rows:
+        row["silhouette_excess"] = -row["n_clusters"] / 100
+        row["silhouette_z"] = -1.0
+    summary = gather(study.write(tmp_path))
+    assert not summary.confirmation.lines["best"].any()
+    told_k = confirmed_words.k_caption(summary)
+    assert (
+        "no k does better than structureless data; the nearest to it is k = 2 (excess \u22120.020, z \u22121.0)"
+        in told_k
+    )
+    assert "stands out" not in told_k
+    rows = [row for table in tables(told(tmp_path, "choices")) for row in table.rows]
+    assert not any("largest excess" in row for row in rows)
+
+
+def test_an_excess_that_such_data_would_give_does_not_stand_out(summary):
+    confirmation = summary.confirmation
+    unsure = replace(summary, confirmation=replace(confirmation, lines=confirmation.lines.assign(p=0.3)))
+    told_k = confirmed_words.k_caption(unsure)
+    assert "but not one that such data would not give (p 0.3 on its own)" in told_k
+    assert "stands out" not in told_k
+
+
 def test_lines_are_pipelines_that_differ_in_k_alone():
     rows = [
         {"run": f"{scaler}{k}", "clusterer.n_clusters": k, "scaler_label": scaler, "confirmed": (scaler, k) == ("b", 3)}
@@ -134,7 +168,7 @@ def test_the_verdict_tells_excess_p_interval_and_what_was_done(folder, summary):
     section = told(folder, "verdict")
     row = summary.run(summary.best)
     assert section.title == "Recommended and confirmed"
-    assert "confirmed, the only run that does better than structureless data (2 confirmed, 5 eligible" in section.answer
+    assert "confirmed, the only run that does better than structureless data (2 tested, 5 eligible" in section.answer
     text = " ".join(block.text for block in section.blocks if hasattr(block, "text"))
     assert f"an excess of {row['silhouette_excess']:.3f} (z = {row['silhouette_z']:.1f})" in text
     assert "the choice among 2 runs (max-T), p = 0.05, the least that so many tables can give" in text
@@ -163,12 +197,15 @@ def test_trust_says_where_the_highest_silhouette_comes_from(folder):
     assert section.answer.startswith("Fitted anew from the features on, in 7 draws of about 63% of the customers")
     found = plots(section)
     assert set(found) == {"instability", "jaccard", "nulls", "trust", "agreement"}
-    assert "1 of 2 confirmed runs does better than structureless data" in found["nulls"]
+    assert "1 of 2 tested runs does better than structureless data" in found["nulls"]
     assert "The highest silhouette, 0.450 of run" in found["nulls"]
     assert "is not among them" in found["nulls"]
-    assert "from 0.95 to 0.80" in found["instability"]
+    assert (
+        "from 0.95 to 0.80, more than the draws scatter; the screen, with the space kept, had 0.97."
+        in (found["instability"])
+    )
     told_answers = [block.text for block in section.blocks if block.kind == "text"]
-    assert told_answers[0].startswith("2 different answers among the 2 confirmed runs")
+    assert told_answers[0].startswith("2 different answers among the 2 tested runs")
 
 
 def test_the_leaderboard_marks_what_is_confirmed(folder, summary):
@@ -176,7 +213,7 @@ def test_the_leaderboard_marks_what_is_confirmed(folder, summary):
     titles = [column.title for column in board.columns]
     cells = [[cell.shown for cell in row[-1]] for row in board.rows]
     table = pd.DataFrame(cells, columns=titles)
-    assert table["State"].tolist() == ["confirmed, Pareto", "confirmed", "screened", "screened", "screened"]
+    assert table["State"].tolist() == ["tested, holds up, Pareto", "tested, does not hold up", *["screened"] * 3]
     assert table["k"].tolist() == ["5", "2", "3", "4", "6"]
     assert table["Place, 90%"].tolist() == ["1 to 2", "–", "–", "–", "–"]
     assert table["Screen"].tolist() == ["4", "1", "2", "3", "5"]
@@ -189,8 +226,8 @@ def test_no_structure_recommends_nothing_and_says_why_the_best_do_not_count(new_
     folder = new_planted(p=0.3).write(tmp_path)
     section = told(folder, "verdict")
     assert section.answer == (
-        "Nothing is recommended. The best of 2 confirmed runs is no better than structureless data with these margins "
-        "and correlations (p = 0.3 by max-T over the shortlist, level 0.05)."
+        "Nothing is recommended. The best of 2 tested runs is no better than structureless data with these margins and "
+        "correlations (p = 0.3 by max-T over the shortlist, level 0.05)."
     )
     assert not {"command", "tiles"} & {block.kind for block in section.blocks}
     table = section.blocks[0]
@@ -353,7 +390,7 @@ def test_prediction_strength_of_what_is_not_recommended_is_put_in_its_place(new_
     study = new_planted(p=0.3)
     measured(study, 2, 0.95, 0.8)
     text = texts(told(study.write(tmp_path), "trust"))
-    assert "1 of 2 confirmed runs has a prediction strength of at least 0.8, and yet nothing is recommended" in text
+    assert "1 of 2 tested runs has a prediction strength of at least 0.8, and yet nothing is recommended" in text
 
 
 def test_a_stage_of_the_confirmation_that_is_missing_is_told(new_planted, tmp_path):
@@ -364,7 +401,7 @@ def test_a_stage_of_the_confirmation_that_is_missing_is_told(new_planted, tmp_pa
     for i, null in enumerate(study.nulls):
         null["status"] = "failed" if i == 0 else "single_cluster" if i == 1 else "ok"
     section = told(study.write(tmp_path / "torn"), "failures")
-    assert "A stage of the confirmation is missing for 1 of 2 confirmed runs." in section.answer
+    assert "A stage of the confirmation is missing for 1 of 2 tested runs." in section.answer
     assert [[cells[0], cells[2]] for cells in tables(section)[0].rows] == [[row["run"], "refit: MemoryError"]]
     expected = f"1 of {len(study.nulls)} scores is missing (1 failed): 1 of run {study.nulls[0]['run']}."
     assert texts(section) == f"On tables without segments {expected}"

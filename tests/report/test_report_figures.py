@@ -283,11 +283,16 @@ def test_without_a_projection_there_is_no_picture_to_trust(kept):
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        ((1, 1, 1), "1 run was tried; it passes every gate and was confirmed."),
-        ((1, 0, 0), "1 run was tried; it misses a gate."),
-        ((9, 0, 0), "9 runs were tried; none of them passes every gate."),
-        ((9, 1, 1), "9 runs were tried; 1 of them passes every gate, and 1 was confirmed."),
-        ((1200, 1100, 12), "1,200 runs were tried; 1,100 of them pass every gate, and 12 were confirmed."),
+        ((1, 1, 1, 1), "1 run was tried; it passes every gate, was tested further and holds up."),
+        ((1, 0, 0, 0), "1 run was tried; it misses a gate."),
+        ((9, 0, 0, 0), "9 runs were tried; none of them passes every gate."),
+        ((9, 1, 1, 0), "9 runs were tried; 1 of them passes every gate; 1 was tested further, and does not hold up."),
+        (
+            (1200, 1100, 20, 17),
+            "1,200 runs were tried; 1,100 of them pass every gate; 20 were tested further, 17 hold up.",
+        ),
+        ((3, 3, 3, 0), "3 runs were tried; all of them pass every gate; 3 were tested further, none holds up."),
+        ((2, 2, 2, 2), "2 runs were tried; both pass every gate; 2 were tested further, both hold up."),
     ],
 )
 def test_runs_are_counted_in_whole_sentences(counts, told):
@@ -306,6 +311,51 @@ def test_a_study_of_one_run_speaks_of_one(new_study, tmp_path):
     assert told["compare"] == "1 run was tried; it misses a gate. The only reference silhouette is 0.000."
     assert told["failures"] == "No run: the only one came through."
     assert words.flattered_caption(summary) == "The only run looks better in the space it clustered in."
+
+
+def test_what_is_equal_is_called_so(kept):
+    summary = gather.gather(kept[2])
+    line = summary.k_line.assign(silhouette=0.5, silhouette_low=None, silhouette_high=None)
+    told = figure_words.k_line(replace(summary, k_line=line))
+    assert "The reference silhouette is equal at k = 2, 3, 4 and 5 (0.50)." in told
+    line["silhouette"] = [0.501, 0.3, 0.3, 0.499]
+    told = figure_words.k_line(replace(summary, k_line=line))
+    assert "is highest at k = 2 (0.501); at k = 5 it is 0.499." in told
+    same = replace(summary, silhouettes=summary.silhouettes.assign(silhouette=1.0))
+    assert ", the same in every segment." in figure_words.silhouettes(same)
+    two = replace(summary.contrast, differing=summary.contrast.differing.iloc[:2])
+    assert "the most for two of" not in figure_words.two_features(replace(summary, contrast=two))
+    assert "the most for two of" in figure_words.two_features(summary)
+
+
+def test_pairs_are_counted_among_the_features_that_are_drawn(kept):
+    summary = gather.gather(kept[2])
+    matrix = pd.DataFrame([[1, 0.2, 0.1], [0.2, 1, 0.1], [0.1, 0.1, 1]], list("abc"), list("abc"))
+    found = replace(summary.contrast, correlations=matrix, differing=pd.Series([0.5] * 3, list("abc")))
+    assert figure_words.correlations(replace(summary, contrast=found)).startswith("None of 3 pairs has a rank corr")
+    found = replace(found, differing=pd.Series([0.5] * 200))
+    told = figure_words.correlations(replace(summary, contrast=found))
+    assert told.startswith("None of 3 pairs among the 3 drawn features (of 200, those with the strongest) has a rank")
+
+
+def test_runs_without_a_score_are_what_is_missing(new_study, tmp_path):
+    study = new_study(n=60)
+    study.add(study.truth % 2, silhouette_reference=0.4)
+    study.add(np.full(60, -1))
+    study.recommend(None)
+    summary = gather.gather(study.write(tmp_path))
+    assert words.failures_caption(summary) == "The reference silhouette of 1 run; all 2 came through."
+    reason = summary.runs.assign(silhouette_reference=np.nan, stability_ari=np.nan, stability_status="all_noise")
+    answer = next(s.answer for s in sections(replace(summary, runs=reason)) if s.slug == "trust")
+    assert answer.endswith("has no stability (all customers are noise).")
+
+
+def test_a_program_with_changes_cannot_be_had_again(kept):
+    summary = gather.gather(kept[2])
+    changed = replace(summary, provenance=summary.provenance | {"commit": "0123abc+changes"})
+    told = {s.slug: s.answer for s in sections(changed)}
+    assert told["provenance"].startswith("Not exactly: the program had changes that its commit does not hold.")
+    assert {s.slug: s.answer for s in sections(summary)}["provenance"].startswith("Yes: ")
 
 
 # figures
@@ -418,7 +468,7 @@ def test_the_screens_front_is_called_so_where_runs_were_confirmed(new_planted, k
     for row in study.rows:
         row["screen_pareto"] = True
     for folder, name, front in (
-        (study.write(tmp_path / "planted"), "Pareto front of the screen", "confirmed run that holds up"),
+        (study.write(tmp_path / "planted"), "Pareto front of the screen", "run that holds up"),
         (kept[2], "Pareto front", "eligible run"),
     ):
         summary = gather.gather(folder)
