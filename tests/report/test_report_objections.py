@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from segkit.report import words
@@ -16,18 +18,41 @@ from segkit.report.sections import sections
 def test_all_that_holds_is_told_in_the_verdict(new_planted, tmp_path):
     study = new_planted()
     best = next(row for row in study.rows if row["n_clusters"] == 5)
+    next(row for row in study.rows if row["n_clusters"] == 2)["dbcv_reference"] = 0.1
     best |= {"dbcv_reference": -0.8, "prediction_strength": 0.6, "rank_by_standard": 11, "rank_by_quantile": 10}
     best |= {"stability_jaccard_refit": json.dumps([0.9, 0.28, 0.7, 0.8, 0.74])}
     for row in study.rows:
         row |= {"silhouette_standard": 0.1, "silhouette_quantile": 0.1}
     summary = gather(study.write(tmp_path))
     told = (
-        "But: other measures disagree (DBCV \u22120.80, below 0; prediction strength 0.60, below 0.8); by silhouette "
-        "alone it has place 11 in the standard reference, of 5 runs; 3 of 5 segments are not valid (mean Jaccard from "
-        "0.28, valid from 0.75); p = 0.05 is the smallest that 19 tables can give."
+        "But: other measures disagree (DBCV \u22120.80, below 0, place 2 of 2 tested runs; prediction strength 0.60, "
+        "below 0.8); by silhouette alone it has place 11 in the standard reference, of 5 runs; 3 of 5 segments are not "
+        "valid (mean Jaccard from 0.28, valid from 0.75), and Segment 1 is not to be trusted at all (below 0.6); p = "
+        "0.05 is the smallest that 19 tables can give."
     )
     assert objections(summary) == told
     assert told in [block.text for block in sections(summary)[0].blocks if block.kind == "text"]
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [(-0.2, "DBCV \u22120.40, below 0 as that of every tested run, place 2 of 2"), (-0.9, "")],
+)
+def test_a_density_below_0_as_everywhere_is_held_against_the_lower_half_alone(new_planted, tmp_path, other, told):
+    study = new_planted(p=0.04)
+    for row in study.rows:
+        row |= {"dbcv_reference": {5: -0.4, 2: other}.get(row["n_clusters"], np.nan), "prediction_strength": 0.9}
+        row["stability_jaccard_refit"] = json.dumps([0.9] * row["n_clusters"])
+    found = objections(gather(study.write(tmp_path)))
+    assert found == (f"But: another measure disagrees ({told})." if told else "")
+
+
+def test_a_segment_that_lies_nearer_to_another_one_is_told(new_planted, tmp_path):
+    summary = gather(new_planted(p=0.04).write(tmp_path))
+    silhouettes = pd.DataFrame({"segment": [0, 0, 1, 1, 2], "silhouette": [0.5, 0.4, 0.1, -0.3, 0.2]})
+    told = objections(replace(summary, silhouettes=silhouettes))
+    assert "Segment 1 is on average nearer to another segment than to itself (mean silhouette \u22120.1)" in told
+    assert "nearer" not in objections(replace(summary, silhouettes=silhouettes.iloc[:2]))
 
 
 def test_nothing_is_told_where_nothing_speaks_against_the_run(new_planted, tmp_path):
@@ -61,10 +86,10 @@ def test_runs_with_the_same_segments_are_tied(new_study, tmp_path):
     summary = gather(study.write(tmp_path))
     assert words.twins(summary) == [runs[1]]
     told = words.runner_up(summary)
-    assert told.startswith(f"Tied with run {runs[1]}, which finds the same segments. Runner-up: ")
+    assert told.startswith(f"Tied with run {runs[1]}, which finds the very same segments. Runner-up: ")
     assert (
         "100% put this run first, or share the first place between it and 1 run with the same segments; the next other "
-        "one gets 20%."
+        "one gets 20% (a weighting that several runs win counts for each)."
     ) in words.why(summary)
 
 
