@@ -318,7 +318,7 @@ def test_one_run(new_study, tmp_path):
     study.recommend(one_run(study, rank=1))
     build(study.write(tmp_path))
     text = "".join(assert_sound(tmp_path).text)
-    assert "the best placed of 1 eligible runs out of 1." in text
+    assert "with 5 segments: the only run, and it passes every gate." in text
     assert "holds no embeddings" in text
 
 
@@ -361,7 +361,13 @@ def test_only_noise(new_study, tmp_path):
     study.recommend(None)
     study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [study.profiled])}
     build(study.write(tmp_path))
-    assert "left every customer out as noise" in "".join(assert_sound(tmp_path).text)
+    text = "".join(assert_sound(tmp_path).text)
+    assert "left every customer out as noise" in text
+    assert "No run has a score, so that no choice can be weighed." in text
+    assert "The reference silhouette of every run; all 2 came through." in text
+    summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert "Segments have the numbers of" in summary
+    assert "In brackets: the segment's" not in summary
 
 
 def test_forty_clusters_and_three_hundred_features(new_study, tmp_path):
