@@ -80,7 +80,7 @@ def test_only_the_most_skewed_of_many_columns_are_drawn():
 def test_a_histogram_sums_to_the_customers_within_its_axis(frame):
     figure = distributions(frame[["even", "spent"]])
     for ax, name in zip(figure.axes, ["even", "spent"], strict=True):
-        assert ax.get_title(loc="left") .removesuffix(" (log)") == name
+        assert ax.get_title(loc="left").removesuffix(" (log)") == name
         known = frame[name].dropna()
         low, high = ax.get_xlim()
         shares = ax.patches[0].get_data().values
