@@ -332,6 +332,9 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     signal.signal(signal.SIGTERM, _interrupt)
+    # Tables of thousands of runs are made of objects that stay: with Python's own thresholds a twentieth of the time of
+    # a study whose stages are stored would be spent in looking for garbage among them.
+    gc.set_threshold(50_000, 20, 20)
     try:
         code = app(standalone_mode=False) or DONE
         # Typer turns an interrupt into this code by itself.

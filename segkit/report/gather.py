@@ -470,7 +470,7 @@ def option_labels(runs: pd.DataFrame, group: str) -> pd.Series:
     prefix = f"{group}."
     columns = [c for c in runs if c.startswith(prefix) and c not in NOT_PARAMETERS]
     labels = runs[group].astype("object").copy()
-    for option, part in runs.groupby(group, sort=False):
+    for option, part in runs[[group, *columns]].groupby(group, sort=False):
         texts = {c.removeprefix(prefix): part[c].map(_text) for c in columns if part[c].notna().any()}
         varying = {name: values for name, values in texts.items() if len(set(values)) > 1}
         if varying:

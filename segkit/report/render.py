@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODULES = (
-    *("page", "data", "partitions", "state", "board", "canvas", "scatter", "plot", "lanes"),
+    *("page", "data", "partitions", "state", "search", "board", "canvas", "scatter", "plot", "lanes"),
     *("profile", "segment", "filters", "compare", "main"),
 )
 # What the elements around the blocks take at most, and what of the page is only there with them.
@@ -257,7 +257,9 @@ def code(text: str) -> Markup:
     return Markup(f"{fence}{pad}{text}{pad}{fence}")
 
 
-def pipe_table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str, total: int = 0) -> Markup:
+def pipe_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], align: str, total: int = 0, whole: str = "report.html"
+) -> Markup:
     """Write a Markdown table of literal text, at most twelve rows of it and of ``total`` that there are."""
     rule = ["---:" if letter == "r" else "---" for letter in align]
     cells = [
@@ -266,7 +268,8 @@ def pipe_table(head: Sequence[str], rows: Sequence[Sequence[str]], align: str, t
     ]
     lines = [cells[0], rule, *cells[1:]]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    more = f"\n\n{MARKDOWN_ROWS} of {max(total, len(rows)):,} rows." if len(rows) > MARKDOWN_ROWS else ""
+    total = max(total, len(rows))
+    more = f"\n\n{MARKDOWN_ROWS} of {total:,} rows; {code(whole)} has them all." if total > MARKDOWN_ROWS else ""
     return Markup(text + more)
 
 
@@ -274,7 +277,7 @@ def _leader_table(board: Leaderboard) -> Markup:
     places = [i for i, column in enumerate(board.columns) if column.title in MARKDOWN_COLUMNS]
     rows = [[cells[i].shown for i in places] for *_, cells in board.rows]
     align = "".join("r" if board.columns[i].numeric else "l" for i in places)
-    return pipe_table([board.columns[i].title for i in places], rows, align, board.total)
+    return pipe_table([board.columns[i].title for i in places], rows, align, board.total, "runs.csv")
 
 
 def _cards_table(block: Cards) -> Markup:

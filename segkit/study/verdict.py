@@ -68,9 +68,10 @@ def confirmed_columns(
         cells[run]["confirm_reason"] = _what_was_lost([outcomes[key] for key in keys if key in outcomes])
     # Texts are compared faster as objects.
     null_by_run = dict(iter(nulls.astype({"kind": object, "status": object}).groupby("run")))
+    observed = runs[[f"{name}_reference" for name in CHOOSING_SCORES]]
     for index, run in ids.items():
         if run in null_by_run:
-            cells.setdefault(run, {}).update(_null_cells(runs.loc[index], null_by_run[run]))
+            cells.setdefault(run, {}).update(_null_cells(observed.loc[index], null_by_run[run]))
     frame = pd.DataFrame([cells.get(run, {}) for run in ids], index=runs.index)
     frame = frame.join(_pooled(frame, ids.map(confirmation.pipelines)))
     frame["confirmed"] = [run in confirmation.stages for run in ids]
@@ -139,16 +140,17 @@ def _null_cells(run: pd.Series, nulls: pd.DataFrame) -> dict[str, Any]:
     """Return p, z and excess of the choosing scores against each kind of table."""
     directions = {item.name: item.higher_is_better for item in scoring.definitions()}
     cells: dict[str, Any] = {}
+    kinds, kept = nulls["kind"].to_numpy(), ~nulls["status"].isin(_LOST).to_numpy()
     for name in CHOOSING_SCORES:
         observed, higher = _number(run[f"{name}_reference"]), directions[name]
+        compared = _silhouettes(nulls) if name == "silhouette" else nulls[name]
         for kind, prefix in ((COPULA, name), (PERMUTED, f"{name}_permuted")):
-            own = nulls[(nulls["kind"] == kind) & ~nulls["status"].isin(_LOST)]
-            if not (nulls["kind"] == kind).any():
+            own = kinds == kind
+            if not own.any():
                 continue
-            values = (_silhouettes(own) if name == "silhouette" else own[name]).to_numpy(dtype=float)
+            values, found = (column.to_numpy(dtype=float)[own & kept] for column in (compared, nulls[name]))
             # The excess is over the tables on which the run finds something: what its segments are better by.
-            found = own[name].dropna().to_numpy(dtype=float)
-            found = found if len(found) else values
+            found = values if np.isnan(found).all() else found[~np.isnan(found)]
             cells[f"{prefix}_null_mean"] = float(np.nanmean(found)) if not np.isnan(found).all() else None
             cells[f"{prefix}_null_sd"] = calibration.spread(values)
             cells[f"{prefix}_excess"] = calibration.excess(observed, found, higher)

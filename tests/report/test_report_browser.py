@@ -255,14 +255,15 @@ def test_an_address_brings_everything_back(page, study):
 
 def test_what_an_address_names_in_vain_is_told_and_dropped(page, study):
     _, runs, _ = study
-    page.visit("#run=nonsense&segment=99&plane=none&range=x&sort=none&compare=<script>&feature=none&colour=none&x=y")
+    texts = "plane=none&range=x&sort=none&compare=<script>&feature=none&colour=none&x=y"
+    page.visit(f"#run=nonsense&segment=99&{texts}&stray=1")
     assert page.run == runs[0]
     page.wait("document.querySelector('#live').textContent.includes('no run nonsense')")
     assert page.address == f"#run={runs[0]}"
     assert page.one(".run-head .notice").is_displayed()
     assert page.texts(".run-head .notice") == [
         "There is no run nonsense in this study. Left out of the address, because this page cannot read it: "
-        "plane, feature, sort, x, colour, range."
+        "stray, plane, feature, sort, x, colour, range."
     ]
     page.choose(runs[0])
     assert page.texts(".run-head .notice") == []
@@ -379,7 +380,7 @@ SAVED = (
 
 def test_the_filtered_runs_are_saved_in_their_order(page, study):
     table, runs, _ = study
-    page.visit(f"#run={runs[0]}&find={'n_clusters=2'}&sort=-n_clusters")
+    page.visit(f"#run={runs[0]}&find=n_clusters<300&sort=-n_clusters")
     wanted = page.texts("tr[data-run] .id")
     found = pd.read_csv(pd.io.common.StringIO(page.later(SAVED)), dtype={"run": str})
     total = int(page.texts(".matches")[0].split()[0])
@@ -712,10 +713,8 @@ def test_runs_are_coloured_by_each_grouping_once(browser, new_study, tmp_path):
 
 def test_a_confirmed_study_says_whose_front_it_shows(confirmed):
     confirmed.visit()
-    assert "Pareto front of the confirmed runs only" in confirmed.texts(".controls label")
-    assert any(
-        text.startswith("Pareto front of the confirmed runs") for text in confirmed.texts(".all-runs .legend li")
-    )
+    assert "Pareto front of the tested runs only" in confirmed.texts(".controls label")
+    assert any(text.startswith("Pareto front of the tested runs") for text in confirmed.texts(".all-runs .legend li"))
 
 
 def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
@@ -726,6 +725,49 @@ def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
         found |= set(confirmed.texts(".profile-view td.z"))
     assert "0.0" in found
     assert not {"+0.0", "−0.0"} & found
+
+
+@pytest.mark.parametrize(
+    ("written", "passes"),
+    [
+        ("clusterer.n_clusters=7", lambda row: row.get("clusterer.n_clusters") == 7),
+        ("n_clusters>=400", lambda row: row.get("clusterer.n_clusters", 0) >= 400),
+        ("silhouette>0.46", lambda row: row.get("silhouette_reference", 0) > 0.46),
+        ("ref.silhouette>0.46 stability<0.8", lambda row: row.get("stability_ari", 1) < 0.8 and row["rank"] < 4),
+        ("coverage>=99.9% kmeans", lambda row: row.get("noise_fraction", 1) < 0.001 and row["clusterer"] == "kmeans"),
+        ("run<5", lambda row: "run<5" in row["run"]),
+        ("nosuch=3", lambda row: False),
+        ("n_clusters<many", lambda row: False),
+    ],
+)
+def test_the_filter_takes_conditions(page, study, written, passes):
+    rows = [row for row in study[0].rows if row["status"] == "ok" and passes(row)]
+    page.visit()
+    page.put(".find", written, "input")
+    assert page.texts(".matches")[0] == f"{len(rows)} of {len(study[0].rows)} runs"
+    assert set(page.texts("tr[data-run] .id")) <= {row["run"] for row in rows}
+    page.assert_quiet()
+
+
+def test_a_part_is_a_stop_of_the_tab_key_only_while_it_scrolls(page, study):
+    page.visit(f"#run={study[1][0]}&compare={study[1][3]}")
+    parts = """const parts = [...document.querySelectorAll('.scroll, .drawing, .command')]
+        .filter((part) => part.getClientRects().length && !part.closest('details:not([open])'));
+        return parts.map((part) => [part.tabIndex === 0, part.classList.contains('more'),
+        part.scrollWidth > part.clientWidth, part.scrollHeight > part.clientHeight])"""
+    scrolling = {}
+    for width in (1400, 400):
+        page.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 1000, "deviceScaleFactor": 2, "mobile": False},
+        )
+        page.wait(f"window.innerWidth === {width}")
+        page.later("requestAnimationFrame(() => setTimeout(done, 50))")
+        found = page.js(parts)
+        scrolling[width] = [wide or high for *_, wide, high in found]
+        assert [(stop, more) for stop, more, *_ in found] == [(wide or high, wide) for *_, wide, high in found]
+    assert 0 < sum(scrolling[1400]) < sum(scrolling[400])
+    page.assert_quiet()
 
 
 def test_where_no_run_matches_it_is_said_and_undone(page, study):

@@ -70,6 +70,16 @@ def test_the_line_of_a_confirmed_pipeline_has_every_k_and_its_largest_excess(sum
     assert "The highest silhouette, 0.450, is at k = 2, where structureless data gives 0.439 (excess 0.011" in caption
 
 
+def test_a_largest_excess_is_named_only_where_there_is_one(summary):
+    from segkit.report.figures import k_excess
+
+    lines = summary.confirmation.lines
+    for best in (lines["best"], False):
+        legend = k_excess(lines.assign(best=best)).legends[0]
+        named = "largest excess" in [text.get_text() for text in legend.get_texts()]
+        assert named == np.any(best)
+
+
 def test_a_loss_within_the_draws_scatter_is_none(summary):
     confirmation = summary.confirmation
     table = confirmation.levels.assign(low=0.5, high=1.0)

@@ -22,6 +22,13 @@ def test_a_character_that_turns_the_text_is_a_mark(turn):
     assert escaped(f"a{turn}b") == kept
 
 
+def test_a_table_cut_for_the_summary_says_where_the_rest_is():
+    rows = [[str(i)] for i in range(15)]
+    assert pipe_table(["h"], rows, "l").endswith("\n\n12 of 15 rows; `report.html` has them all.")
+    assert pipe_table(["h"], rows, "l", 1080, "runs.csv").endswith("\n\n12 of 1,080 rows; `runs.csv` has them all.")
+    assert "rows" not in pipe_table(["h"], rows[:12], "l")
+
+
 def test_a_name_read_from_the_right_is_isolated():
     assert words.clipped(HEBREW) == f"\u2068{HEBREW}\u2069"
     assert words.clipped("plain") == "plain"

@@ -227,6 +227,29 @@ def test_parameters_in_which_runs_differ_come_back(page, swept):
             assert told["values"][code] == (None if pd.isna(value) else value)
 
 
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        (["ward", "ward", "ward"], None),
+        (["ward", None, None], ["ward", None]),
+        ([1, 2, None], [1, 2, None]),
+        ([1, 1.5, 1], [1, 1.5]),
+        ([None, None, None], None),
+    ],
+)
+def test_a_parameter_that_only_some_runs_have_is_told(new_study, tmp_path, values, told):
+    study = new_study(n=60)
+    runs = [
+        study.add(
+            study.truth % 3, rank=place, silhouette_reference=0.3, stability_ari=0.5, **{"clusterer.of_some": value}
+        )
+        for place, value in enumerate(values, start=1)
+    ]
+    study.recommend(runs[0])
+    found = opened(write(study, tmp_path / "study")).runs.get("p:clusterer.of_some")
+    assert (found and set(found["values"])) == (told and set(told))
+
+
 def test_titles_and_order_are_the_static_leaderboards(page, swept):
     board = leaderboard(gather(swept[1]))
     static = {column.title: i for i, column in enumerate(board.columns)}

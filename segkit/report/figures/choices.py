@@ -56,6 +56,8 @@ def k_line(line: pd.DataFrame, chosen: int | None) -> Figure:
         ax.set_ylabel(label)
         ax.yaxis.set_major_formatter(FuncFormatter(short))
     _refits(panels[-1], line)
+    for ax in panels[:-2]:
+        ax.set_ylim(bottom=max(0.0, ax.get_ylim()[0]))
     for ax in panels[-2:]:
         bounded(ax, "y")
     panels[-1].set_xlabel(_K)
@@ -149,7 +151,8 @@ def k_excess(lines: pd.DataFrame) -> Figure:
     handles = [Line2D([], [], color=COLOURS[0], marker="o", ms=4, label="this data")]
     handles.append(Line2D([], [], color=NULL_TINTS["copula"], ls="--", label="no segments: mean"))
     handles += [Line2D([], [], label="middle 90%", **band)] if lines["low"].notna().any() else []
-    handles.append(Line2D([], [], color=COLOURS[2], lw=7, label="largest excess"))
+    if lines["best"].any():
+        handles.append(Line2D([], [], color=COLOURS[2], lw=7, label="largest excess"))
     legend_below(figure, handles)
     return figure
 

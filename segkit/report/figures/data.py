@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _TOLD = 11
 _ACROSS = 4
 _BINS = 24
+_LETTERS = 15  # of capitals, above a panel
 
 
 @styled
@@ -59,7 +60,7 @@ def distributions(values: pd.DataFrame) -> Figure:
     down = -(-values.shape[1] // across)
     figure = new_figure(0.5 + 1.35 * down, WIDTH * max(across, 2) / _ACROSS)
     panels = figure.subplots(down, across, squeeze=False).ravel()
-    titles = apart(list(values), lambda name: wrapped(name, 19, 2))
+    titles = apart(list(values), lambda name: wrapped(name, _LETTERS, 3))
     for ax, name, title in zip(panels, values, titles, strict=False):
         known = values[name].dropna()
         scale = Scale(known)
@@ -67,7 +68,7 @@ def distributions(values: pd.DataFrame) -> Figure:
         edges = scale.backward(np.linspace(scale.forward(scale.low), scale.forward(scale.high), _BINS + 1))
         counts = np.histogram(known, edges)[0]
         ax.stairs(counts / len(known), edges, fill=True, color=COLOURS[0])
-        ax.set_title(scale.marked(title, 19), fontsize=7, fontweight="normal")
+        ax.set_title(scale.marked(title, _LETTERS), fontsize=7, fontweight="normal")
         ax.yaxis.set_major_formatter(FuncFormatter(_percent))
         ax.yaxis.set_major_locator(MaxNLocator(3))
         ax.tick_params(labelsize=7)

@@ -156,8 +156,10 @@ def pairs(values: pd.DataFrame, labels: np.ndarray) -> Figure:
     figure = new_figure(1.0 + 1.42 * d)
     panels = figure.subplots(d, d, squeeze=False)
     scales = [Scale(values[name]) for name in values]
-    names = apart(list(values), lambda name: wrapped(name, 17, 3))
-    names = [scale.marked(name, 17) for name, scale in zip(names, scales, strict=True)]
+    # Of capitals, which are 0.7 of the letters' size wide, beside a panel of its share of the figure.
+    letters = max(8, min(17, int(0.9 * WIDTH / d * 72 / (0.7 * SMALL))))
+    names = apart(list(values), lambda name: wrapped(name, letters, 3))
+    names = [scale.marked(name, letters) for name, scale in zip(names, scales, strict=True)]
     for i, j in np.ndindex(d, d):
         ax = panels[i, j]
         if j > i:

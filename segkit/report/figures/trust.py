@@ -42,7 +42,7 @@ _NAMES = 1.9
 
 @styled
 def trust(runs: pd.DataFrame, best: str | None, gates: Mapping[str, object]) -> Figure:
-    """Draw the screen: reference silhouette against stability, and coverage; front ringed, confirmed runs boxed."""
+    """Draw the screen: reference silhouette against stability, and coverage; front ringed, tested runs boxed."""
     figure = new_figure(7.0)
     above, below = figure.subplots(2, 1, height_ratios=[3, 2])
     _clouds(above, runs, "stability_ari", best)
@@ -70,11 +70,11 @@ def _clouds(ax: Axes, runs: pd.DataFrame, x: str, best: str | None) -> None:
         part = runs[runs["clusterer"] == method]
         style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
         ax.scatter(part[x], part["silhouette_reference"], s=size, alpha=0.65, lw=0, rasterized=True, **style)
-    front, confirmed = runs[runs["screen_pareto"]], runs[runs["confirmed"]]
+    front, tested = runs[runs["screen_pareto"]], runs[runs["confirmed"]]
     chosen = runs[runs["run"] == best]
     ax.scatter(front[x], front["silhouette_reference"], s=58, facecolors="none", edgecolors=INK, lw=1.1)
     boxes = {"marker": "s", "facecolors": "none", "edgecolors": INK, "lw": 0.9}
-    ax.scatter(confirmed[x], confirmed["silhouette_reference"], s=130, **boxes)
+    ax.scatter(tested[x], tested["silhouette_reference"], s=130, **boxes)
     star = {"marker": "*", "color": INK, "edgecolors": GROUND, "lw": 0.8, "zorder": 5}
     ax.scatter(chosen[x], chosen["silhouette_reference"], s=170, **star)
 
@@ -90,7 +90,7 @@ def _method_handles(runs: pd.DataFrame, best: str | None) -> list[Line2D]:
         front = "Pareto front of the screen" if runs["confirmed"].any() else "Pareto front"
         handles.append(Line2D([], [], marker="o", markersize=8, label=front, **hollow))
     if runs["confirmed"].any():
-        handles.append(Line2D([], [], marker="s", markersize=10, label="confirmed", **hollow))
+        handles.append(Line2D([], [], marker="s", markersize=10, label="tested further", **hollow))
     if best is not None:
         handles.append(Line2D([], [], ls="", marker="*", color=INK, markersize=11, label="run told here"))
     return handles

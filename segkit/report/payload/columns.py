@@ -52,8 +52,8 @@ def run_columns(summary: Summary) -> dict[str, list[Any] | dict[str, list[Any]]]
     dict
         ``run``; the columns of :func:`meta_columns`, with ``<name>_sd`` and the other ``ENDINGS`` that the study has,
         and in ``<name>_mark`` what stands behind the numbers; ``status``; the flags ``eligible``, ``pareto`` and
-        ``confirmed``; and each choice and parameter in which runs differ as ``p:<name>``: its distinct ``values``, and
-        in ``codes`` the place of each run's among them.
+        ``confirmed``; and each choice and parameter in which runs differ, or that only some have, as ``p:<name>``: its
+        distinct ``values``, and in ``codes`` the place of each run's among them.
     """
     runs = summary.runs
     found: dict[str, Any] = {"run": runs["run"].tolist()}
@@ -74,18 +74,17 @@ def _numbers(values: pd.Series) -> list[float | int | None]:
 
 def _parameters(runs: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
     for group in gather.GROUPS:
-        options = runs[group].tolist()
         named = [name for name in runs if str(name).startswith(f"{group}.") and name not in gather.NOT_PARAMETERS]
         for name in (group, *named):
             values = [_plain(value) for value in runs[name].tolist()]
-            if _differ(values, options):
+            if _differ(values):
                 yield name, values
 
 
-def _differ(values: list[Any], options: list[str]) -> bool:
-    """Tell whether a parameter has several values, or is given in some runs of an option and not in others."""
-    kinds = {(option, type(value).__name__, value) for option, value in zip(options, values, strict=True)}
-    return len({kind[1:] for kind in kinds if kind[2] is not None}) > 1 or len(kinds) > len(set(options))
+def _differ(values: list[Any]) -> bool:
+    """Tell whether a parameter has several values, or is given in some runs and not in others."""
+    given = {(type(value).__name__, value) for value in values if value is not None}
+    return len(given) > 1 or (len(given) == 1 and None in values)
 
 
 def _plain(value: Any) -> Any:

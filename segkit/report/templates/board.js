@@ -6,10 +6,11 @@ const PRINTED = 40;
 const MOST_BEST = 3;
 // How many characters of a text stand in a line of its column.
 const WIDE = 44, WIDEST_TEXT = { misses: 90 };
+const FILTER_HINT = "Words, and conditions on a column or a parameter: umap k=5 scaler=robust silhouette>0.3 coverage>=90%";
 
 function leaderboard(board, study) {
   const scroller = board.querySelector(".tall"), table = board.querySelector("table");
-  const find = make("input", { type: "search", class: "find", placeholder: "umap kmeans",
+  const find = make("input", { type: "search", class: "find", placeholder: "umap k=5", title: FILTER_HINT,
     input: () => change({ find: find.value }) });
   const flags = { eligible: "eligible only", pareto: `${frontOf(study)} only` };
   const boxes = Object.entries(flags)
@@ -20,9 +21,9 @@ function leaderboard(board, study) {
     find.focus();
   }, { "data-key": "unfilter" }));
   const rows = make("tbody"), [above, below] = [0, 1].map(() => make("tbody", { "aria-hidden": "true" }));
-  const paperNote = make("p", { class: "note on-paper" });
+  const paperNote = board.querySelector(".on-paper");
   const columns = study.columns.map((column) => ({ ...column, shown: true }));
-  let rowHeight = 0, order = [], passing = new Uint8Array(0), active = 0, printing = false, texts = null, headAt = "";
+  let rowHeight = 0, order = [], passing = new Uint8Array(0), active = 0, printing = false, headAt = "";
 
   const classOf = (column) => (column.name === "run" ? "id" : column.kind === "number" ? "r" : "l");
   const shownColumns = () => columns.filter(({ paper, shown }) => (printing ? paper : shown));
@@ -33,7 +34,6 @@ function leaderboard(board, study) {
       button("Save these runs (CSV)", saveRuns, { "data-key": "csv" }));
     controls.hidden = false;
     scroller.append(none);
-    scroller.after(paperNote);
     scroller.classList.add("live", ...(study.size <= 10 ? ["few"] : []));
     scroller.addEventListener("scroll", () => window.requestAnimationFrame(paint));
     table.setAttribute("role", "grid");
@@ -118,12 +118,11 @@ function leaderboard(board, study) {
   }
 
   function arrange() {
-    const wanted = state.find.toLowerCase().split(/\s+/).filter(Boolean);
-    if (wanted.length && !texts) texts = searchable();
+    const found = search(study, state.find);
     const wished = Object.hasOwn(flags, state.only) && study.table[state.only];
     const passes = passesLanes(study);
     passing = Uint8Array.from(study.table.run, (_, row) => (!wished || wished[row]) && passes(row)
-      && wanted.every((word) => texts[row].includes(word)));
+      && found(row));
     order = [...passing.keys()].filter((row) => passing[row]);
     const now = sorting(), eligible = order.filter((row) => study.table.eligible[row]);
     if (now) sort(now);
@@ -137,13 +136,6 @@ function leaderboard(board, study) {
     none.hidden = order.length > 0 || !study.size;
     table.setAttribute("aria-rowcount", order.length + 1);
     active = Math.max(0, order.indexOf(study.position.get(state.run)));
-  }
-
-  function searchable() {
-    const told = columns.filter((column) => column.kind !== "number");
-    const varying = study.parameters.filter((parameter) => parameter.values.length > 1);
-    return study.table.run.map((run, row) => [run, ...told.map((column) => cellText(study, column, row)),
-      ...varying.map((p) => `${p.name}=${parameterOf(p, row)}`)].join(" ").toLowerCase());
   }
 
   function sort({ column, descending }) {

@@ -162,8 +162,8 @@ function axesOf(study) {
 
 const parameterOf = (parameter, row) => parameter.values[parameter.codes[row]] ?? null;
 
-/** What the runs are called that none beats in all scores: in a confirmed study, among the confirmed runs alone. */
-const frontOf = ({ table }) => (table.confirmed?.some(Boolean) ? "Pareto front of the confirmed runs" : "Pareto front");
+/** What the runs are called that none beats in all scores: where some were tested further, among those alone. */
+const frontOf = ({ table }) => (table.confirmed?.some(Boolean) ? "Pareto front of the tested runs" : "Pareto front");
 
 /** What the run is that the report tells in depth. */
 const toldAs = ({ meta }) => (meta.recommended ? "recommended" : "best placed");

@@ -175,6 +175,7 @@ function printing(...views) {
 
 async function start() {
   themeSwitch();
+  document.querySelectorAll(SCROLLS).forEach(stopWhereItScrolls);
   const place = document.querySelector(".leaderboard"), study = place && await openStudy();
   if (!study) return;
   linkSections();

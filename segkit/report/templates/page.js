@@ -131,9 +131,24 @@ const rowHeading = (...children) => make("th", { scope: "row" }, ...children);
 const folded = (title, ...children) => make("details", {}, make("summary", {}, title), ...children);
 const barTitle = (...children) => make("div", { class: "bar-title" }, ...children);
 
-/** A part that scrolls by itself, which the keyboard must reach. */
+// A part that scrolls by itself must be reached by keyboard; one that has nothing to scroll is no stop of the Tab key.
+const SCROLLS = ".scroll, .drawing, .command";
+const sizes = new ResizeObserver((changes) => changes.forEach(({ target }) => {
+  const part = target.closest(SCROLLS);
+  if (!part) return;
+  const sideways = part.scrollWidth > part.clientWidth;
+  part.tabIndex = sideways || part.scrollHeight > part.clientHeight ? 0 : -1;
+  part.classList.toggle("more", sideways);
+}));
+
+function stopWhereItScrolls(part) {
+  for (const each of [part, ...part.children]) sizes.observe(each);
+  return part;
+}
+
 function scrolling(label, kind, ...children) {
-  return make("div", { class: `scroll ${kind}`, tabindex: 0, role: "group", "aria-label": label }, ...children);
+  return stopWhereItScrolls(make("div", { class: `scroll ${kind}`, tabindex: 0, role: "group", "aria-label": label },
+    ...children));
 }
 
 /**

@@ -81,7 +81,8 @@ function readAddress(study) {
     .map(([, low, high, feature]) => ({ feature, low: Math.min(low, 254), high: Math.min(high, 254) }));
   const nobody = [text("run"), ...asked].find((name) => name && !known(name));
   const ofRun = !text("run") || known(text("run")), numbered = /^-?\d+$/.test(text("segment"));
-  const lost = [...TEXTS.filter((name) => text(name) && !held(name)),
+  const strange = [...new Set(told.keys())].filter((name) => !ADDRESSED.includes(name) && name !== "range");
+  const lost = [...strange.map((name) => name.slice(0, LONGEST)), ...TEXTS.filter((name) => text(name) && !held(name)),
     ...(filters.length < told.getAll("range").length ? ["range"] : [])];
   const unknown = [nobody && noRun(nobody), ofRun && !numbered && text("segment") && noSegment(text("segment"), run),
     lost.length && `Left out of the address, because this page cannot read it: ${lost.join(", ")}.`];
