@@ -144,14 +144,19 @@ def descend(X: np.ndarray, K: int, seed: int = 0) -> tuple[Neighbours, float]:
         ).neighbor_graph
     indices = np.empty((n, k), dtype=np.int32)
     distances = np.empty((n, k), dtype=np.float64)
-    for start in range(0, n, _CHUNK_ROWS):
-        rows = np.arange(start, min(start + _CHUNK_ROWS, n))
+    for rows in _chunks(n):
         indices[rows], distances[rows] = _nearest(X, rows, np.sort(found[rows], axis=1), k)
         short = rows[(found[rows] < 0).any(axis=1)]
         indices[short], distances[short] = _among_all(X, short, k)
     checked = np.random.default_rng(seed).permutation(n)[:_CHECKED_ROWS]
     farthest = _among_all(X, checked, k)[1][:, -1:]
     return Neighbours(indices, distances), float(np.mean(distances[checked] <= farthest))
+
+
+def _chunks(n: int) -> Iterator[np.ndarray]:
+    """Yield all rows, as many at once as are searched for together."""
+    for start in range(0, n, _CHUNK_ROWS):
+        yield np.arange(start, min(start + _CHUNK_ROWS, n))
 
 
 def _candidates(X: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -162,8 +167,7 @@ def _candidates(X: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarr
     norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))
     quick_tree = len(X) >= _KD_TREE_ROWS and X.shape[1] <= KD_TREE_COLUMNS
     index = NearestNeighbors(n_neighbors=size, algorithm="kd_tree" if quick_tree else "brute").fit(centred)
-    for start in range(0, len(X), _CHUNK_ROWS):
-        rows = np.arange(start, min(start + _CHUNK_ROWS, len(X)))
+    for rows in _chunks(len(X)):
         found, candidates = index.kneighbors(centred[rows])
         rounding = 4 * (X.shape[1] + 8) * np.finfo(float).eps * (norms[rows] + norms.max()) ** 2
         yield rows, np.sort(candidates, axis=1), found[:, -1] ** 2 - rounding
