@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from segkit.report import drawn_words, gather, words
@@ -59,8 +58,9 @@ DEFINITIONS = {
     "Penalised silhouette": "Coverage times the silhouette where that is positive, else the silhouette.",
     "Answer": f"Tested runs whose partitions agree (average ARI of at least {gather.SAME_ANSWER}) give one answer.",
     "Place": (
-        "Among runs that hold up: by the share of all weightings of excess silhouette and Davies-Bouldin (as pooled z) "
-        "and refitted stability that each wins, by rank. Its interval: 90% of the places over resampled refits."
+        "Among runs above structureless data: by the share of all weightings of excess silhouette and Davies-Bouldin "
+        "(as pooled z) and refitted stability that each wins, by rank. Its interval: 90% of the places over resampled "
+        "refits, all else held fixed."
     ),
     "Trustworthiness, continuity": (
         "Whether the 15 nearest in a projection are near in the scaled features, and the other way round; 1 is all. "
@@ -130,11 +130,9 @@ def calibrated(summary: Summary) -> str:
     )
     if words.absent(row["p_adjusted"]):
         return told
-    least = 1 / (1 + confirmation.tables(COPULA)) if confirmation.tables(COPULA) else 0.0
-    smallest = ", the least that so many tables can give" if np.isclose(row["p_adjusted"], least) else ""
     return (
         f"{told} Adjusted for the choice among {words.plural(len(confirmation.runs), 'run')} (max-T), "
-        f"p = {words.p_value(row['p_adjusted'])}{smallest}."
+        f"p = {words.p_value(row['p_adjusted'])}."
     )
 
 
@@ -295,6 +293,9 @@ def _costs(summary: Summary, worst: pd.Series) -> str:
         f" Refitting costs the most in run {worst.name}: from {words.number(worst['space kept'], 2)} to "
         f"{words.number(worst['refitted'], 2)}, more than the draws scatter"
     )
+    seeded = worst.get(LEVELS["seed"])
+    if not words.absent(seeded) and seeded < worst["space kept"]:
+        told += f"; another seed alone brings it to {words.number(seeded, 2)}"
     if words.absent(screened):
         return f"{told}."
     return f"{told}; the screen, with the space kept, had {words.number(screened, 2)}."
@@ -333,9 +334,10 @@ def nulls_caption(summary: Summary) -> str:
     told += "the whole shortlist (max-T)."
     top = table.loc[table["silhouette"].idxmax()]
     if not top["holds"]:
+        which = "is not among them" if len(held) else "does not either"
         told += (
-            f" The highest silhouette, {words.number(top['silhouette'])} of run {top['run']}, is not among them: "
-            f"without segments its pipeline gets {words.number(top['null_mean'])} on average (adjusted p "
+            f" The highest silhouette, {words.number(top['silhouette'])} of run {top['run']}, {which}: without "
+            f"segments its pipeline gets {words.number(top['null_mean'])} on average (adjusted p "
             f"{words.p_value(top['p_adjusted'])})."
         )
     else:
@@ -358,7 +360,7 @@ def answers(summary: Summary) -> str:
     held = int((table["holding_up"] > 0).sum())
     return (
         f"{len(table)} different answers among the {runs} (average ARI of at least {gather.SAME_ANSWER} within each); "
-        f"{held or 'none'} of them hold{'s' if held == 1 else ''} up against structureless data."
+        f"{held or 'none'} of them {'is' if held == 1 else 'are'} above structureless data."
     )
 
 
@@ -529,7 +531,7 @@ def reason(run: Mapping[str, Any], name: str) -> str:
 
 
 def _density(run: pd.Series, confirmation: Confirmation, primary: str) -> tuple[str, bool] | None:
-    """Compare by density with the runs that hold up and give another answer."""
+    """Compare by density with the runs above structureless data that give another answer."""
     value = run["dbcv_reference"]
     if words.absent(value):
         return None
@@ -546,11 +548,11 @@ def _density(run: pd.Series, confirmation: Confirmation, primary: str) -> tuple[
     if len(others):
         best = others.loc[others["dbcv_reference"].idxmax()]
         told += (
-            f"{';' if value < 0 else ','} run {best['run']}, another answer that holds up "
+            f"{';' if value < 0 else ','} run {best['run']}, another answer above structureless data "
             f"({words.plural(int(best['n_clusters']), 'segment')}), has {words.number(best['dbcv_reference'], 2)}"
         )
     elif value >= 0 or shared:
-        told += ", which no other answer that holds up exceeds"
+        told += ", which no other answer above structureless data exceeds"
     return told, bool((value < 0 and not shared) or len(others))
 
 

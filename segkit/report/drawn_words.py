@@ -111,18 +111,12 @@ def recall(summary: Summary) -> str:
     found = summary.ok["projection.neighbours_recall"].dropna()
     if found.empty:
         return ""
-    low, high = (_short_of_all(share) for share in (found.min(), found.max()))
+    low, high = (words.percent(share, 1) for share in (found.min(), found.max()))
     span = low if low == high else f"{low} to {high}"
     return (
         f"Among {words.count(summary.n_customers)} customers the neighbours of {words.plural(len(found), 'run')} were "
         f"searched approximately: {span} of the exact ones were found, by a check of random customers."
     )
-
-
-def _short_of_all(share: float) -> str:
-    """Return a share in percent; not all, but nearly, is not rounded to all."""
-    told = words.percent(share, 1)
-    return f"more than {words.percent(0.999, 1)}" if share < 1 and told == words.percent(1, 1) else told
 
 
 def racing(summary: Summary) -> str:

@@ -264,7 +264,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         quality=confirmed.quality(runs),
         k_curves=k_curves(runs),
         effects=effects(runs),
-        explained=explained(runs),
+        explained=explained(runs, references),
         inflation=inflation(runs),
         grid=grid(runs),
         missing_and_skew=missing_and_skew(data),
@@ -774,7 +774,7 @@ def _spread(name: str, values: np.ndarray) -> dict[str, float]:
     return {name: mean, f"{name}_best": best, f"{name}_q25": q25, f"{name}_q75": q75}
 
 
-def explained(runs: pd.DataFrame) -> pd.DataFrame:
+def explained(runs: pd.DataFrame, references: Sequence[str] = ()) -> pd.DataFrame:
     """Share of each score's variance between the values of each choice, over the runs that are `weighed`.
 
     One-way epsilon squared (Kelley 1935), 0 to 1: eta squared less what values told apart by chance would get. None
@@ -783,10 +783,13 @@ def explained(runs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``axis``, then each score by name; the most telling choice for the silhouette first.
+        ``axis``, then each score by name, and the silhouette in each of the ``references`` but the first as
+        ``silhouette_<name>``; the most telling choice for the silhouette first.
     """
     table = weighed(runs)
     scores = {item.name: f"{item.name}_reference" for item in scoring.definitions()} | {"stability": "stability_ari"}
+    others = list(reference_columns(runs, references).items())[1:]
+    scores |= {f"silhouette_{name}": column for name, column in others}
     scores = {name: column for name, column in scores.items() if column in table}
     rows = [
         {"axis": axis} | {name: _epsilon_squared(table, column, score) for name, score in scores.items()}

@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 
 ALONE = " ‡"
 # What became of a run that was set against structureless data.
-HELD, FAILED = "tested, holds up", "tested, does not hold up"
+HELD, FAILED = "above structureless data", "not above structureless data"
+_IMPUTED = (
+    f"{ALONE.strip()} where the run finds nothing on tables without segments: M / √(M + 1) for M tables, what it "
+    "counts in the test if none is as good, and less if some are"
+)
 _ITSELF = f"{ALONE.strip()} where the run finds nothing on tables without segments: its silhouette itself"
 
 _SCREENED_PLACE = "Place: by share of weightings won among eligible runs, then by silhouette"
 _CONFIRMED_PLACE = (
-    "Place: tested runs that hold up, that is do better than structureless data, by share of weightings won; then the "
-    "other tested ones; then as in the screen"
+    "Place: tested runs that do better than structureless data, by share of weightings won; then the other tested "
+    "ones; then as in the screen"
 )
-_STATES = "Screened only, or tested in the confirmation as well, where it holds up or does not; Pareto: no other "
+_STATES = (
+    "Screened only, or tested in the confirmation as well: whether its silhouette is above that of structureless data, "
+    "which does not tell how stable it is; Pareto: no other "
+)
 _SCREENED_FRONT = "eligible run is better in every criterion of the screen"
-_CONFIRMED_FRONT = "run that holds up is better in every criterion of the confirmation"
+_CONFIRMED_FRONT = "run above structureless data is better in every criterion of the confirmation"
 # The table without a script draws no others: each bar is an element of its own.
 _DRAWN = ("silhouette_reference", "stability_ari")
 
@@ -103,6 +110,7 @@ def _all(summary: Summary) -> Iterator[Shown]:
     yield Shown("n_clusters", "k", "Segments found", digits=0, paper=True)
     hint = "ARI to the planted groups; takes no part in the order"
     yield Shown("truth_ari", "Truth", hint, "desc", digits=2, bar=True)
+    yield Shown("state", "State", _STATES + front, kind="text", paper=True)
     yield _score(scores.pop("silhouette_reference"), primary)
     if summary.confirmation:
         yield from _confirmed(summary)
@@ -111,9 +119,15 @@ def _all(summary: Summary) -> Iterator[Shown]:
     if summary.confirmation:
         hint = "Mean ARI over draws on which the whole pipeline is fitted anew, and its standard deviation"
         yield Shown("stability_ari_refit", "Refitted", hint, "desc", digits=2, bar=True, paper=True)
-    yield Shown("state", "State", _STATES + front, kind="text", paper=True)
+        hint = "Mean Jaccard of the least stable segment over draws on which the whole pipeline is fitted anew"
+        yield Shown("stability_jaccard_min_refit", "Weakest Jaccard, refitted", hint, "desc", digits=2, bar=True)
     hint = "Mean Jaccard of the least stable segment"
-    yield Shown("stability_jaccard_min", "Weakest Jaccard", hint, "desc", digits=2, bar=True)
+    if summary.confirmation:
+        # No bar, and so no mark of the best: with the space kept a run of UMAP is flattered.
+        hint += " in the screen, with the space kept"
+        yield Shown("stability_jaccard_min", "Weakest Jaccard, screen", hint, "desc", digits=2)
+    else:
+        yield Shown("stability_jaccard_min", "Weakest Jaccard", hint, "desc", digits=2, bar=True)
     hint = "Share of customers not noise"
     yield Shown("coverage", "Coverage", hint, "desc", digits=0, bar=True, percent=True, paper=True)
     hint = f"Coverage times the silhouette in the {primary} reference space; the silhouette itself where it is negative"
@@ -146,7 +160,10 @@ def _all(summary: Summary) -> Iterator[Shown]:
     hint = "Why the run cannot be chosen: the gates that it misses; why runs did not come through is under Failures"
     yield Shown("misses", "Misses", hint, kind="text")
     if summary.confirmation:
-        hint = "Of the places over resampled refits, 5% to 95%; only runs that hold up have one"
+        hint = (
+            "Of the places over resampled refits, the other criteria held fixed, 5% to 95%; only runs that are better "
+        )
+        hint += "than structureless data have one"
         yield Shown("rank_low", "Place, 90%", hint, digits=0, parts=("rank_low", "rank_high"), joint=" to ")
         yield Shown("screen_rank", "Screen", "Place in the screen", digits=0)
 
@@ -155,6 +172,10 @@ def _confirmed(summary: Summary) -> Iterator[Shown]:
     hint = "Silhouette less its mean over tables without segments that went through the same pipeline"
     hint += f"; {_ITSELF}" if _without_nulls(summary).any() else ""
     yield Shown("silhouette_excess", "Excess", hint, "desc", digits=3, bar=True, paper=True)
+    for name, score in {"silhouette": "Silhouette", "davies_bouldin": "Davies-Bouldin"}.items():
+        hint = f"{score}: excess in standard deviations of the whole pipeline over all its k, by which places are given"
+        hint += f"; {_IMPUTED}" if _imputed(summary, name).any() else ""
+        yield Shown(f"{name}_pooled_z", f"{score} z", hint, "desc", digits=1, bar=True)
     hint = "Adjusted for the whole shortlist by max-T; only tested runs have one"
     yield Shown("p_adjusted", "p", hint, paper=True)
 
@@ -212,9 +233,13 @@ def missed_by(summary: Summary) -> list[str | None]:
 
 def marks(shown: Shown, summary: Summary) -> list[str] | None:
     """Return what stands behind the numbers of a column, run by run; None where nothing does."""
-    if shown.name != "silhouette_excess" or not (alone := _without_nulls(summary)).any():
+    if shown.name.endswith("_pooled_z"):
+        alone = _imputed(summary, shown.name.removesuffix("_pooled_z"))
+    elif shown.name == "silhouette_excess":
+        alone = _without_nulls(summary)
+    else:
         return None
-    return np.where(alone, ALONE, "").tolist()
+    return np.where(alone, ALONE, "").tolist() if alone.any() else None
 
 
 def marked(summary: Summary) -> str:
@@ -229,6 +254,13 @@ def _without_nulls(summary: Summary) -> pd.Series:
     nulls, runs = summary.confirmation.nulls, summary.runs
     found = set(nulls.loc[(nulls["kind"] == COPULA) & nulls["silhouette"].notna(), "run"])
     return runs["silhouette_excess"].notna() & ~(runs["silhouette_null_mean"].abs() > 0) & ~runs["run"].isin(found)
+
+
+def _imputed(summary: Summary, score: str) -> pd.Series:
+    """Mark the runs that have no z of their own in a score, and so no pooled one either but by what the test counts."""
+    runs = summary.runs
+    pooled, own = (runs.get(f"{score}_{name}", pd.Series(np.nan, runs.index)) for name in ("pooled_z", "z"))
+    return pooled.notna() & own.isna()
 
 
 def _cells(shown: Shown, summary: Summary) -> list[Cell]:

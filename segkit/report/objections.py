@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
 VALID = 0.75
+# A refitted partition that agrees less than so with the run's is another one in part.
+AGREES = 0.75
+# Kaufman and Rousseeuw (1990): an average silhouette below it shows no substantial structure.
+STRUCTURE = 0.25
+# With fewer draws a spread says little.
+DRAWS = 10
+# So near to the bar a gate is passed by chance, and with so large a share one segment is nearly everybody.
+NEAR, NEARLY_ALL = 0.02, 0.9
 # Segments that are named one by one.
 NAMED = 5
 
@@ -24,10 +32,74 @@ def objections(summary: Summary) -> str:
     if summary.best is None or not summary.recommendation.get("run"):
         return ""
     run = summary.run(summary.best)
-    clauses = [_measures(summary, run), _places(summary, run), _segments(summary), _misplaced(summary)]
+    clauses = [_level(summary, run), _measures(summary, run), _places(summary, run), _order(summary, run)]
+    clauses += [_refitted(run), _segments(summary), _misplaced(summary), _draws(run), _sizes(summary, run)]
     clauses.append(_least(summary, run))
     told = [clause for clause in clauses if clause]
     return f"But: {'; '.join(told)}." if told else ""
+
+
+def unstable(summary: Summary) -> bool:
+    """Tell whether the chosen run's segments do not come back well where the whole pipeline is fitted anew."""
+    if summary.best is None:
+        return False
+    run = summary.run(summary.best)
+    return bool(run["stability_ari_refit"] < AGREES or (summary.jaccard < PATTERN).any())
+
+
+def _level(summary: Summary, run: pd.Series) -> str:
+    value = run["silhouette_reference"]
+    if not value < STRUCTURE:
+        return ""
+    return (
+        f"its silhouette of {words.number(value)} in the {summary.references[0]} reference is below {STRUCTURE:g}, "
+        "under which Kaufman and Rousseeuw (1990) see no substantial structure"
+    )
+
+
+def _order(summary: Summary, run: pd.Series) -> str:
+    """Tell where the first place hangs on how excesses are compared, or is shared."""
+    if summary.confirmation is None:
+        return ""
+    pool = summary.runs[summary.runs["run"].isin(summary.confirmation.holding_up)]
+    told = []
+    for name, title in {"silhouette_excess": "the excess itself", "silhouette_z": "its own z"}.items():
+        place = int((pool[name] > run[name]).sum()) + 1 if name in pool else 1
+        told += [f"{words.count(place)} by {title}"] if place > 1 else []
+    clauses = [f"by the silhouette only the pooled z sets it first: it has place {words.listed(told)}"] if told else []
+    tied = pool[np.isclose(pool["weight_share"], run["weight_share"]) & (pool["answer"] != run["answer"])]
+    if len(tied) and run["weight_share"] > 0:
+        clauses.append(f"run {tied['run'].iloc[0]}, another answer, wins as many weightings")
+    return "; ".join(clauses)
+
+
+def _refitted(run: pd.Series) -> str:
+    ari = run["stability_ari_refit"]
+    return f"refitted, its segments come back with a mean ARI of {words.number(ari, 2)} only" if ari < AGREES else ""
+
+
+def _draws(run: pd.Series) -> str:
+    """Tell where the stability is of a few draws alone."""
+    refits, draws = run["stability_refit_draws"], run["stability_draws"]
+    n = draws if words.absent(refits) else refits
+    few = not words.absent(n) and 0 < n < DRAWS
+    return f"its stability is of {words.plural(int(n), 'draw')} only" if few else ""
+
+
+def _sizes(summary: Summary, run: pd.Series) -> str:
+    """Tell where a gate is hardly passed, or nearly all customers are in one segment."""
+    gates = summary.study.get("scoring", {}).get("gates") or {}
+    told = []
+    for name, title in {"coverage": "coverage", "smallest_cluster": "smallest segment"}.items():
+        bar = gates.get(name)
+        if isinstance(bar, int | float) and 0 < bar <= run[name] < bar * (1 + NEAR):
+            told.append(
+                f"its {title} of {words.percent(run[name], 1)} is hardly above the {words.percent(bar, 1)} asked for"
+            )
+    sizes = summary.profile[summary.profile["segment"] >= 0].groupby("segment")["n"].first()
+    if len(sizes) > 1 and sizes.max() >= NEARLY_ALL * sizes.sum():
+        told.append(f"one segment holds {words.percent(sizes.max() / sizes.sum())} of the customers in a segment")
+    return "; ".join(told)
 
 
 def _measures(summary: Summary, run: pd.Series) -> str:
@@ -62,9 +134,10 @@ def _places(summary: Summary, run: pd.Series) -> str:
     """Tell the places by silhouette in other reference spaces where these are not among the first."""
     others = list(gather.reference_columns(summary.runs, summary.references))[1:]
     places = {name: run[f"rank_{name}"] for name in others}
-    told = [f"{words.count(place)} in the {name} reference" for name, place in places.items() if place > words.TOP]
-    among = words.plural(len(gather.scored(summary.runs)), "run")
-    return f"by silhouette alone it has place {words.listed(told)}, of {among}" if told else ""
+    runs = len(gather.scored(summary.runs))
+    far = min(words.TOP, runs / 2)
+    told = [f"{words.count(place)} in the {name} reference" for name, place in places.items() if place > far]
+    return f"by silhouette alone it has place {words.listed(told)}, of {words.plural(runs, 'run')}" if told else ""
 
 
 def _segments(summary: Summary) -> str:

@@ -42,6 +42,7 @@ MARKDOWN_COLUMNS = (
         "State",
         "Place, 90%",
         "Excess",
+        "Silhouette z",
         "p",
         "Refitted",
         "Features",
@@ -52,7 +53,7 @@ MARKDOWN_COLUMNS = (
         "Truth",
         "Coverage",
     ),
-    *("Silhouette", "By reference", "Stability", "Weakest Jaccard"),
+    *("Silhouette", "By reference", "Stability", "Weakest Jaccard", "Weakest Jaccard, refitted"),
 )
 _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")
 

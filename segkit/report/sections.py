@@ -14,7 +14,7 @@ from segkit.report.blocks import Card, Cards, Command, Listing, Notice, Plot, Se
 from segkit.report.discreet import discreet, hidden, left_out
 from segkit.report.drawings import to_draw
 from segkit.report.leaderboard import direction, leaderboard, marked
-from segkit.report.objections import objections
+from segkit.report.objections import objections, unstable
 from segkit.report.payload.few import table_columns
 from segkit.report.payload.portraits import FEWEST
 
@@ -40,7 +40,8 @@ def verdict(summary: Summary) -> Section:
     state = str(summary.recommendation.get("verdict", ""))
     tell = {"recommended": _recommended, "no_structure": _no_structure}.get(state, _screened)
     answer = confirmed_words.headline(summary)
-    return Section("verdict", words.VERDICTS.get(state, "Verdict"), "Which run, and why?", answer, tell(summary))
+    heading = "unstable" if state == "recommended" and unstable(summary) else state
+    return Section("verdict", words.VERDICTS.get(heading, "Verdict"), "Which run, and why?", answer, tell(summary))
 
 
 def _recommended(summary: Summary) -> list[Any]:
@@ -102,7 +103,7 @@ def _confirmed_tiles(summary: Summary) -> list[tuple[str, str, str]]:
     run, primary = summary.run(summary.best), summary.references[0]
     weakest = words.jaccard_reading(run["stability_jaccard_min_refit"])
     adjusted = f"p = {words.p_value(run['p_adjusted'])} (max-T)"
-    place = _range(run["rank_low"], run["rank_high"], "over resampled refits", 0)
+    place = _range(run["rank_low"], run["rank_high"], "over resampled refits, all else fixed", 0)
     return [
         ("Run", summary.best, f"of {len(summary.runs):,}; in the screen at place {words.count(run['screen_rank'])}"),
         ("Segments", words.count(run["n_clusters"]), f"smallest {words.percent(run['smallest_cluster'], 1)}"),
@@ -119,7 +120,7 @@ def _confirmed_tiles(summary: Summary) -> list[tuple[str, str, str]]:
             words.jaccard(run["stability_jaccard_min_refit"]),
             f"Jaccard, refitted: {weakest}",
         ),
-        ("Place", words.count(run["rank"]), f"of those that hold up{place}"),
+        ("Place", words.count(run["rank"]), f"of those above structureless data{place}"),
         *_choice_tiles(summary, run),
     ]
 
@@ -141,7 +142,7 @@ def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
 def _choice_tiles(summary: Summary, run: pd.Series) -> list[tuple[str, str, str]]:
     tiles = []
     if not words.absent(run["weight_share"]):
-        tiles.append(("Weightings won", words.percent(run["weight_share"]), "of all of the criteria"))
+        tiles.append(("Weightings won", words.percent(run["weight_share"]), "of all ways to weigh the criteria"))
     if not words.absent(run["truth_ari"]):
         best = summary.runs.loc[summary.runs["eligible"], "truth_ari"].max()
         note = "" if words.absent(best) else f"; the best eligible run has {words.number(best, 2)}"
@@ -251,7 +252,7 @@ def _answers(summary: Summary) -> list[Any]:
         ]
         for i, row in enumerate(summary.confirmation.answers.itertuples(), start=1)
     ]
-    head = ["Answer", "Runs", "Segments", "Best placed", "Configuration", "Hold up"]
+    head = ["Answer", "Runs", "Segments", "Best placed", "Configuration", "Above null"]
     return [Text(confirmed_words.answers(summary)), Table(head, rows, "rrrmlr")]
 
 
@@ -277,9 +278,10 @@ def _measures(summary: Summary) -> list[Any]:
         ]
         for _, run in runs.head(LISTED).iterrows()
     ]
-    head = ["#", "Run", "Configuration", "k", "Holds up", "Prediction strength", "DBCV, native", "DBCV, reference"]
+    head = ["#", "Run", "Configuration", "k", "Above null", "Prediction strength", "DBCV, native", "DBCV, reference"]
     caption = (
-        "None of these takes part in the choice. Prediction strength: mean ± standard deviation over splits in halves; "
+        "Above null: its silhouette is above that of structureless data. None of the others takes part in the choice. "
+        "Prediction strength: mean ± standard deviation over splits in halves; "
         f"from {confirmed_words.SUPPORTED:g} a number of segments counts as supported. DBCV: by density, -1 to 1; "
         "native values do not compare across spaces."
     )
@@ -590,10 +592,10 @@ def _compare_answer(summary: Summary) -> str:
 
 
 def _tried(total: int, eligible: int, tested: int, held: int) -> str:
-    """Count the runs, those that pass every gate, those that were tested further and those of them that hold up."""
+    """Count the runs, those that pass every gate, those tested further and those of these above structureless data."""
     if total == 1:
         gates = "it passes every gate" if eligible else "it misses a gate"
-        more = f", was tested further and {'holds up' if held else 'does not hold up'}" if tested else ""
+        more = f", was tested further and is {'' if held else 'not '}above structureless data" if tested else ""
         return f"1 run was tried; {gates}{more}."
     gates = f"{eligible:,} of them {'passes' if eligible == 1 else 'pass'}" if eligible else "none of them passes"
     gates = f"{'both' if total == 2 else 'all of them'} pass" if eligible == total else gates
@@ -603,9 +605,10 @@ def _tried(total: int, eligible: int, tested: int, held: int) -> str:
 
 def _holding(tested: int, held: int) -> str:
     if tested == 1:
-        return "and holds up" if held else "and does not hold up"
-    some = f"{held:,} {'holds' if held == 1 else 'hold'} up" if held else "none holds up"
-    return {tested: f"{'both' if tested == 2 else 'all'} hold up"}.get(held, some)
+        return f"and is {'' if held else 'not '}above structureless data"
+    some = words.plural(held, "is", "are") if held else "none is"
+    whole = {tested: "both are" if tested == 2 else "all are"}.get(held, some)
+    return f"{whole} above structureless data"
 
 
 # ------------------------------------------------------------------ 5 choices
@@ -705,14 +708,17 @@ def _facets(caption: str, curves: pd.DataFrame, method: str) -> str:
 
 
 def _explained(summary: Summary) -> Table:
+    primary, *others = gather.reference_columns(summary.runs, summary.references)
+    names = {"silhouette": f"Silhouette, {primary}"}
+    names |= {f"silhouette_{name}": f"Silhouette, {name}" for name in others} | {"stability": "Stability (ARI)"}
     rows = [
-        [words.sentence(str(r.axis)), words.percent(r.silhouette), words.percent(r.stability)]
-        for r in summary.explained.itertuples()
+        [words.sentence(str(row["axis"])), *(words.percent(row[name]) for name in names)]
+        for _, row in summary.explained.iterrows()
     ]
     return Table(
-        ["Choice", "Reference silhouette", "Stability (ARI)"],
+        ["Choice", *names.values()],
         rows,
-        "lrr",
+        "l" + "r" * len(names),
         caption=f"Share of each score's variance over {words.weighed(summary)} that lies between a choice's values. "
         "Estimator: one-way epsilon squared (Kelley 1935: eta squared adjusted for the number of values, not below 0), "
         f"each choice on its own; {words.NONE} where there are not {gather.TO_SPARE} runs more than values. The "

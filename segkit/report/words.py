@@ -66,7 +66,7 @@ MISSED = {
     "coverage": "coverage",
     "smallest_cluster": "smallest segment",
     "clusters": "number of segments",
-    "scores": "a score is missing",
+    "scores": "a score is missing, or found in less than half of the draws",
 }
 
 STATUSES = {
@@ -98,7 +98,8 @@ DEFINITIONS = {
 COMPARED = {
     "Stability (ARI)": (
         "Adjusted Rand index between the run's partition and one found on a bootstrap draw (n with replacement, "
-        "kept unique) in the same space; mean over the draws. 1 is the same partition, 0 is chance. "
+        "kept unique) in the same space, over the customers that are in a segment in both; mean over the draws. 1 is "
+        "the same partition, 0 is chance. Between two runs (agreement, answers, runner-up) noise counts as a group. "
         "Hubert and Arabie 1985."
     ),
     "Clusterwise Jaccard": (
@@ -119,6 +120,7 @@ READ_ON = (
 
 VERDICTS = {
     "recommended": "Recommended and confirmed",
+    "unstable": "Recommended, with doubts about its stability",
     "screened_only": "Best of the screen, not confirmed",
     "no_structure": "Nothing recommended: no structure found",
     "nothing_eligible": "Nothing eligible",
@@ -164,13 +166,20 @@ def short(value: Any) -> str:
     return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}").replace("-", "−")
 
 
+_MOST_DIGITS = 3
+
+
 def percent(value: Any, digits: int = 0) -> str:
-    """Write a share as a percentage; small ones never as 0."""
+    """Write a share as a percentage; small ones never as 0, and what is not all hardly as 100."""
     if absent(value):
         return NONE
     value = 100 * float(value)
     if 0 < value < 10**-digits / 2:
         return f"< {10**-digits:g}%"
+    while value < 100 and digits < _MOST_DIGITS and float(f"{value:.{digits}f}") == 100:
+        digits += 1
+    if value < 100 and float(f"{value:.{digits}f}") == 100:
+        return f"> {100 - 10**-digits:g}%"
     return f"{value:.{digits}f}%".replace("-", "−")
 
 
@@ -413,16 +422,22 @@ def _ahead(entry: Mapping[str, Any], summary: Summary) -> str:
     values = _pool(summary)[entry["criterion"]]
     others = int((values == entry["value"]).sum()) - 1
     shared = f", shared with {plural(others, 'other run')}" if others > 0 else ""
-    return f"{_plain(entry['criterion'], summary)} ({number(entry['value'])}{shared})"
+    return f"{_plain(entry['criterion'], summary)} ({number(entry['value'], _digits(entry['criterion']))}{shared})"
 
 
 def _behind(entry: Mapping[str, Any], summary: Summary) -> str:
     values = _pool(summary)[entry["criterion"]]
     best = values.max() if _higher(entry["criterion"], summary) else values.min()
+    digits = digits_apart(entry["value"], best, _digits(entry["criterion"]), 6)
     return (
         f"{_plain(entry['criterion'], summary)} (place {count(entry['place'])} of {count(entry['of'])}: "
-        f"{number(entry['value'])}, the best has {number(best)})"
+        f"{number(entry['value'], digits)}, the best has {number(best, digits)})"
     )
+
+
+def _digits(criterion: str) -> int:
+    """Return how many decimals of a criterion say something."""
+    return 1 if criterion.endswith("_z") else 3
 
 
 def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
@@ -439,9 +454,11 @@ def _above(placed: Sequence[Mapping[str, Any]], summary: Summary) -> str:
         return ""
     among = "" if summary.recommendation.get("verdict") == "recommended" else "eligible "
     values, sizes = above[kept["criterion"]], above["n_clusters"].astype(int)
+    nearest = values.max() if sign > 0 else values.min()
+    digits = digits_apart(kept["value"], nearest, _digits(kept["criterion"]), 6)
     return (
         f"{_behind_in(len(above), worse, among, _plain(lost['criterion'], summary))} behind in "
-        f"{_plain(kept['criterion'], summary)} ({_span(values, number)}); "
+        f"{_plain(kept['criterion'], summary)} ({_span(values, lambda value: number(value, digits))}); "
         f"{'it finds' if len(above) == 1 else 'they find'} {_span(sizes, count)} segments."
     )
 
@@ -499,7 +516,7 @@ def _reason(entry: Mapping[str, Any], summary: Summary) -> dict[str, str]:
     value, bar = entry.get("value"), entry.get("bar")
     if "runs_passing" in entry:
         shown = f"{count(entry['runs_passing'])} of {plural(int(entry['runs']), 'run')}"
-        outcome = "nobody passes" if not entry["runs_passing"] else ""
+        outcome = "no run passes" if not entry["runs_passing"] else ""
     elif "place" in entry:
         shown = _measured(name, value) + _interval(name, summary)
         outcome = f"place {count(entry['place'])} of {count(entry['of'])}"
@@ -520,7 +537,7 @@ def _interval(name: str, summary: Summary) -> str:
     if absent(low) or absent(high):
         return ""
     span = _span(pd.Series([low, high]), count if of_place else number)
-    return f" (90% of resampled refits: place {span})" if of_place else f" (90%: {span})"
+    return f" (90% of resampled refits, all else fixed: place {span})" if of_place else f" (90%: {span})"
 
 
 def pooled(summary: Summary) -> str:
@@ -551,7 +568,7 @@ def _measured(name: str, value: Any) -> str:
         return percent(value, 1)
     if name == "p_adjusted":
         return p_value(value)
-    return count(value) if isinstance(value, int) else number(value)
+    return count(value) if isinstance(value, int) else number(value, _digits(name))
 
 
 def _bar(name: str, bar: Any) -> str:
@@ -590,7 +607,8 @@ def _second(summary: Summary) -> str:
         return line
     if ari >= 1:
         return f"{line} It finds the very same segments as the best run."
-    reading = "nearly the same segments" if ari >= 0.9 else "similar segments" if ari >= 0.6 else "other segments"
+    alike = "much the same segments" if ari >= gather.SAME_ANSWER else "partly the same segments, another answer"
+    reading = "nearly the same segments" if ari >= 0.9 else alike if ari >= 0.6 else "other segments"
     return f"{line} Its ARI to the best run is {number(ari, 2)}: {reading}."
 
 
@@ -601,11 +619,15 @@ def trust_caption(summary: Summary) -> str:
     """Say what the scatter of silhouette and stability shows."""
     runs = gather.scored(summary.runs)
     both = runs[["silhouette_reference", "stability_ari"]].dropna()
+    # The same segments found in several ways are one finding.
+    different = both.drop_duplicates()
     front = int(runs["screen_pareto"].sum())
     told = ""
-    if len(both) > 3:
-        rho = both.corr(method="spearman").iloc[0, 1]
-        told = f"{_together(rho)} (rank correlation {number(rho, 2)}). "
+    if len(different) > 3:
+        rho = different.corr(method="spearman").iloc[0, 1]
+        low, high = _rank_interval(rho, len(different))
+        told = f"{_together(rho, low, high)} (rank correlation {number(rho, 2)}, 95%: "
+        told += f"{number(low, 2)} to {number(high, 2)}). "
     told += f"{plural(len(both), 'run')} with both scores"
     which = "Pareto front" if summary.confirmation is None else "Pareto front of the screen"
     ringed = f"; {front} on the {which} (ringed), which no other eligible run beats in every criterion."
@@ -613,18 +635,26 @@ def trust_caption(summary: Summary) -> str:
     noisy = int((runs["coverage"] < 0.7).sum())
     if summary.confirmation is not None:
         told += (
-            " All of it as screened; runs that went through the confirmation are boxed, whether they hold up or not. "
-            "The leaderboard's front is that of the runs that hold up."
+            " All of it as screened; runs that went through the confirmation are boxed, whether they are above "
+            "structureless data or not. The leaderboard's front is that of the runs that are."
         )
     if noisy:
         told += f" {plural(noisy, 'run')} left over 30% of the customers out as noise: see the lower panel."
     return told
 
 
-def _together(rho: float) -> str:
-    if absent(rho) or abs(rho) < 0.3:
+def _together(rho: float, low: float, high: float) -> str:
+    if absent(rho) or low <= 0 <= high:
+        return "Whether a good silhouette goes with stability cannot be told here"
+    if abs(rho) < 0.3:
         return "A good silhouette says little about stability here"
-    return f"Runs with a better silhouette are {'more' if rho > 0 else 'less'} stable as a rule"
+    return f"Runs with a better silhouette tend to be {'more' if rho > 0 else 'less'} stable"
+
+
+def _rank_interval(rho: float, n: int) -> tuple[float, float]:
+    """Return a 95% interval of a rank correlation of n pairs (Fieller, Hartley and Pearson 1957)."""
+    middle, half = np.arctanh(np.clip(rho, -1 + 1e-12, 1 - 1e-12)), 1.96 * np.sqrt(1.06 / (n - 3))
+    return float(np.tanh(middle - half)), float(np.tanh(middle + half))
 
 
 def jaccard_caption(summary: Summary) -> str:
@@ -833,8 +863,9 @@ def effects_caption(summary: Summary) -> str:
         told = f"No choice by itself tells more of the reference silhouette than chance does, over {weighed(summary)}"
     else:
         told = (
-            f"The reference silhouette depends most on the {first['axis']}: {percent(first['silhouette'])} of its "
-            f"variance over {weighed(summary)} lies between its values"
+            f"The silhouette in the {summary.references[0]} reference depends most on the {first['axis']}: "
+            f"{percent(first['silhouette'])} of its variance over {weighed(summary)} lies between its values"
+            f"{_elsewhere(summary)}"
         )
     stable = summary.explained.dropna(subset=["stability"])
     if len(stable) and stable["stability"].max() > 0:
@@ -843,6 +874,16 @@ def effects_caption(summary: Summary) -> str:
         told += "; so does the stability" if same else f"; the stability depends most on the {most['axis']}"
         told += f" ({percent(most['stability'])})"
     return f"{told}. Each choice is looked at on its own, so that shares overlap and need not add up."
+
+
+def _elsewhere(summary: Summary) -> str:
+    """Say on which choice the silhouette depends most in the other references: each favours its own scaler."""
+    told = []
+    for name in list(gather.reference_columns(summary.runs, summary.references))[1:]:
+        shares = summary.explained.set_index("axis")[f"silhouette_{name}"].dropna()
+        if len(shares) and shares.max() > 0:
+            told.append(f"in the {name} one on the {shares.idxmax()} ({percent(shares.max())})")
+    return f", {listed(told)}" if told else ""
 
 
 def _nothing_explained(summary: Summary) -> str:
@@ -880,8 +921,16 @@ def grid_caption(summary: Summary) -> str:
     among = "eligible runs" if summary.runs["eligible"].any() else "all scored runs, as none is eligible"
     return (
         f"Highest reference silhouette: {scaler} scaling {space(projection)}, {number(best)}. Each cell: the best "
-        f"reference silhouette of the {among}."
+        f"reference silhouette of the {among}.{favoured(summary)}"
     )
+
+
+def favoured(summary: Summary) -> str:
+    """Say which scaler the reference space favours, where runs differ in it: the one that it is scaled with itself."""
+    own = summary.references[0]
+    if own not in set(summary.runs["scaler"]) or not gather.varies(summary.runs, "scaler"):
+        return ""
+    return f" The {own} reference is scaled as the runs with {own} scaling are, and favours these."
 
 
 def inflation_caption(summary: Summary) -> str:
@@ -906,7 +955,7 @@ def inflation_caption(summary: Summary) -> str:
     )
     if calm != flattered:
         told += f", by {number(medians.min(), 2)} {space(calm)}"
-    return f"{told}. What a space adds it adds to structureless data as well, so native values rank nothing."
+    return f"{told}. A projection can part what is one cloud, so that native values rank nothing."
 
 
 def flattered_caption(summary: Summary) -> str:

@@ -211,7 +211,7 @@ def test_drawn_customers_are_told(kept):
 
 @pytest.mark.parametrize(
     ("found", "told"),
-    [([0.99998, 0.9996], "more than 99.9%"), ([1.0, 0.953], "95.3% to 100.0%"), ([0.9, 0.9], "90.0% of")],
+    [([0.99998, 0.9996], "99.96% to 99.998% of"), ([1.0, 0.953], "95.3% to 100.0%"), ([0.9, 0.9], "90.0% of")],
 )
 def test_the_recall_of_approximate_neighbours_is_told_and_never_as_all_where_it_is_not(kept, found, told):
     _, _, folder = kept
@@ -283,16 +283,27 @@ def test_without_a_projection_there_is_no_picture_to_trust(kept):
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        ((1, 1, 1, 1), "1 run was tried; it passes every gate, was tested further and holds up."),
+        ((1, 1, 1, 1), "1 run was tried; it passes every gate, was tested further and is above structureless data."),
         ((1, 0, 0, 0), "1 run was tried; it misses a gate."),
         ((9, 0, 0, 0), "9 runs were tried; none of them passes every gate."),
-        ((9, 1, 1, 0), "9 runs were tried; 1 of them passes every gate; 1 was tested further, and does not hold up."),
+        (
+            (9, 1, 1, 0),
+            "9 runs were tried; 1 of them passes every gate; 1 was tested further, and is not above structureless "
+            "data.",
+        ),
         (
             (1200, 1100, 20, 17),
-            "1,200 runs were tried; 1,100 of them pass every gate; 20 were tested further, 17 hold up.",
+            "1,200 runs were tried; 1,100 of them pass every gate; 20 were tested further, 17 are above structureless "
+            "data.",
         ),
-        ((3, 3, 3, 0), "3 runs were tried; all of them pass every gate; 3 were tested further, none holds up."),
-        ((2, 2, 2, 2), "2 runs were tried; both pass every gate; 2 were tested further, both hold up."),
+        (
+            (3, 3, 3, 0),
+            "3 runs were tried; all of them pass every gate; 3 were tested further, none is above structureless data.",
+        ),
+        (
+            (2, 2, 2, 2),
+            "2 runs were tried; both pass every gate; 2 were tested further, both are above structureless data.",
+        ),
     ],
 )
 def test_runs_are_counted_in_whole_sentences(counts, told):
@@ -468,7 +479,7 @@ def test_the_screens_front_is_called_so_where_runs_were_confirmed(new_planted, k
     for row in study.rows:
         row["screen_pareto"] = True
     for folder, name, front in (
-        (study.write(tmp_path / "planted"), "Pareto front of the screen", "run that holds up"),
+        (study.write(tmp_path / "planted"), "Pareto front of the screen", "run above structureless data"),
         (kept[2], "Pareto front", "eligible run"),
     ):
         summary = gather.gather(folder)

@@ -9,6 +9,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from segkit.errors import UsageError
 from segkit.report import gather as g
+from segkit.report import words
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,25 @@ def test_explained_is_one_way_epsilon_squared():
     apart = g.explained(weighed_runs(*[(s, v + (s == "b"), np.nan) for s in "ab" for v in (0.1, 0.2, 0.3, 0.4)]))
     # between: 8 x 0.5^2 = 2; within: 2 x 0.05 = 0.1
     assert apart.loc[0, "silhouette"] == pytest.approx(1 - (0.1 / 2.1) * 7 / 6)
+
+
+def test_what_matters_is_told_for_every_reference(new_study, tmp_path):
+    study = new_study(n=60)
+    for i in range(12):
+        values = {"scaler": "power" if i % 2 else "standard", "features": "all" if i % 3 else "few"}
+        told = {"silhouette_reference": 0.3 + 0.1 * (i % 2) + i / 1000, "silhouette_standard": 0.2 + 0.1 * (i % 3 > 0)}
+        study.add(study.truth % 2, rank=i + 1, stability_ari=0.9, **values, **told)
+    study.recommend(None)
+    summary = g.gather(study.write(tmp_path))
+    shares = summary.explained.set_index("axis")
+    assert shares.loc["scaler", "silhouette"] > 0.9 > shares.loc["features", "silhouette"]
+    assert shares.loc["features", "silhouette_standard"] > 0.9 > shares.loc["scaler", "silhouette_standard"]
+    said = words.effects_caption(summary)
+    assert said.startswith("The silhouette in the power reference depends most on the scaler: ")
+    assert ", in the standard one on the features (100%)" in said
+    assert "The power reference is scaled as the runs with power scaling are, and favours these." in words.grid_caption(
+        summary
+    )
 
 
 def test_a_choice_with_nearly_as_many_values_as_runs_explains_nothing():

@@ -26,9 +26,10 @@ def test_all_that_holds_is_told_in_the_verdict(new_planted, tmp_path):
     summary = gather(study.write(tmp_path))
     told = (
         "But: other measures disagree (DBCV \u22120.80, below 0, place 2 of 2 tested runs; prediction strength 0.60, "
-        "below 0.8); by silhouette alone it has place 11 in the standard reference, of 5 runs; 3 of 5 segments are not "
-        "valid (mean Jaccard from 0.28, valid from 0.75), and Segment 1 is not to be trusted at all (below 0.6); p = "
-        "0.05 is the smallest that 19 tables can give."
+        "below 0.8); by silhouette alone it has place 11 in the standard reference and 10 in the quantile reference, "
+        "of 5 runs; 3 of 5 segments are not valid (mean Jaccard from 0.28, valid from 0.75), and Segment 1 is not to "
+        "be trusted at all (below 0.6); its stability is of 7 draws only; p = 0.05 is the smallest that 19 tables can "
+        "give."
     )
     assert objections(summary) == told
     assert told in [block.text for block in sections(summary)[0].blocks if block.kind == "text"]
@@ -42,7 +43,7 @@ def test_a_density_below_0_as_everywhere_is_held_against_the_lower_half_alone(ne
     study = new_planted(p=0.04)
     for row in study.rows:
         row |= {"dbcv_reference": {5: -0.4, 2: other}.get(row["n_clusters"], np.nan), "prediction_strength": 0.9}
-        row["stability_jaccard_refit"] = json.dumps([0.9] * row["n_clusters"])
+        row |= {"stability_jaccard_refit": json.dumps([0.9] * row["n_clusters"]), "stability_refit_draws": 20}
     found = objections(gather(study.write(tmp_path)))
     assert found == (f"But: another measure disagrees ({told})." if told else "")
 
@@ -59,7 +60,48 @@ def test_nothing_is_told_where_nothing_speaks_against_the_run(new_planted, tmp_p
     study = new_planted(p=0.04)
     best = next(row for row in study.rows if row["n_clusters"] == 5)
     best |= {"stability_jaccard_refit": json.dumps([0.9] * 5), "dbcv_reference": 0.1, "prediction_strength": 0.9}
+    best["stability_refit_draws"] = 20
     assert objections(gather(study.write(tmp_path))) == ""
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"silhouette_reference": 0.2}, "its silhouette of 0.200 in the power reference is below 0.25"),
+        ({"stability_ari_refit": 0.7}, "refitted, its segments come back with a mean ARI of 0.70 only"),
+        ({"stability_refit_draws": 3}, "its stability is of 3 draws only"),
+        ({"noise_fraction": 0.297}, "its coverage of 70.3% is hardly above the 70.0% asked for"),
+        ({"silhouette_z": 0.5}, "by the silhouette only the pooled z sets it first: it has place 2 by its own z"),
+        ({"weight_share": 0.25}, "another answer, wins as many weightings"),
+    ],
+)
+def test_what_speaks_against_the_run_is_told(new_planted, tmp_path, changed, told):
+    study = new_planted(p=0.04)
+    best = next(row for row in study.rows if row["n_clusters"] == 5)
+    other = next(row for row in study.rows if row["n_clusters"] == 2)
+    other |= {"p_adjusted": 0.04, "weight_share": 0.25, "silhouette_z": 1.0, "silhouette_excess": 0.0}
+    best |= {"stability_jaccard_refit": json.dumps([0.9] * 5), "dbcv_reference": 0.1, "prediction_strength": 0.9}
+    best |= {"stability_refit_draws": 20, "silhouette_z": 2.0}
+    study.recommendation["null"]["holding_up"] = [best["run"], other["run"]]
+    assert told not in objections(gather(study.write(tmp_path / "before")))
+    best |= changed
+    assert told in objections(gather(study.write(tmp_path / "after")))
+
+
+def test_a_run_that_does_not_come_back_is_recommended_with_doubts(new_planted, tmp_path):
+    study = new_planted()
+    best = next(row for row in study.rows if row["n_clusters"] == 5)
+    best |= {"stability_jaccard_refit": json.dumps([0.9] * 5), "stability_ari_refit": 0.9}
+    assert sections(gather(study.write(tmp_path / "well")))[0].title == "Recommended and confirmed"
+    best["stability_ari_refit"] = 0.7
+    assert sections(gather(study.write(tmp_path / "badly")))[0].title == "Recommended, with doubts about its stability"
+
+
+def test_a_segment_with_nearly_everybody_is_told(new_planted, tmp_path):
+    summary = gather(new_planted(p=0.04).write(tmp_path))
+    profile = pd.DataFrame({"segment": [0, 1, -1], "n": [97, 3, 50], "feature": "a", "z": 0.0})
+    assert "one segment holds 97% of the customers in a segment" in objections(replace(summary, profile=profile))
+    assert "one segment" not in objections(replace(summary, profile=profile.assign(n=[60, 40, 50])))
 
 
 def test_a_screened_run_is_objected_to_as_well(new_study, tmp_path):
@@ -99,3 +141,32 @@ def test_runs_with_the_same_segments_are_tied(new_study, tmp_path):
 )
 def test_a_jaccard_below_a_bar_does_not_look_like_it(value, shown):
     assert words.jaccard(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "told"),
+    [
+        (1.0, 0, "100%"),
+        (0.998, 0, "99.8%"),
+        (0.996, 1, "99.6%"),
+        (0.99998, 1, "99.998%"),
+        (1 - 1e-9, 1, "> 99.999%"),
+        (0.0001, 0, "< 1%"),
+        (0.5, 0, "50%"),
+    ],
+)
+def test_a_share_that_is_not_all_does_not_look_like_all(share, digits, told):
+    assert words.percent(share, digits) == told
+
+
+def test_a_rank_correlation_of_few_different_runs_is_not_told_as_one(new_study, tmp_path):
+    study = new_study(n=60)
+    for i, (silhouette, ari) in enumerate([(0.1, 0.5), (0.3, 0.6), (0.2, 0.7), (0.4, 0.65), (0.35, 0.4)]):
+        study.add(study.truth % 2, rank=i + 1, silhouette_reference=silhouette, stability_ari=ari)
+    study.recommend(None)
+    told = words.trust_caption(gather(study.write(tmp_path / "few")))
+    assert told.startswith("Whether a good silhouette goes with stability cannot be told here (rank correlation 0.00")
+    for i in range(60):
+        study.add(rank=i + 6, silhouette_reference=i / 100, stability_ari=i / 100 + 0.05 * (i % 3))
+    told = words.trust_caption(gather(study.write(tmp_path / "many")))
+    assert told.startswith("Runs with a better silhouette tend to be more stable (rank correlation 0.")
