@@ -79,9 +79,10 @@ class Card:
 
 @dataclass(frozen=True)
 class Cards:
-    """One card per segment."""
+    """One card per segment, and what stands beside a feature on them."""
 
     cards: list[Card]
+    note: str
     kind: str = "cards"
 
 

@@ -364,7 +364,7 @@ def segments(summary: Summary) -> Section:
     if summary.recommendation.get("verdict") == "no_structure":
         section.blocks.append(Notice(confirmed_words.NOT_SEGMENTS))
     cards = _cards(summary)
-    section.blocks.extend([Cards(cards)] if cards else [])
+    section.blocks.extend([Cards(cards, typical.explained(summary))] if cards else [])
     section.blocks.extend(_hidden(summary))
     if features:
         section.blocks.append(

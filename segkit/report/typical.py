@@ -14,10 +14,35 @@ if TYPE_CHECKING:
 
 
 def told(summary: Summary, feature: str, row: pd.Series) -> str:
-    """Write a segment's median; of a feature that is 0 or 1 its share of ones, against everybody's."""
+    """Write a segment's median against everybody's where that is known; of a feature that is 0 or 1 shares of ones."""
     if feature in summary.shares:
         return f"{share(summary, row)} against {words.percent(summary.shares[feature])}"
-    return words.short(row["median"])
+    own, everybody = words.short(row["median"]), everybodys_median(summary, feature)
+    return own if words.absent(everybody) else f"{own} against {words.short(everybody)}"
+
+
+def everybodys_median(summary: Summary, feature: str) -> float:
+    """Return the median of the customers that the study kept, in the feature's own units; NaN where none is known.
+
+    With several tables it is none: what was kept of the customers is of all tables, and a run is of one.
+    """
+    found = summary.columns
+    if found is None or feature not in found.table.index or len(summary.runs["data_label"].unique()) > 1:
+        return float("nan")
+    return float(found.table.loc[feature, "median"])
+
+
+def explained(summary: Summary) -> str:
+    """Say what stands beside a feature on the cards: its z, and the medians or shares of :func:`told`."""
+    features = summary.profile["feature"].unique()
+    known = [name for name in features if not words.absent(everybodys_median(summary, name))]
+    text = "Each feature: the segment's mean in standard deviations from all customers' mean, and the segment's median"
+    text += " against that of all customers" if known else ""
+    if any(name in summary.shares for name in features):
+        text += "; of a feature that is 0 or 1, the share of the segment's customers that have 1, against everybody's"
+    if known and summary.columns.customers < summary.n_customers:
+        text += f". Medians of all are those of {summary.columns.customers:,} drawn customers"
+    return f"{text}."
 
 
 def quartiles(summary: Summary, feature: str, row: pd.Series) -> str:

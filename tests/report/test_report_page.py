@@ -367,7 +367,7 @@ def test_only_noise(new_study, tmp_path):
     assert "The reference silhouette of every run; all 2 came through." in text
     summary = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "Segments have the numbers of" in summary
-    assert "In brackets: the segment's" not in summary
+    assert "Each feature: the segment's" not in summary
 
 
 def test_forty_clusters_and_three_hundred_features(new_study, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from base64 import b64decode
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def test_a_flag_is_told_by_the_share_that_has_it(flagged):
     card = block(summary, "segments", "cards").cards[0]
     assert {name: shown for name, _, shown in card.high}["flag"] == told
     shown = [(name, text) for c in block(summary, "segments", "cards").cards for name, _, text in (*c.high, *c.low)]
-    assert not [name for name, text in shown if " against " in text and name not in ("flag", "plan=x", "plan=y")]
+    assert not [name for name, text in shown if "%" in text and name not in ("flag", "plan=x", "plan=y")]
     table = block(summary, "segments", "table", title="Medians and quartiles by segment")
     rows = {row[0]: row for row in table.rows}
     assert table.head[-1] == "All"
@@ -55,6 +56,66 @@ def test_a_flag_is_told_by_the_share_that_has_it(flagged):
     assert f"sd, {told})" in markdown(summary, sections(summary))
     page = build(folder).read_text(encoding="utf-8")
     assert f'<span class="median share">{told}</span>' in page
+
+
+@pytest.fixture
+def kept(flagged):
+    """The same study with its customers in the folder."""
+    study, run, folder = flagged
+    frame = pd.DataFrame({"id": study.ids, **study.frame})
+    frame.to_parquet(folder / "customers.parquet", index=False)
+    return study, run, folder
+
+
+def traits(summary) -> dict[tuple[int, str], str]:
+    cards = block(summary, "segments", "cards").cards
+    return {(card.segment, name): text for card in cards for name, _, text in (*card.high, *card.low)}
+
+
+def test_a_cards_median_is_told_against_that_of_all_customers(kept):
+    study, _, folder = kept
+    summary = gather.gather(folder)
+    flags = ("flag", "plan=x", "plan=y")
+    found = {key: text for key, text in traits(summary).items() if key[1] not in flags}
+    assert found
+    for (segment, name), text in found.items():
+        own = study.frame.loc[study.truth == segment, name].median()
+        assert text == f"{words.short(own)} against {words.short(study.frame[name].median())}"
+    note = block(summary, "segments", "cards").note
+    assert "the segment's median against that of all customers; of a feature that is 0 or 1" in note
+    assert note in markdown(summary, sections(summary))
+    page = build(folder).read_text(encoding="utf-8")
+    assert "the segment&#39;s median against that of all customers; of a feature" in page
+    assert all(text in page for text in found.values())
+
+
+def test_all_customers_medians_are_rounded_in_a_page_that_may_leave_the_house(kept):
+    study, _, folder = kept
+    shown = {name: text for (_, name), text in traits(gather.gather(folder, {"customers": False})).items()}
+    medians = study.frame[[name for name in shown if name in study.frame and name not in ("flag", "plan")]].median()
+    coarse = {name: words.short(float(f"{value:.3g}")) for name, value in medians.items()}
+    assert any(told != words.short(medians[name]) for name, told in coarse.items())
+    assert all(shown[name].endswith(f" against {told}") for name, told in coarse.items())
+
+
+def test_drawn_customers_medians_are_called_so(kept):
+    _, _, folder = kept
+    frame = pd.read_parquet(folder / "customers.parquet").assign(row=np.arange(200)).iloc[::4]
+    frame.to_parquet(folder / "customers.parquet", index=False)
+    note = block(gather.gather(folder), "segments", "cards").note
+    assert note.endswith(" Medians of all are those of 50 drawn customers.")
+
+
+def test_without_a_median_of_all_customers_the_segments_stands_alone(flagged, kept):
+    _, _, folder = kept
+    two = gather.gather(folder)
+    two = replace(two, runs=pd.concat([two.runs, two.runs.assign(run="other", data_label="another table")]))
+    (folder / "customers.parquet").unlink()
+    for summary in (gather.gather(folder), two):
+        medians = [text for (_, name), text in traits(summary).items() if name in flagged[0].frame.columns[:8]]
+        assert medians
+        assert not [text for text in medians if " against " in text]
+        assert "the segment's median; of a feature that is 0 or 1" in block(summary, "segments", "cards").note
 
 
 def test_the_page_holds_the_shares_of_ones_unless_it_may_leave_the_house(flagged):
