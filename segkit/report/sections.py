@@ -396,7 +396,7 @@ def _silhouettes(summary: Summary) -> list[Plot]:
     mean = float(summary.silhouettes["silhouette"].mean())
     alt = "Silhouette plot: for each segment the customers' silhouettes, sorted, as an area around 0, and their mean"
     least = 1 if summary.options.customers else FEWEST
-    draw = to_draw("silhouettes", summary.silhouettes, mean, figure_words.MOST, least)
+    draw = to_draw("silhouettes", summary.silhouettes, mean, summary.references[0], figure_words.MOST, least)
     caption = figure_words.silhouettes(summary)
     caption += f" Each step is the mean of at least {least} customers.{_but_few(summary)}" if least > 1 else ""
     return [Plot("silhouettes", draw, alt, caption)]

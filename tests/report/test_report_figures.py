@@ -416,7 +416,7 @@ def test_figures_of_the_customers_draw_whatever_there_is(k):
             figures.pairs(frame, labels),
             figures.pairs(frame[["b"]], labels),
             figures.two_features(frame[[HOSTILE, "holes"]], labels),
-            figures.silhouettes(table[table["segment"] >= 0], 0.1, 30),
+            figures.silhouettes(table[table["segment"] >= 0], 0.1, HOSTILE, 30),
             figures.correlations(c.correlations(frame)),
             figures.k_line(line, 2),
         ]
@@ -606,3 +606,12 @@ def test_axes_of_equal_scores_end_where_the_scores_do():
         assert 1 < ax.get_ylim()[1] <= 1.03
         assert all(tick <= 1 for tick in ax.get_yticks() if tick < ax.get_ylim()[1])
     assert "run told here" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+# what a figure is of
+
+
+def test_the_silhouette_plot_names_its_space(kept):
+    summary = gather.gather(kept[2])
+    plot = next(b for s in sections(summary) for b in s.blocks if getattr(b, "name", "") == "silhouettes")
+    assert plot.draw().axes[0].get_xlabel().startswith(f"Silhouette in the {summary.references[0]} reference space\n")

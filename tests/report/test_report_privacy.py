@@ -284,7 +284,7 @@ def test_a_picture_of_two_features_is_these_features(marked, tmp_path):
 def test_steps_of_a_silhouette_plot_are_means_of_five_or_more(n):
     values = np.sort(np.random.default_rng(n).uniform(-1, 1, n))
     table = pd.DataFrame({"segment": 0, "silhouette": values})
-    (area,) = figures.silhouettes(table, 0.0, 30, FEWEST).axes[0].collections[0].get_paths()
+    (area,) = figures.silhouettes(table, 0.0, "power", 30, FEWEST).axes[0].collections[0].get_paths()
     x = np.unique(area.vertices[:, 0][area.vertices[:, 0] != 0])
     parts = np.array_split(values[::-1], min(n // 5, 240))
     assert np.allclose(x, np.unique([part.mean() for part in parts]))

@@ -76,8 +76,8 @@ def _signed(z: float) -> str:
 
 
 @styled
-def silhouettes(table: pd.DataFrame, mean: float, most: int, step: int = 1) -> Figure:
-    """Draw the customers' silhouettes, sorted within each segment, with each segment's mean and that of all.
+def silhouettes(table: pd.DataFrame, mean: float, space: str, most: int, step: int = 1) -> Figure:
+    """Draw the customers' silhouettes in a reference space, sorted by segment, with each segment's mean and all's.
 
     Rousseeuw's plot: a segment is as thick as it has customers. Of more than ``most`` segments the largest are drawn.
     With ``step`` above 1 no customer's own silhouette is drawn, but the means of at least so many neighbours.
@@ -105,7 +105,8 @@ def silhouettes(table: pd.DataFrame, mean: float, most: int, step: int = 1) -> F
     shown = shown if len(parts) <= _NAMED else [str(s) for s in parts]
     ax.set_yticks(ticks, shown)
     ax.set_ylim(start, 0)
-    ax.set_xlabel("Silhouette (above 0: nearer to the own segment than to the next)")
+    told = f"Silhouette in the {clipped(space)} reference space"
+    ax.set_xlabel(f"{told}\n(above 0: nearer to the own segment than to the next)")
     ax.grid(visible=False, axis="y")
     means = [Line2D([], [], color=INK, lw=2, label="segment's mean"), Line2D([], [], color=INK, ls="--", label="mean")]
     legend_below(figure, means)
