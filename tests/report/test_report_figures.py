@@ -615,3 +615,17 @@ def test_the_silhouette_plot_names_its_space(kept):
     summary = gather.gather(kept[2])
     plot = next(b for s in sections(summary) for b in s.blocks if getattr(b, "name", "") == "silhouettes")
     assert plot.draw().axes[0].get_xlabel().startswith(f"Silhouette in the {summary.references[0]} reference space\n")
+
+
+def test_legends_are_read_row_by_row():
+    from matplotlib.lines import Line2D
+
+    from segkit.report.figures.style import legend_below, new_figure
+
+    figure = new_figure(2)
+    names = [f"segment {i}" for i in range(5)]
+    legend_below(figure, [Line2D([], [], label=name) for name in names])
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): text.get_window_extent() for text in figure.legends[0].get_texts()}
+    assert len({round(box.y0) for box in boxes.values()}) == 2
+    assert sorted(boxes, key=lambda name: (-round(boxes[name].y0), boxes[name].x0)) == names

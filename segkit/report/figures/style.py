@@ -217,11 +217,13 @@ def _first(text: str, width: int) -> str:
 
 
 def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Set a legend under the axes, in as many columns as fit."""
+    """Set a legend under the axes, in as many columns as fit, to be read row by row."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     columns = int(figure.get_figwidth() / (0.5 + 0.078 * longest))
     columns = min(max(columns, 1), max(len(handles), 1))
-    figure.legend(handles=list(handles), loc="outside lower left", ncols=columns, columnspacing=1.2)
+    # A legend is filled column by column.
+    by_row = [handle for column in range(columns) for handle in handles[column::columns]]
+    figure.legend(handles=by_row, loc="outside lower left", ncols=columns, columnspacing=1.2)
 
 
 def heatmap(ax: Axes, values: pd.DataFrame, shown: Sequence[Sequence[str]] | None, **options: object) -> None:
