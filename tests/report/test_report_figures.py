@@ -629,3 +629,19 @@ def test_legends_are_read_row_by_row():
     boxes = {text.get_text(): text.get_window_extent() for text in figure.legends[0].get_texts()}
     assert len({round(box.y0) for box in boxes.values()}) == 2
     assert sorted(boxes, key=lambda name: (-round(boxes[name].y0), boxes[name].x0)) == names
+
+
+def test_pictures_of_spaces_name_every_step_and_cut_parameters_first():
+    from segkit.report.figures.spaces import embeddings
+
+    points, labels = np.zeros((3, 2)), np.arange(3)
+    spaces = ["behaviour > robust > umap(n_neighbors=50, min_dist=0.1, metric=euclidean, n_components=12)"] * 2
+    planes = [gather.Embedding("a", space, run, points, labels) for space, run in zip(spaces, "xy", strict=True)]
+    clusterer = "hdbscan(min_cluster_size=150, min_samples=20, cluster_selection_method=leaf)"
+    names = {"x": f"17. {spaces[0].replace(' > ', ' · ')} · {clusterer}", "y": f"3. all · power · tsne · {clusterer}"}
+    here, elsewhere = (ax.get_title(loc="left").replace("\n", " ") for ax in embeddings(planes, names).axes)
+    assert here.startswith("behaviour > robust > umap (n_")
+    assert here.count("umap") == 1
+    assert " 17. hdbscan (min_" in here
+    assert "3. all · power · tsne · hdbscan (min_" in elsewhere
+    assert all(told.endswith("leaf)") for told in (here, elsewhere))

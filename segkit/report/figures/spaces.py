@@ -25,6 +25,7 @@ from segkit.report.figures.style import (
     legend_below,
     new_figure,
     palette,
+    shortened,
     styled,
     wrapped,
 )
@@ -56,11 +57,18 @@ def embeddings(planes: Sequence[Embedding], names: Mapping[str, str], columns: i
         ax.set_xlabel(first, fontsize=SMALL)
         ax.set_ylabel(second, fontsize=SMALL)
         width = 38 if columns > 1 else 90
-        title = f"{wrapped(plane.label, width, 1)}\n{wrapped(names[plane.run], width, 2)}"
+        lines = 2 if columns > 1 else 1
+        title = f"{shortened(plane.label, width, lines)}\n{shortened(_run_name(plane, names), width, lines + 1)}"
         ax.set_title(title, fontsize=SMALL, fontweight="normal")
     for ax in panels[len(planes) :]:
         ax.set_axis_off()
     return figure
+
+
+def _run_name(plane: Embedding, names: Mapping[str, str]) -> str:
+    """Name a run beside the space it is drawn in: without the steps to this space, if it took them."""
+    steps = plane.label.replace(" > ", " · ")
+    return f" {names[plane.run]}".replace(f" {steps} · ", " ", 1).strip()
 
 
 def _plane(ax: Axes, plane: Embedding) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 import warnings
@@ -79,6 +80,9 @@ STYLE = {
 }
 # A browser writes what no font here has: what is said of the page's picture is not to be said.
 _MISSING_GLYPH = "Glyph .* missing from"
+# What is in brackets: a step's parameters, and how many letters of them are left at most and at least.
+_BRACKETS = re.compile(r"\(([^()]*)\)")
+_LONGEST, _SHORTEST = 64, 7
 _CANVAS = "module://segkit.report.figures.canvas"
 _SPELLED: ContextVar[frozenset[str]] = ContextVar("spelled", default=frozenset())
 
@@ -172,6 +176,16 @@ def wrapped(text: object, width: int, lines: int = 2) -> str:
         if len(told) <= lines or room <= 4:
             return "\n".join(told[:lines])
         room -= 1
+
+
+def shortened(text: object, width: int, lines: int) -> str:
+    """Break the name of a pipeline into lines; of one that takes more, what is in brackets is cut first."""
+    told = str(text)
+    for room in range(_LONGEST, _SHORTEST, -1):
+        if len(_broken(_shown(told), width)) <= lines:
+            break
+        told = _BRACKETS.sub(lambda found, most=room: f"({clipped(found[1], most, most // 2)})", str(text))
+    return wrapped(told, width, lines)
 
 
 def apart(names: Sequence[object], write: Callable[[object], str]) -> list[str]:
