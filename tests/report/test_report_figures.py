@@ -645,3 +645,15 @@ def test_pictures_of_spaces_name_every_step_and_cut_parameters_first():
     assert " 17. hdbscan (min_" in here
     assert "3. all · power · tsne · hdbscan (min_" in elsewhere
     assert all(told.endswith("leaf)") for told in (here, elsewhere))
+
+
+def test_the_front_is_drawn_over_smaller_boxes_of_tested_runs(kept):
+    from segkit.report import figures
+
+    runs = gather.scored(gather.gather(kept[2]).runs).assign(screen_pareto=True, confirmed=True)
+    hollow = [c for c in figures.trust(runs, None, {}).axes[0].collections if not len(c.get_facecolor())]
+    box, *rings = sorted(hollow, key=lambda c: c.get_zorder())
+    assert len(rings) == 2
+    for ring in rings:
+        assert ring.get_sizes()[0] > 1.5 * box.get_sizes()[0]
+        assert ring.get_linewidth()[0] > box.get_linewidth()[0]

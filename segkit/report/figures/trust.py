@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 NULL_TINTS = {"copula": GREY, "permuted": COLOURS[3]}
 _MANY_BARS = 40
 _NAMES = 1.9
+# Points: a run's mark is smaller where there are many; a box is this much wider, and a ring goes around box and star.
+_MARK, _SMALL_MARK, _MANY_RUNS = 5.8, 4.0, 100
+_BOX, _RING = 2.0, 7.0
 
 
 @styled
@@ -65,18 +68,20 @@ def trust(runs: pd.DataFrame, best: str | None, gates: Mapping[str, object]) -> 
 
 def _clouds(ax: Axes, runs: pd.DataFrame, x: str, best: str | None) -> None:
     methods = sorted(runs["clusterer"].unique())
-    size = 16 if len(runs) > 100 else 34
+    mark = _SMALL_MARK if len(runs) > _MANY_RUNS else _MARK
     for i, method in enumerate(methods):
         part = runs[runs["clusterer"] == method]
         style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        ax.scatter(part[x], part["silhouette_reference"], s=size, alpha=0.65, lw=0, rasterized=True, **style)
+        ax.scatter(part[x], part["silhouette_reference"], s=mark**2, alpha=0.65, lw=0, rasterized=True, **style)
     front, tested = runs[runs["screen_pareto"]], runs[runs["confirmed"]]
     chosen = runs[runs["run"] == best]
-    ax.scatter(front[x], front["silhouette_reference"], s=58, facecolors="none", edgecolors=INK, lw=1.1)
-    boxes = {"marker": "s", "facecolors": "none", "edgecolors": INK, "lw": 0.9}
-    ax.scatter(tested[x], tested["silhouette_reference"], s=130, **boxes)
+    box, ring = ({"s": (mark + wider) ** 2, "facecolors": "none"} for wider in (_BOX, _RING))
+    ax.scatter(tested[x], tested["silhouette_reference"], marker="s", edgecolors=INK, lw=0.6, **box)
+    # Many boxes may stand on one spot: rings are drawn over them, and thicker.
+    for tint, thick in ((GROUND, 1.9), (INK, 1.0)):
+        ax.scatter(front[x], front["silhouette_reference"], edgecolors=tint, lw=thick, zorder=4, **ring)
     star = {"marker": "*", "color": INK, "edgecolors": GROUND, "lw": 0.8, "zorder": 5}
-    ax.scatter(chosen[x], chosen["silhouette_reference"], s=170, **star)
+    ax.scatter(chosen[x], chosen["silhouette_reference"], s=(mark + _RING) ** 2, **star)
 
 
 def _method_handles(runs: pd.DataFrame, best: str | None) -> list[Line2D]:
@@ -88,9 +93,9 @@ def _method_handles(runs: pd.DataFrame, best: str | None) -> list[Line2D]:
     hollow = {"ls": "", "markerfacecolor": "none", "markeredgecolor": INK}
     if runs["screen_pareto"].any():
         front = "Pareto front of the screen" if runs["confirmed"].any() else "Pareto front"
-        handles.append(Line2D([], [], marker="o", markersize=8, label=front, **hollow))
+        handles.append(Line2D([], [], marker="o", markersize=10, mew=1.0, label=front, **hollow))
     if runs["confirmed"].any():
-        handles.append(Line2D([], [], marker="s", markersize=10, label="tested further", **hollow))
+        handles.append(Line2D([], [], marker="s", markersize=7, mew=0.6, label="tested further", **hollow))
     if best is not None:
         handles.append(Line2D([], [], ls="", marker="*", color=INK, markersize=11, label="run told here"))
     return handles
