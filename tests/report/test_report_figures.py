@@ -657,3 +657,25 @@ def test_the_front_is_drawn_over_smaller_boxes_of_tested_runs(kept):
     for ring in rings:
         assert ring.get_sizes()[0] > 1.5 * box.get_sizes()[0]
         assert ring.get_linewidth()[0] > box.get_linewidth()[0]
+
+
+def excess_lines(*names: str) -> pd.DataFrame:
+    columns = {"silhouette": 0.3, "null_mean": 0.2, "low": 0.1, "high": 0.25, "excess": 0.1, "z": 3.0, "best": False}
+    return pd.DataFrame([{"line": name, "k": k} | columns for name in names for k in (2, 3)])
+
+
+def test_panels_of_different_feature_sets_or_tables_say_so():
+    from segkit.report.figures.choices import k_excess
+
+    def titles(*names: str) -> list[str]:
+        return [ax.get_title(loc="left") for ax in k_excess(excess_lines(*names)).axes[: len(names)]]
+
+    first, second = "all · power · none · kmeans", "rfm · power · none · kmeans"
+    assert titles(first, second) == ["features: all\npower\nnone\nkmeans", "features: rfm\npower\nnone\nkmeans"]
+    assert titles(first, "all · robust · none · kmeans") == ["power\nnone\nkmeans", "robust\nnone\nkmeans"]
+    assert titles(first) == ["power\nnone\nkmeans"]
+    assert titles(f"{first} · seed 1", f"{second} · seed 2") == [
+        "features: all\npower\nnone\nkmeans\nseed 1",
+        "features: rfm\npower\nnone\nkmeans\nseed 2",
+    ]
+    assert titles(f"a · {first}", f"b · {first}") == [f"{own}\nfeatures: all\npower\nnone\nkmeans" for own in "ab"]

@@ -137,10 +137,10 @@ def k_excess(lines: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(lines["line"]))
     figure = new_figure(4.8)
     panels = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey="row", height_ratios=[3, 2])
-    for name, (top, below) in zip(names, panels.T, strict=True):
+    for name, told, (top, below) in zip(names, _pipelines(names), panels.T, strict=True):
         _against_k(top, below, lines[lines["line"] == name].sort_values("k"), len(names) <= 2)
-        told = [wrapped(part, max(16, 64 // len(names))) for part in name.split(" · ")[-3:]]
-        top.set_title("\n".join(told), fontsize=7.5, fontweight="normal")
+        title = "\n".join(wrapped(part, max(16, 64 // len(names))) for part in told)
+        top.set_title(title, fontsize=7.5, fontweight="normal")
         below.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7 if len(names) < 3 else 5))
     panels[0, 0].set_ylabel("Reference silhouette")
     panels[1, 0].set_ylabel("Excess over\nno segments")
@@ -155,6 +155,20 @@ def k_excess(lines: pd.DataFrame) -> Figure:
         handles.append(Line2D([], [], color=COLOURS[2], lw=7, label="largest excess"))
     legend_below(figure, handles)
     return figure
+
+
+def _pipelines(names: Sequence[str]) -> list[list[str]]:
+    """Split pipelines' names into parts: scaler, projection, clusterer, and before them what is not the same in all."""
+    parts = [name.split(" · ") for name in names]
+    ends = [len(part) - part[-1].startswith("seed ") for part in parts]
+    told = [
+        [*part[: end - 4], *(f"features: {own}" for own in part[end - 4 : end - 3]), *part[end - 3 :]]
+        for part, end in zip(parts, ends, strict=True)
+    ]
+    same = 0
+    while same < min(ends) - 3 and len({part[same] for part in told}) == 1:
+        same += 1
+    return [part[same:] for part in told]
 
 
 def _against_k(top: Axes, below: Axes, line: pd.DataFrame, told: bool) -> None:
