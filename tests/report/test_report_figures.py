@@ -679,3 +679,18 @@ def test_panels_of_different_feature_sets_or_tables_say_so():
         "features: rfm\npower\nnone\nkmeans\nseed 2",
     ]
     assert titles(f"a · {first}", f"b · {first}") == [f"{own}\nfeatures: all\npower\nnone\nkmeans" for own in "ab"]
+
+
+@pytest.mark.parametrize("width", [0.3, 0.003])
+def test_a_middle_half_without_width_is_drawn(width):
+    from segkit.report import figures
+
+    scores = {"_q25": [1.0, 1 - width], "_q75": [1.0, 1 - width / 2], "_best": [1.0, 1.0], "": [0.95, 0.9]}
+    values = {f"{score}{end}": told for score in ("silhouette", "stability") for end, told in scores.items()}
+    table = pd.DataFrame({"axis": "clusterer", "value": ["dbscan", "kmeans"], "runs": 9} | values)
+    for ax in figures.effects(table).axes:
+        bands = [path.vertices[:, 0].tolist() for path in ax.collections[0].get_paths()]
+        squares = [line for line in ax.lines if line.get_marker() == "s"]
+        assert bands == [[1 - width, 1 - width / 2]]
+        assert [line.get_xdata().tolist() for line in squares] == [[1.0]]
+    assert figures.effects(table.assign(**dict.fromkeys(values, np.nan))).axes

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _K = "Number of clusters, k"
+# A band narrower than this share of the axis is hidden by a mark.
+_NARROW = 0.03
 
 
 @styled
@@ -197,7 +199,7 @@ def effects(table: pd.DataFrame) -> Figure:
     for ax, score, label in zip(
         panels, ("silhouette", "stability"), ("Reference silhouette", "Stability (ARI)"), strict=True
     ):
-        ax.hlines(at, table[f"{score}_q25"], table[f"{score}_q75"], color=COLOURS[0], lw=4, alpha=0.35)
+        _middle_halves(ax, at, *(table[f"{score}_{end}"].to_numpy(float) for end in ("q25", "q75", "best")))
         ax.plot(table[score], at, "o", color=COLOURS[0], ms=5)
         ax.plot(table[f"{score}_best"], at, "|", color=INK, ms=8, mew=1.4)
         ax.set_xlabel(label)
@@ -220,6 +222,15 @@ def effects(table: pd.DataFrame) -> Figure:
         ],
     )
     return figure
+
+
+def _middle_halves(ax: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, best: np.ndarray) -> None:
+    """Draw a band from each lower to each upper quartile; where that is too narrow to be seen, a square."""
+    style = {"color": COLOURS[0], "alpha": 0.35}
+    across = np.fmax.reduce(best) - np.fmin.reduce(low)
+    narrow = high - low <= _NARROW * across
+    ax.hlines(at[~narrow], low[~narrow], high[~narrow], lw=4, **style)
+    ax.plot((low + high)[narrow] / 2, at[narrow], "s", ms=6, mew=0, **style)
 
 
 @styled
