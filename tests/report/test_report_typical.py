@@ -55,7 +55,8 @@ def test_a_flag_is_told_by_the_share_that_has_it(flagged):
     assert " to " in rows["BALANCE"][1]
     assert f"sd, {told})" in markdown(summary, sections(summary))
     page = build(folder).read_text(encoding="utf-8")
-    assert f'<span class="median share">{told}</span>' in page
+    assert f' sd</span><span class="median share">{told}</span>' in page
+    assert '<span class="z alone">' in page
 
 
 @pytest.fixture
