@@ -376,6 +376,7 @@ BAD_TABLES = {
     "no_id": (b"key,a,b\n1,2,3\n2,3,4\n", "id"),
     "twice": (b"id,a,b\n1,2,3\n1,3,4\n", "1"),
     "blank": (b"id,a,b\n1,2,3\n,3,4\n", "id"),
+    "huge": (b"id,a,b\n1,2,3\n2,5,-1e308\n3,4,1e308\n", "row 3, column 'b': -1e+308 is too large"),
     "constant": (b"id,a,b\n1,2,inf\n2,2,3\n", "no usable feature column"),
 }
 
@@ -385,9 +386,11 @@ def test_a_bad_table_is_one_line_that_names_the_file_and_the_place(invoke, tmp_p
     content, told = BAD_TABLES[name]
     (tmp_path / f"{name}.csv").write_bytes(content)
     separator = ['data.separator=";"'] if name == "comma" else []
-    line = error(invoke("sweep", "data=table", f"data.path={name}.csv", "data.id=id", *separator))
-    assert f"{name}.csv" in line
-    assert told in line
+    for command in ("plan", "sweep"):
+        line = error(invoke(command, "data=table", f"data.path={name}.csv", "data.id=id", *separator))
+        assert f"{name}.csv" in line
+        assert told in line
+    assert not list(tmp_path.glob("outputs/study"))
 
 
 def test_text_in_a_numeric_column_is_named_with_its_row_and_value(invoke, tmp_path):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "None")
 MAX_CATEGORIES = 50
+LARGEST = 1e150  # the squares of larger values, and so distances and variances, overflow
 NUMERIC_SHARE = 0.9  # a text column with at least this share of numbers is a numeric column with bad text in it
 USUAL_SEPARATORS = (",", ";", "\t", "|")
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
@@ -117,7 +118,7 @@ def load(path: Path, options: TableOptions, source: str | None = None) -> Table:
     Raises
     ------
     UsageError
-        If the file cannot be read with these options, or has nothing to cluster on.
+        If the file cannot be read with these options, holds numbers too large, or has nothing to cluster on.
     """
     existing_file(path)
     reader = _parquet_reader(path) if _wants_parquet(path) else _csv_reader(path, options)
@@ -470,6 +471,8 @@ def _table(values: dict[str, np.ndarray], ids: np.ndarray, reader: _Reader, sour
         for number, name in enumerate(reader.names, start=1)
         if not name
     ]
+    for name in (name for name, reason in reasons.items() if not reason):
+        _check_size(name, values[name], reader)
     kept = {name: _series(column) for name, column in values.items() if not reasons[name]}
     if not kept:
         found = " ".join("; ".join(f"{name}: {reason}" for name, reason in reasons.items()).split())
@@ -491,6 +494,18 @@ def _unusable(column: np.ndarray) -> str | None:
     first = present[0]
     constant = all(value == first for value in present) if column.dtype.kind == "O" else (present == first).all()
     return f"constant ({first})" if constant else None
+
+
+def _check_size(name: str, column: np.ndarray, reader: _Reader) -> None:
+    """Raise if a column has a number whose square overflows: nothing can be computed with it."""
+    large = np.abs(column) > LARGEST if column.dtype.kind == "f" else np.zeros(1, dtype=bool)
+    if large.any():
+        first = _first(large)
+        where = f"{reader.path}: row {reader.row_number(first)}, column {name!r}"
+        raise UsageError(
+            f"{where}: {column[first]:g} is too large to compute with; numbers from -{LARGEST:g} to {LARGEST:g} are "
+            f"allowed; correct it, or leave the column out (data.drop)"
+        )
 
 
 def _series(column: np.ndarray):
