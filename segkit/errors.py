@@ -27,5 +27,11 @@ class NoRoom(SegkitError):
 
 def did_you_mean(given: str, allowed: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the allowed name nearest to the given one, else ``""``."""
+    close = nearest(given, allowed)
+    return "" if close is None else f"; did you mean '{close}'?"
+
+
+def nearest(given: str, allowed: Iterable[str]) -> str | None:
+    """Return the allowed name that is most like the given one, None if none is alike."""
     close = get_close_matches(str(given), [str(name) for name in allowed], n=1, cutoff=0.6)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    return close[0] if close else None

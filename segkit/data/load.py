@@ -19,7 +19,7 @@ import numpy as np
 from segkit.data import diagnose
 from segkit.data.fingerprint import is_parquet
 from segkit.data.table import Table
-from segkit.errors import UsageError, did_you_mean
+from segkit.errors import UsageError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -197,7 +197,11 @@ def _checked_encoding(encoding: object) -> str:
 def _nearest_in_folder(path: Path) -> str:
     if not path.parent.is_dir():
         return f"; nor is there a folder {path.parent}"
-    return did_you_mean(path.name, sorted(item.name for item in path.parent.iterdir()))
+    # Endings, which files of a folder share, would make any two names alike.
+    items = sorted(path.parent.iterdir())
+    stem = nearest(path.stem, [item.stem for item in items])
+    names = [item.name for item in items if item.stem == stem]
+    return f"; did you mean '{nearest(path.name, names) or names[0]}'?" if names else ""
 
 
 def _wants_parquet(path: Path) -> bool:

@@ -284,6 +284,22 @@ def test_a_misspelt_file_name_gets_the_nearest(write, tmp_path):
     assert str(tmp_path / "nowhere") in error_of(tmp_path / "nowhere" / "t.csv")
 
 
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("nope.csv", None),
+        ("hostle.csv", "hostile.csv"),
+        ("hostile.cvs", "hostile.csv"),
+        ("hostle.yml", "hostile.yml"),
+    ],
+)
+def test_an_ending_alone_makes_no_file_name_alike(write, tmp_path, given, near):
+    write("A\n1\n", "hostile.csv")
+    write("A\n1\n", "hostile.yml")
+    message = error_of(tmp_path / given)
+    assert message.endswith("no such file (data.path)" if near is None else f"; did you mean '{near}'?")
+
+
 @pytest.mark.parametrize("value", ["1.1e150", "-2e150", "1e200", "-1e308"])
 def test_a_number_too_large_to_square_is_named_with_its_first_row(write, tmp_path, value):
     path = write(f"A,B\n1,3\n\n2,{value}\n3,1e300\n")
