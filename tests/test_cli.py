@@ -198,6 +198,29 @@ def test_every_run_is_reproduced_exactly(study, invoke):
         assert {stage["stage"] for stage in found["stages"]} >= {"features", "scaling", "clustering", "stability"}
 
 
+@pytest.mark.parametrize("place", [[], ["hydra.sweep.dir=mine/study"]])
+def test_a_run_is_reproduced_from_any_folder(invoke, tmp_path, monkeypatch, place):
+    rows = "".join(f"{number},{number % 5},{number * number % 11}\n" for number in range(60))
+    (tmp_path / "plain.csv").write_text(f"id,a,b\n{rows}")
+    tiny = ["data=table", "data.path=plain.csv", "data.id=id", *TINY[1:]]
+    folder = tmp_path / invoke("sweep", *tiny, *place)[1].splitlines()[-1]
+    run = segkit.load_study(folder).runs["run"][0]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert invoke("reproduce", folder, run)[1].splitlines()[-1] == f"run {run}: exact"
+
+    (tmp_path / "plain.csv").rename(tmp_path / "elsewhere" / "hostile.csv")
+    assert error(invoke("reproduce", folder, run)) == (
+        "plain.csv: no such file (data.path, as the study had it, relative to where it was launched); "
+        "give the file by --data"
+    )
+    assert error(invoke("reproduce", folder, run, "--data", "nope.csv")) == "nope.csv: no such file (--data)"
+    assert error(invoke("reproduce", folder, run, "--data", "hostle.csv")) == (
+        "hostle.csv: no such file (--data); did you mean 'hostile.csv'?"
+    )
+    assert invoke("reproduce", folder, run, "--data", "hostile.csv")[0] == 0
+
+
 def test_other_labels_are_not_reproduced(study, invoke, tmp_path):
     import shutil
 

@@ -79,15 +79,15 @@ class TableOptions:
         return {name: sorted(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def existing_file(path: Path) -> Path:
-    """Return the path of a readable file that is not empty, or raise a UsageError."""
+def existing_file(path: Path, option: str = "data.path") -> Path:
+    """Return the path of a readable file that is not empty, or raise a UsageError that names the option."""
     try:
         if path.is_dir():
-            raise UsageError(f"{path}: a folder; data.path must name a CSV or Parquet file")
+            raise UsageError(f"{path}: a folder; {option} must name a CSV or Parquet file")
         if not path.exists():
-            raise UsageError(f"{path}: no such file (data.path){_nearest_in_folder(path)}")
+            raise UsageError(f"{path}: no such file ({option}){_nearest_in_folder(path)}")
         if not path.is_file():
-            raise UsageError(f"{path}: not a regular file; data.path must name a CSV or Parquet file")
+            raise UsageError(f"{path}: not a regular file; {option} must name a CSV or Parquet file")
         with path.open("rb") as file:
             blank = not file.read(1)
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segkit.data import TableInfo, source
+from segkit.data.load import existing_file
 from segkit.errors import UsageError
 from segkit.study.compose import Configuration
 from segkit.study.engine import Engine, EngineSettings
@@ -83,12 +84,13 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     if row is None or row["status"] != "ok":
         told = "is not finished" if row is None else f"was {row['status']} ({row['reason']})"
         raise UsageError(f"run {run} of {study.folder} {told}: there is nothing to reproduce")
+    data = _located(study, entry, data_path)
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
         store = Store(folder)
         try:
-            plan = _plan(study, entry, row, data_path, store)
+            plan = _plan(study, entry, row, data, store)
         except UsageError as error:
-            changed = _data_change(entry, data_path)
+            changed = _data_change(entry, data)
             if changed is None:
                 raise
             return Reproduction(run, DIFFERENT, (StageComparison("features", DIFFERENT, str(error)),), (changed,))
@@ -101,8 +103,8 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))
 
 
-def _plan(study: Study, entry: Mapping[str, Any], row: Any, data_path: str | None, store: Store) -> Plan:
-    groups = {**entry["groups"], "data": _located(entry, data_path)}
+def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, Any], store: Store) -> Plan:
+    groups = {**entry["groups"], "data": data}
     configuration = Configuration(entry["choices"], groups, entry["seed"])
     settings = study.settings
     infos = partial(_info, store.memo)
@@ -115,17 +117,40 @@ def _info(memo: Path, data: Mapping[str, Any]) -> TableInfo:
     return source(data).info(memo)
 
 
-def _located(entry: Mapping[str, Any], data_path: str | None) -> dict[str, Any]:
+def _located(study: Study, entry: Mapping[str, Any], data_path: str | None) -> dict[str, Any]:
     data = dict(entry["groups"]["data"])
     if data_path is not None:
         if "path" not in data:
             raise UsageError(f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a file")
-        data["path"] = data_path
+        data["path"] = str(existing_file(Path(data_path).expanduser(), "--data"))
+    elif isinstance(data.get("path"), str):
+        data["path"] = str(_found(study, Path(data["path"]).expanduser()))
     return data
 
 
-def _data_change(entry: Mapping[str, Any], data_path: str | None) -> str | None:
-    before, now = entry["data_identity"], source(_located(entry, data_path)).identity()
+def _found(study: Study, path: Path) -> Path:
+    """Return where a study's data file is: beside where the study was launched, else as seen from here."""
+    launched = None if path.is_absolute() else _launched_in(study)
+    places = [path] if launched is None else [launched / path, path]
+    there = [place for place in places if place.exists()]
+    if there:
+        return there[0]
+    seen = "" if path.is_absolute() else ", relative to where it was launched"
+    raise UsageError(f"{path}: no such file (data.path, as the study had it{seen}); give the file by --data")
+
+
+def _launched_in(study: Study) -> Path | None:
+    """Return the folder that a study's own was written into, None where its place does not tell."""
+    folder, settings = study.folder.absolute(), study.settings  # not resolved: outputs may be a link to another disk
+    given = [str(text) for text in settings.get("overrides") or [] if str(text).startswith("hydra.sweep.dir=")]
+    default = Path("outputs", str(settings.get("name")), folder.name)
+    written = Path(given[-1].partition("=")[2].strip("'\"")) if given else default
+    count = 0 if written.is_absolute() else len(written.parts)
+    return folder.parents[count - 1] if count and folder.parts[-count:] == written.parts else None
+
+
+def _data_change(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
+    before, now = entry["data_identity"], source(data).identity()
     return None if before == now else f"data: {before[:12]} before, {now[:12]} now"
 
 
