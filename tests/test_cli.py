@@ -513,6 +513,23 @@ def test_a_store_that_is_a_file_is_named_and_leaves_no_study(invoke, tmp_path):
     assert not list(tmp_path.glob("outputs/*/*"))
 
 
+@pytest.mark.parametrize(
+    ("folder", "store"), [("a", "a"), ("a", "a/store"), ("a/b/../c", "a"), (".", "store"), ("b/../a", "./a")]
+)
+def test_a_study_and_the_store_are_kept_apart(invoke, tmp_path, folder, store):
+    for command in ("plan", "run", "sweep"):
+        line = error(invoke(command, *TINY, f"hydra.sweep.dir={folder}", f"store={store}"))
+        assert line == (
+            f"hydra.sweep.dir={folder} and store={store}: must be two folders, neither of them inside the other"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_study_and_the_store_may_be_side_by_side(invoke):
+    assert invoke("plan", *TINY)[0] == 0
+    assert invoke("plan", *TINY, "hydra.sweep.dir=a/store2", "store=a/store")[0] == 0
+
+
 DAMAGES = [
     ("configs.jsonl", '{"run": ', "reproduce", "configs.jsonl: line 1: is not readable"),
     ("configs.jsonl", "[]", "reproduce", "configs.jsonl: line 1: must hold names and values, holds list"),

@@ -58,6 +58,7 @@ def prepare(composition: Composition) -> Prepared:
     store = Store(Path(study["store"]).resolve())
     if store.root.exists() and not store.root.is_dir():
         raise UsageError(f"store={study['store']}: must be a folder, is a file")
+    _check_apart(composition, store.root)
     check_estimators(_estimators(composition), user_memo())
     infos = _Infos(store.memo)
     _check_features(composition, infos)
@@ -69,6 +70,14 @@ def prepare(composition: Composition) -> Prepared:
     limits = engine.most_memory, engine.most_seconds, stored
     plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, *limits)
     return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), infos.warnings)
+
+
+def _check_apart(composition: Composition, store: Path) -> None:
+    """Raise if the files of the study and those of the store would get mixed."""
+    folder = Path(composition.study_dir).resolve()
+    if store in (folder, *folder.parents) or folder in store.parents:
+        told = f"hydra.sweep.dir={composition.study_dir} and store={composition.study['store']}"
+        raise UsageError(f"{told}: must be two folders, neither of them inside the other")
 
 
 class _Infos:
