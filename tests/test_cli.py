@@ -567,6 +567,14 @@ def test_a_study_of_impossible_runs_says_that_there_is_nothing_to_compute(invoke
     assert "stored already" not in err
 
 
+@pytest.mark.parametrize("scoring", [["scoring.confirm=true"], ["scoring.racing=true"]])
+def test_plan_tells_of_nothing_that_follows_impossible_runs(invoke, scoring):
+    possible = invoke("plan", *TINY, *scoring)[1]
+    assert "then, not in the estimate" in possible
+    lines = invoke("plan", *TINY, *scoring, "data.n=1")[1].splitlines()
+    assert lines[-1] == "nothing to compute"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_an_output_that_cannot_be_written_is_one_line_and_no_bug(tmp_path):
     command = [sys.executable, "-m", "segkit.cli", "plan", *TINY]

@@ -90,9 +90,9 @@ def forecast_text(found: dict[str, Any]) -> str:
         *_drawn_lines(found),
         *_approximate_lines(found),
         left,
-        *_racing_lines(found["racing"]),
-        *_confirmation_lines(found["confirm"]),
     ]
+    if found["skipped"] < found["runs"]:
+        lines += [*_racing_lines(found["racing"]), *_confirmation_lines(found["confirm"])]
     return "\n".join(lines)
 
 
