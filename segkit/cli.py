@@ -172,7 +172,7 @@ def report(
     study: StudyName,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     max_mb: Annotated[
-        float | None, typer.Option("--max-mb", help="How large the page may be, else as the study says.")
+        str | None, typer.Option("--max-mb", metavar="MB", help="How large the page may be, else as the study says.")
     ] = None,
     customers: Annotated[
         bool | None,
@@ -183,11 +183,20 @@ def report(
     import segkit.report
     from segkit.study.folder import find_study
 
-    page = segkit.report.build(find_study(study).folder, customers=customers, max_mb=max_mb, tell=_tell)
+    size = None if max_mb is None else _number(max_mb)
+    page = segkit.report.build(find_study(study).folder, customers=customers, max_mb=size, tell=_tell)
     print(page)
     if open_:
         _open(page)
     return DONE
+
+
+def _number(text: str) -> float | str:
+    """Return the number that a text says; any other text as it is, for the option's own check to name it."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _open(page: Path) -> None:
@@ -348,6 +357,9 @@ def main() -> None:
     except Damaged as error:
         _fail(str(error), WRONG_USAGE)
     except _PARSER_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message(), file=sys.stderr)
+            sys.exit(WRONG_USAGE)
         _fail(" ".join(error.format_message().split()), WRONG_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         _fail("interrupted; what was finished is kept", INTERRUPTED)

@@ -389,6 +389,20 @@ def test_a_command_that_is_not_there_is_named(invoke):
     assert "sweeep" in error(invoke("sweeep"))
 
 
+def test_no_command_prints_the_help_in_lines(invoke):
+    code, out, err = invoke()
+    assert (code, out) == (2, "")
+    assert "Commands:" in err.splitlines()
+    assert "segkit: error" not in err
+
+
+@pytest.mark.parametrize("size", ["abc", "nan", "0", ""])
+def test_a_size_that_is_none_is_told_with_what_is_allowed(invoke, study, size):
+    line = error(invoke("report", study, "--max-mb", size))
+    given = {"nan": "nan", "0": "0.0"}.get(size, size)
+    assert line == f"--max-mb={given}: must be a number of megabytes above 0, at most 1,000,000"
+
+
 BAD_TABLES = {
     "empty": (b"", "empty"),
     "header": (b"id,a,b\n", "header"),
