@@ -287,8 +287,15 @@ def _cards_table(block: Cards) -> Markup:
             card.name,
             card.n,
             card.share,
-            *("; ".join(f"{name} ({z}, {typical})" for name, z, typical in side) for side in (card.high, card.low)),
+            *(_traits(side) for side in (card.high, card.low)),
         ]
         for card in block.cards
     ]
     return pipe_table(["Segment", "Customers", "Share", "High", "Low"], rows, "lrrll")
+
+
+def _traits(side: Sequence[tuple[str, str, str]]) -> Markup:
+    """Write what is high or low in a segment; long names are cut one by one, so that no two features run together."""
+    names = words.apart([name for name, *_ in side])
+    told = (f"{name} ({z}, {typical})" for name, (_, z, typical) in zip(names, side, strict=True))
+    return Markup(escaped("; ".join(told)))

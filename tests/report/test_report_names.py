@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from segkit.report import build, words
-from segkit.report.render import escaped, pipe_table
+from segkit.report.blocks import Card, Cards
+from segkit.report.render import _cards_table, escaped, pipe_table
 
 TURNS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 HEBREW = "\u05e9\u05dc\u05d5\u05dd"
@@ -32,6 +33,19 @@ def test_a_table_cut_for_the_summary_says_where_the_rest_is():
 def test_a_name_read_from_the_right_is_isolated():
     assert words.clipped(HEBREW) == f"\u2068{HEBREW}\u2069"
     assert words.clipped("plain") == "plain"
+
+
+def test_long_names_of_a_segment_are_cut_one_by_one_in_the_summary():
+    names = [f"{letter * 150}{i}{letter * 149}" for i, letter in enumerate("abcde")] + [HEBREW, "p|q"]
+    traits = [(name, f"+{i}.0 sd", f"{i}") for i, name in enumerate(names)]
+    card = Card(0, "Segment 0", "10", "100%", "", traits, [])
+    cells = _cards_table(Cards([card])).splitlines()[-1].split(" | ")
+    shown = cells[3].split("; ")
+    assert len(shown) == len(names)
+    for name, text, (_, z, typical) in zip(names, shown, traits, strict=True):
+        assert name in text.replace("\\|", "|") or text.startswith(name[:20])
+        assert len(text) < 80
+        assert text.endswith(f" ({z}, {typical})")
 
 
 def test_a_hostile_name_turns_nothing_in_page_and_summary(new_study, tmp_path):
