@@ -219,6 +219,11 @@ def test_a_run_is_reproduced_from_any_folder(invoke, tmp_path, monkeypatch, plac
         "hostle.csv: no such file (--data); did you mean 'hostile.csv'?"
     )
     assert invoke("reproduce", folder, run, "--data", "hostile.csv")[0] == 0
+    kept = (folder / "configs.jsonl").read_text()
+    (folder / "configs.jsonl").write_text(kept.replace('"plain.csv"', f'"/{"x" * 300}"'))
+    assert error(invoke("reproduce", folder, run)).endswith(
+        "xx: no such file (data.path, as the study had it); give the file by --data"
+    )
 
 
 def test_other_labels_are_not_reproduced(study, invoke, tmp_path):

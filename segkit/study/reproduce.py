@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -132,7 +133,7 @@ def _found(study: Study, path: Path) -> Path:
     """Return where a study's data file is: beside where the study was launched, else as seen from here."""
     launched = None if path.is_absolute() else _launched_in(study)
     places = [path] if launched is None else [launched / path, path]
-    there = [place for place in places if place.exists()]
+    there = [place for place in places if os.path.exists(place)]  # False too for what cannot be looked at
     if there:
         return there[0]
     seen = "" if path.is_absolute() else ", relative to where it was launched"
