@@ -39,7 +39,7 @@ def test_long_names_of_a_segment_are_cut_one_by_one_in_the_summary():
     names = [f"{letter * 150}{i}{letter * 149}" for i, letter in enumerate("abcde")] + [HEBREW, "p|q"]
     traits = [(name, f"+{i}.0 sd", f"{i}") for i, name in enumerate(names)]
     card = Card(0, "Segment 0", "10", "100%", "", traits, [])
-    cells = _cards_table(Cards([card])).splitlines()[-1].split(" | ")
+    cells = _cards_table(Cards([card], "")).splitlines()[-1].split(" | ")
     shown = cells[3].split("; ")
     assert len(shown) == len(names)
     for name, text, (_, z, typical) in zip(names, shown, traits, strict=True):
