@@ -1018,19 +1018,46 @@ return false;
 """
 
 
-def test_the_purple_is_lighter_on_a_dark_ground(page, study):
+def test_segments_have_the_colours_of_the_figures_on_any_ground(page, study):
+    from segkit.report.figures.style import COLOURS
+
     fill = "return getComputedStyle(document.querySelector('[data-key=l3] rect')).fill"
-    light, dark = [131, 45, 182], [138, 69, 245]
+    purple = [int(COLOURS[3][i : i + 2], 16) for i in (1, 3, 5)]
     page.visit(f"#run={study[1][4]}", dark=True)
-    for shown, other in ((dark, light), (light, dark)):
-        assert page.js(fill) == f"rgb({', '.join(map(str, shown))})"
-        assert page.js(MAPPED, shown)
-        assert not page.js(MAPPED, other)
+    for _ in range(2):
+        assert page.js(fill) == f"rgb({', '.join(map(str, purple))})"
+        assert page.js(MAPPED, purple)
         page.click("nav button")
-    page.media("print", dark=True)
-    page.wait("document.querySelectorAll('tr[data-run]').length === 40")
-    assert page.js(MAPPED, light)
-    page.media("screen")
+    card = "const card = document.querySelector('.card').cloneNode(); card.className = 'card c3';"
+    tint = f"{card} document.body.append(card); return getComputedStyle(card).getPropertyValue('--tint')"
+    assert page.js(tint) == COLOURS[3]
+
+
+def test_a_selected_row_keeps_the_width_of_its_letters(page):
+    page.visit()
+    weights = "return [...document.querySelectorAll('.runs tr[data-run]')].map((row) => [row.ariaSelected,"
+    weights += "...[...row.querySelectorAll('td:not(.best)')].map((cell) => getComputedStyle(cell).fontWeight)])"
+    found = page.js(weights)
+    assert {row[0] for row in found} == {"true", "false"}
+    assert {weight for row in found for weight in row[1:]} == {"400"}
+
+
+def test_on_paper_no_table_is_cut_off_or_shadowed(confirmed):
+    confirmed.visit(width=680)
+    confirmed.js("document.querySelectorAll('details').forEach((each) => { each.open = true })")
+    confirmed.wait("document.querySelector('section > .scroll.more')")
+    confirmed.media("print")
+    confirmed.wait("document.querySelectorAll('.runs th').length < 15")
+    told = confirmed.js(
+        "return [...document.querySelectorAll('.scroll')].filter((part) => part.checkVisibility()).map((part) => ["
+        "part.getAttribute('aria-label'), getComputedStyle(part).boxShadow, getComputedStyle(part).overflowX,"
+        "part.firstElementChild.getBoundingClientRect().right <= window.innerWidth])"
+    )
+    assert len(told) > 5
+    assert [row for row in told if row[1:] != ["none", "visible", True]] == []
+    assert not confirmed.one("details > pre").is_displayed()
+    assert "study.yaml" in confirmed.one("details:has(> pre) .on-paper").text
+    confirmed.media("screen")
 
 
 def test_narrow_pages_do_not_scroll_sideways(page, study):

@@ -5,10 +5,9 @@ const MANY = 6_000;
 const DIM = -3;
 
 /**
- * `paint(pen, { width, height, density, style, tint })` draws, `tint` giving the colour of a code on the ground that is
- * there, and returns where the points are: {x, y}, not a number for those that are not to be found. `tell(point)` names
- * one, `pick(point, event)` takes a click on it, and where there is a `drag`, it takes the corners of a part that the
- * mouse was drawn over, if it is wider than `narrowest`.
+ * `paint(pen, { width, height, density, style })` draws and returns where the points are: {x, y}, not a number for those
+ * that are not to be found. `tell(point)` names one, `pick(point, event)` takes a click on it, and where there is a
+ * `drag`, it takes the corners of a part that the mouse was drawn over, if it is wider than `narrowest`.
  */
 function surface(host, { paint, tell, pick, drag, narrowest = NEAR }) {
   const canvas = make("canvas", { role: "img" }), tip = make("div", { class: "tip", "aria-hidden": "true" });
@@ -24,8 +23,7 @@ function surface(host, { paint, tell, pick, drag, narrowest = NEAR }) {
     canvas.width = Math.round(width * density);
     canvas.height = Math.round(height * density);
     pen.scale(density, density);
-    const style = getComputedStyle(canvas), dark = Number(style.backgroundColor.match(/\d+/)[0]) < 128;
-    at = paint(pen, { width, height, density, style, tint: (code) => colourOf(code, dark) });
+    at = paint(pen, { width, height, density, style: getComputedStyle(canvas) });
   }
 
   function placeOf(event) {

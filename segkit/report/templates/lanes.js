@@ -192,7 +192,7 @@ function runsLanes(host, study, board) {
 
   const ends = (height) => [46, height - 40];
 
-  function paint(pen, { width, height, density, style, tint }) {
+  function paint(pen, { width, height, density, style }) {
     const [head, floor] = ends(height);
     const yOf = (share) => floor - (Number.isNaN(share) ? VALUELESS : share) * (floor - head);
     const left = 26, right = width - 74, step = (right - left) / (lanes.length - 1);
@@ -208,7 +208,7 @@ function runsLanes(host, study, board) {
       places = { x: rows.flatMap(() => across), y: rows.flatMap((row) => lanes.map(({ at }) => yOf(at[row]))) };
       for (let i = rows.length - 1; i >= 0; i -= 1) {
         const code = colour.codes[rows[i]];
-        line(ink, i, tint(code), 1.2, code < 0 ? alpha * 0.6 : alpha);
+        line(ink, i, colourOf(code), 1.2, code < 0 ? alpha * 0.6 : alpha);
       }
     });
     [state.run, ...state.compare].reverse().forEach((run) => {

@@ -1,10 +1,8 @@
 // Elements and numbers. Text goes into the page as text nodes only.
 
 const NONE = "–";
-const COLOURS = ["#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#92dadd"];
+const COLOURS = ["#3f90da", "#ffa90e", "#bd1f01", "#8a45f5", "#a96b59", "#e76300", "#b9ac70", "#92dadd"];
 const NOISE_COLOUR = "#9a9a9a";
-// The purple is too dark for a dark ground; this one is as far from the other colours, also for the colour-blind.
-const ON_DARK = { "#832db6": "#8a45f5" };
 // Characters that turn the direction of what follows, the mark that is shown in their place, and the pair among them that
 // the report itself sets around names.
 const TURNS = /[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g, TURNED = "\u2423", ISOLATE = "\u2068\u2069";
@@ -91,30 +89,20 @@ function deviations(z) {
 }
 
 const segmentTitle = (segment) => (segment < 0 ? "Noise" : `Segment ${segment}`);
-
-function colourOf(segment, dark = false) {
-  const colour = segment < 0 ? NOISE_COLOUR : COLOURS[segment % COLOURS.length];
-  return dark ? ON_DARK[colour] ?? colour : colour;
-}
-
-/** The colour of a shape in the page, which follows the theme by itself. */
-function fillOf(segment) {
-  const [light, dark] = [false, true].map((on) => colourOf(segment, on));
-  return light === dark ? light : `light-dark(${light}, ${dark})`;
-}
+const colourOf = (segment) => (segment < 0 ? NOISE_COLOUR : COLOURS[segment % COLOURS.length]);
 
 function icon(kind, ...shapes) {
   return draw("svg", { class: kind, viewBox: "0 0 10 10", "aria-hidden": "true" }, ...shapes);
 }
 
 function swatch(segment) {
-  return icon("swatch", draw("rect", { width: 10, height: 10, rx: 2, fill: fillOf(segment) }));
+  return icon("swatch", draw("rect", { width: 10, height: 10, rx: 2, fill: colourOf(segment) }));
 }
 
 /** A bar from 0 to 100, coloured as a segment or by the theme. */
 function bar(length, segment) {
   const rect = draw("rect", { width: Math.max(0, Math.min(100, length)), height: 4 });
-  if (segment !== undefined) rect.setAttribute("fill", fillOf(segment));
+  if (segment !== undefined) rect.setAttribute("fill", colourOf(segment));
   return draw("svg", { class: segment === undefined ? "bar" : "bar tinted", viewBox: "0 0 100 4",
     preserveAspectRatio: "none", "aria-hidden": "true" }, rect);
 }

@@ -98,7 +98,7 @@ function runsPlot(host, study, board) {
     change({ zoom: ends.map((value) => Number(value.toPrecision(5))).join() });
   }
 
-  function paint(pen, { width, height, density, style, tint }) {
+  function paint(pen, { width, height, density, style }) {
     const radius = Math.max(2.2, 5.6 - 0.75 * Math.log10(rows.length));
     held(pen, density, [rows, now.colour, style.backgroundColor], (ink) => {
       // Of all runs, so that no point moves when another run is shown.
@@ -106,7 +106,7 @@ function runsPlot(host, study, board) {
       scales = frame(ink, style, width, height, AXES.map((axis) => [now[axis], drawn(axis), now.ends[axis]]));
       const placed = (axis) => rows.map((row) => scales[axis].placeOf(valueOf(axis, row)));
       at = { x: placed("x"), y: placed("y") };
-      const mark = marker(ink, radius, density, false, (code) => [tint(code), code < 0 ? 0.6 : 0.8]);
+      const mark = marker(ink, radius, density, false, (code) => [colourOf(code), code < 0 ? 0.6 : 0.8]);
       // The better placed over the others, as the pointer finds them.
       for (let i = rows.length - 1; i >= 0; i -= 1) mark(now.colour.codes[rows[i]], at.x[i], at.y[i]);
       rows.forEach((row, i) => { if (pareto[row]) circle(ink, at.x[i], at.y[i], radius + 2, style.color, 1.2); });

@@ -15,12 +15,12 @@ function scatter(host, pick) {
     face.repaint();
   }
 
-  function paint(pen, { width, height, density, style, tint }) {
+  function paint(pen, { width, height, density, style }) {
     if (!view) return null;
     const { labels, passes, segment } = view, at = placed(view, width, height), n = labels.length;
     const alpha = (label) => (label === DIM ? 0.3 : label < 0 ? 0.5 : 0.85);
     const mark = marker(pen, Math.max(1, 4.6 - 0.75 * Math.log10(n)), density, n > MANY,
-      (label) => [tint(label), alpha(label)]);
+      (label) => [colourOf(label), alpha(label)]);
     const lit = (row) => Boolean(!passes || passes[row]) && (segment === null || labels[row] === segment);
     for (const front of passes || segment !== null ? [false, true] : [true]) {
       for (let row = 0; row < n; row += 1) {

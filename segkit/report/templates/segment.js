@@ -94,7 +94,7 @@ function strip(study, feature, quartiles) {
   return draw("svg", { class: "strip", viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img",
     "aria-label": `median at percentile ${Math.round(middle)}` },
   rect(0, 4, 100, 2, { class: "track" }), rect(25, 2, 50, 6, { class: "half" }),
-  rect(Math.min(low, 98.5), 2, Math.max(1.5, high - low), 6, { fill: fillOf(state.segment) }),
+  rect(Math.min(low, 98.5), 2, Math.max(1.5, high - low), 6, { fill: colourOf(state.segment) }),
   rect(Math.min(99, middle), 0, 1, 10, { class: "mid" }));
 }
 
@@ -145,7 +145,7 @@ function distribution(study, feature, belongs) {
 
 function histogram(all, own, ticks) {
   const width = 480, height = 190, floor = height - 22, step = width / BINS, top = Math.max(...all, ...own) || 1;
-  const y = (share) => floor - (share / top) * (floor - 14), fill = fillOf(state.segment);
+  const y = (share) => floor - (share / top) * (floor - 14), fill = colourOf(state.segment);
   const outline = all.map((share, i) => `${i ? "L" : "M"}${i * step},${y(share)}H${(i + 1) * step}`).join("");
   const anchors = ["start", "middle", "end"];
   return draw("svg", { class: "histogram", viewBox: `0 0 ${width} ${height}`, role: "img",
