@@ -736,8 +736,13 @@ def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
         ("ref.silhouette>0.46 stability<0.8", lambda row: row.get("stability_ari", 1) < 0.8 and row["rank"] < 4),
         ("coverage>=99.9% kmeans", lambda row: row.get("noise_fraction", 1) < 0.001 and row["clusterer"] == "kmeans"),
         ("run<5", lambda row: "run<5" in row["run"]),
-        ("nosuch=3", lambda row: False),
-        ("n_clusters<many", lambda row: False),
+        ("n_clusters >= 400", lambda row: row.get("clusterer.n_clusters", 0) >= 400),
+        ("k = 3 .. 5 kmeans", lambda row: 3 <= row.get("clusterer.n_clusters", 0) <= 5),
+        ("coverage>99.9", lambda row: row.get("noise_fraction", 1) < 0.001),
+        ("place<=4", lambda row: row["rank"] <= 4),
+        ("n_clust=7", lambda row: row.get("clusterer.n_clusters") == 7),
+        ("reference>0.46", lambda row: row.get("silhouette_reference", 0) > 0.46),
+        ("clusterer.n_clusters=7 kmeans", lambda row: row.get("clusterer.n_clusters") == 7),
     ],
 )
 def test_the_filter_takes_conditions(page, study, written, passes):
@@ -747,6 +752,71 @@ def test_the_filter_takes_conditions(page, study, written, passes):
     assert page.texts(".matches")[0] == f"{len(rows)} of {len(study[0].rows)} runs"
     assert set(page.texts("tr[data-run] .id")) <= {row["run"] for row in rows}
     page.assert_quiet()
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("nosuch=3", "No column or parameter is called nosuch."),
+        ("silhouete > 0.2 kmeans", "No column or parameter is called silhouete."),
+        ("n_clusters<many", "many is no number."),
+        ("k=2..many", "many is no number."),
+        ("run<5", "run has no numbers: only = fits it."),
+        ("k=", "A value is missing after k=."),
+    ],
+)
+def test_a_condition_that_none_can_pass_is_told(page, study, written, told):
+    page.visit()
+    page.put(".find", written, "input")
+    assert page.texts(".matches")[0] == f"0 of {len(study[0].rows)} runs"
+    assert page.texts(".controls .lost[role=status]") == [told]
+    page.put(".find", "kmeans", "input")
+    assert page.texts(".controls .lost") == [""]
+    page.assert_quiet()
+
+
+def test_the_example_of_a_filter_passes_the_best_run(page, confirmed, study):
+    for shown, clusterer, k in ((page, "kmeans", 2), (confirmed, "kmeans", 5)):
+        shown.visit()
+        best = shown.run
+        (example,) = shown.texts(".example")
+        assert example.startswith(f"{clusterer} k={k} silhouette>0.")
+        assert example in shown.one(".find").get_attribute("title")
+        assert shown.one(".find").get_attribute("placeholder") == f"{clusterer} k={k}"
+        shown.put(".find", example, "input")
+        assert best in shown.texts("tr[data-run] .id")
+
+
+# What is written on the picture of all runs when it is drawn anew.
+WRITTEN = (
+    "const written = [], pen = CanvasRenderingContext2D.prototype, first = pen.fillText;"
+    "pen.fillText = function (text, ...place) {"
+    " if (this.canvas.closest?.('.all-runs') || !this.canvas.isConnected) written.push(String(text));"
+    " return first.call(this, text, ...place); };"
+    "document.querySelector('nav button').click(); pen.fillText = first; return written"
+)
+
+
+def test_where_no_run_matches_the_axes_stay(page):
+    page.visit()
+    ticks = [text for text in page.js(WRITTEN) if text != "★"]
+    page.put(".find", "nothing of the kind", "input")
+    assert page.js(WRITTEN) == ticks
+
+
+def test_a_link_beside_the_filter_goes_to_the_chosen_run(page, study):
+    run = study[1][3]
+    page.visit(height=900)
+    page.js("document.querySelector('.leaderboard').scrollIntoView()")
+    before = page.js("return window.scrollY")
+    page.choose(run)
+    assert page.js("return window.scrollY") == before
+    link = page.one(".controls [data-key=below]")
+    assert link.text == f"Run {run} is below"
+    link.click()
+    assert page.js("return document.activeElement.textContent") == f"Run {run}"
+    top = page.js("return document.activeElement.getBoundingClientRect().top")
+    assert 0 < top < 500
 
 
 def test_a_part_is_a_stop_of_the_tab_key_only_while_it_scrolls(page, study):
@@ -1172,7 +1242,7 @@ def plain(browser: Any, new_study: Callable[..., Any], tmp_path_factory: pytest.
     study = new_study(n=90, columns=MANY_FEATURES)
     labels = study.truth % 3
     kmeans = {"clusterer.n_clusters": 3, "features.expressions": "{}", "stability_ari": 0.9999}
-    dbscan = {"clusterer": "dbscan", "clusterer.eps": 1.2, "stability_ari": 0.9996}
+    dbscan = {"clusterer": "dbscan", "clusterer.eps": 1.2, "clusterer.metric": "l2", "stability_ari": 0.9996}
     runs = [study.add(labels, silhouette_reference=0.5, rank=1, **kmeans)]
     runs.append(
         study.add(labels, silhouette_reference=0.5, rank=2, **dbscan, **{"features.expressions": '{"r": ["x"]}'})
@@ -1262,11 +1332,31 @@ def test_compared_runs_show_what_stands_against_what(plain):
     assert differing["clusterer.n_clusters"] == ["3", "–"]
     assert differing["clusterer.eps"] == ["–", "1.2"]
     assert differing["features.expressions"] == ["–", "r: (x)"]
+    # What only one option has, with one value in the whole study, is behind it.
+    assert "clusterer.metric" not in differing
+    assert page.texts(".made summary") == ["Parameters that only one option has: 1"]
+    assert page.cells(".made details") == [["clusterer.metric", "–", "l2"]]
     assert "the very same segments" in page.texts(".agreement")[0]
     scores = {row[0]: row[1:] for row in page.cells(".three > .scroll")}
     assert scores["Stability"][:2] == ["1.00", "1.00"]
     page.visit(f"#run={runs[0]}&compare={runs[2]}")
     assert "the very same segments" not in page.texts(".agreement")[0]
+
+
+def test_several_compared_runs_are_all_in_sight_and_cost_and_size_are_no_scores(confirmed):
+    confirmed.visit()
+    ids = confirmed.texts("tr[data-run] .id")[:5]
+    confirmed.visit(f"#run={ids[0]}&compare={','.join(ids[1:])}")
+    tables = "return [...document.querySelectorAll('.three > .scroll, .made > .scroll')]"
+    widths = confirmed.js(f"{tables}.map((part) => [part.scrollWidth, part.clientWidth])")
+    assert len(widths) == 2
+    assert all(needed <= room for needed, room in widths)
+    scores = {row[0]: " ".join(row[1:]) for row in confirmed.cells(".three > .scroll")}
+    assert "●" in scores["Silhouette"]
+    assert len(set(scores["Smallest"].split())) > 1
+    assert "●" not in scores["Smallest"]
+    assert confirmed.js("return bestOf({ name: 'stability_ari', first: 'desc' }, [1, 2])") == 2
+    assert confirmed.js("return bestOf({ name: 'seconds', first: 'asc' }, [1, 2])") is None
 
 
 def test_the_heads_are_one_stop_of_the_tab_key(plain):
@@ -1304,14 +1394,6 @@ def test_an_axis_ends_where_its_score_does(browser, new_study, tmp_path):
     study.recommend(None)
     page = Page(browser, page_of(study.write(tmp_path)))
     page.visit()
-    # What is written on the picture of all runs when it is drawn anew.
-    code = (
-        "const written = [], pen = CanvasRenderingContext2D.prototype, first = pen.fillText;"
-        "pen.fillText = function (text, ...place) {"
-        " if (this.canvas.closest?.('.all-runs') || !this.canvas.isConnected) written.push(String(text));"
-        " return first.call(this, text, ...place); };"
-        "document.querySelector('nav button').click(); pen.fillText = first; return written"
-    )
-    ticks = [float(text) for text in page.js(code) if text.replace(".", "").isdigit()]
+    ticks = [float(text) for text in page.js(WRITTEN) if text.replace(".", "").isdigit()]
     assert ticks
     assert max(ticks) == 1

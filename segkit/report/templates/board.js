@@ -6,16 +6,19 @@ const PRINTED = 40;
 const MOST_BEST = 3;
 // How many characters of a text stand in a line of its column.
 const WIDE = 44, WIDEST_TEXT = { misses: 90 };
-const FILTER_HINT = "Words, and conditions on a column or a parameter: umap k=5 scaler=robust silhouette>0.3 coverage>=90%";
 
 function leaderboard(board, study) {
   const scroller = board.querySelector(".tall"), table = board.querySelector("table");
-  const find = make("input", { type: "search", class: "find", placeholder: "umap k=5", title: FILTER_HINT,
+  const example = exampleOf(study);
+  const find = make("input", { type: "search", class: "find", placeholder: example.slice(0, 2).join(" "),
+    title: `Words, and conditions on a column or a parameter: ${example.join(" ")}; k=2..4 is a range`,
     input: () => change({ find: find.value }) });
   const flags = { eligible: "eligible only", pareto: `${frontOf(study)} only` };
   const boxes = Object.entries(flags)
     .map(([name, label]) => checkbox(label, false, (on) => change({ only: on ? name : "" })));
   const matches = make("span", { class: "matches", role: "status" }), full = make("span", { class: "matches full" });
+  const lost = make("span", { class: "matches lost", role: "status" });
+  const link = button("", toExplorer, { class: "link", "data-key": "below" });
   const none = make("p", { class: "note none", hidden: true }, "No run matches. ", button("Clear the filter", () => {
     change({ find: "", only: "", lanes: "" });
     find.focus();
@@ -30,8 +33,9 @@ function leaderboard(board, study) {
 
   function prepare() {
     const controls = board.querySelector(".controls");
-    controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(), matches, full,
-      button("Save these runs (CSV)", saveRuns, { "data-key": "csv" }));
+    controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(), make("span", {}, matches, " ", lost, " ", full),
+      button("Save these runs (CSV)", saveRuns, { "data-key": "csv" }), link);
+    byId("explorer").querySelector(".example").textContent = example.join(" ");
     controls.hidden = false;
     scroller.append(none);
     scroller.classList.add("live", ...(study.size <= 10 ? ["few"] : []));
@@ -122,7 +126,8 @@ function leaderboard(board, study) {
     const wished = Object.hasOwn(flags, state.only) && study.table[state.only];
     const passes = passesLanes(study);
     passing = Uint8Array.from(study.table.run, (_, row) => (!wished || wished[row]) && passes(row)
-      && found(row));
+      && found.passes(row));
+    lost.textContent = visible(found.problems.join(" "));
     order = [...passing.keys()].filter((row) => passing[row]);
     const now = sorting(), eligible = order.filter((row) => study.table.eligible[row]);
     if (now) sort(now);
@@ -260,9 +265,15 @@ function leaderboard(board, study) {
       tellSort();
       scroller.scrollTop = 0;
     }
+    if ("run" in changes) link.textContent = `Run ${state.run} is below`;
     if ("run" in changes) active = Math.max(0, order.indexOf(study.position.get(state.run)));
     if ("compare" in changes) full.textContent = state.compare.length < MOST_COMPARED ? "" : FULL;
     if (["sort", "find", "only", "lanes", "run", "compare"].some((name) => name in changes)) paint();
+  }
+
+  function toExplorer() {
+    byId("explorer").scrollIntoView();
+    byId("explorer").querySelector("h3").focus({ preventScroll: true });
   }
 
   function print(on) {

@@ -5,9 +5,9 @@ const MANY = 6_000;
 const DIM = -3;
 
 /**
- * `paint(pen, { width, height, density, style })` draws and returns where the points are: {x, y}, not a number for those
- * that are not to be found. `tell(point)` names one, `pick(point, event)` takes a click on it, and where there is a
- * `drag`, it takes the corners of a part that the mouse was drawn over, if it is wider than `narrowest`.
+ * `paint(pen, { width, height, density, style })` draws and returns where the points are: {x, y}, not a number for
+ * those that are not to be found. `tell(point)` names one, `pick(point, event)` takes a click on it, and where there is
+ * a `drag`, it takes the corners of a part that the mouse was drawn over, if it is wider than `narrowest`.
  */
 function surface(host, { paint, tell, pick, drag, narrowest = NEAR }) {
   const canvas = make("canvas", { role: "img" }), tip = make("div", { class: "tip", "aria-hidden": "true" });

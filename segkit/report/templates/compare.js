@@ -2,6 +2,8 @@
 
 // Columns that are no score, and text that is no choice.
 const UNCOMPARED = ["standing", "n_clusters", "seed", "run", "status", "state", "misses", "silhouette_native"];
+// Columns of which less or more is not better.
+const UNRANKED = [...UNCOMPARED, "seconds", "smallest_cluster"];
 const UNKNOWN = "not known here";
 const LONGEST = 60;
 
@@ -16,7 +18,7 @@ function comparison(study) {
       two ? button("Swap", () => swapWith(runs[1]), { "data-key": "swap" }) : null,
       closer({ compare: [] })),
     two ? make("p", { class: "agreement" }, ...agreementText(study, runs)) : matrix(study, runs),
-    make("div", { class: "three" }, make("div", {}, parameterTable(study, runs), two && overlap(study, runs)),
+    make("div", { class: two ? "three" : "three several" }, make("div", {}, parameterTable(study, runs), two && overlap(study, runs)),
       scoreTable(study, runs)),
   ];
 }
@@ -58,18 +60,31 @@ const headsOf = (runs) => runs.map((run, i) => `${letterOf(i)} ${run}`);
 // A parameter that only some of the runs have differs as well: it is what stands against the others' own.
 function parameterTable(study, runs) {
   const several = (values) => new Set(values).size > 1, rows = runs.map((run) => study.position.get(run));
-  const told = study.parameters.map((p) => [p.name, ...rows.map((row) => readable(parameterOf(p, row)))])
+  const told = study.parameters.map((p) => [p, ...rows.map((row) => readable(parameterOf(p, row)))])
     .filter(([, ...values]) => values.some((value) => value !== NONE));
-  const differs = ([, ...values]) => several(values);
-  const lines = state.rows ? told : told.filter(differs);
-  const heads = [state.rows ? "Configuration" : "What differs", ...headsOf(runs)];
+  const differs = ([, ...values]) => several(values), different = told.filter(differs);
+  const follows = ([parameter]) => followsFromOption(study, parameter, rows);
+  const lines = state.rows ? told : different.filter((line) => !follows(line));
+  const behind = state.rows ? [] : different.filter(follows);
+  const table = (listed, head) => tableOf([head, ...headsOf(runs)], listed.map((line) => make("tr",
+    { class: state.rows && differs(line) && "differs" }, rowHeading(named(line[0].name)),
+    ...line.slice(1).map((value) => cell("", written(value))))), "");
   const only = checkbox("Only what differs", !state.rows, (on) => change({ rows: on ? "" : "all" }));
   only.control.dataset.key = "rows";
-  return make("div", { class: "made" }, only, lines.length ? tableOf(heads, lines.map((line) => make("tr",
-    { class: state.rows && differs(line) && "differs" }, rowHeading(named(line[0])),
-    ...line.slice(1).map((value) => cell("", written(value))))), "") : note("No parameter differs."),
-  note(state.rows ? "What all runs of the study have in common is under Provenance."
-    : `${count(told.length - lines.length)} more are alike.`));
+  return make("div", { class: "made" }, only, lines.length ? table(lines, state.rows ? "Configuration" : "What differs") : note("No parameter differs."),
+    behind.length > 0 && folded(`Parameters that only one option has: ${count(behind.length)}`,
+      table(behind, "Of one option")),
+    note(state.rows ? "What all runs of the study have in common is under Provenance."
+      : `${count(told.length - different.length)} more are alike.`));
+}
+
+/** Whether a parameter stands in some of the rows only because the option does: the study gave it one value there. */
+function followsFromOption(study, parameter, rows) {
+  const option = study.parameters.find(({ name }) => name === parameter.name.split(".")[0]);
+  if (!option || option === parameter || parameter.values.filter((value) => value !== null).length > 1) return false;
+  const optionsOf = (some) => new Set(some.map((row) => parameterOf(option, row)));
+  const having = optionsOf(rows.filter((row) => parameterOf(parameter, row) !== null));
+  return having.size === 1 && optionsOf(rows).size > 1;
 }
 
 /** A parameter's value as it is read: an empty list or none as a dash, what a list or a mapping holds without marks. */
@@ -132,7 +147,7 @@ function intervalText({ digits, unit }, ends) {
 /** The best of several values of a score; undefined where they are no scores, or none is better than another. */
 function bestOf({ name, first }, values) {
   const found = values.filter((value) => !absent(value));
-  if (UNCOMPARED.includes(name) || new Set(found).size < 2) return undefined;
+  if (UNRANKED.includes(name) || new Set(found).size < 2) return undefined;
   return first === "desc" ? Math.max(...found) : Math.min(...found);
 }
 

@@ -24,7 +24,7 @@ function explorer(study) {
   function title() {
     const row = study.position.get(state.run), best = state.run === study.meta.best;
     const tag = best ? make("span", { class: "tag" }, toldAs(study)) : null;
-    const heading = make("h3", {}, "Run ", make("code", {}, state.run), tag);
+    const heading = make("h3", { tabindex: -1 }, "Run ", make("code", {}, state.run), tag);
     const at = study.embedded.get(state.run);
     const same = study.meta.runs.filter((other) => other.labels === at && other.run !== state.run);
     const more = same.length > 3 ? ` and ${same.length - 3} more` : "";

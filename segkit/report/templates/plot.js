@@ -101,8 +101,9 @@ function runsPlot(host, study, board) {
   function paint(pen, { width, height, density, style }) {
     const radius = Math.max(2.2, 5.6 - 0.75 * Math.log10(rows.length));
     held(pen, density, [rows, now.colour, style.backgroundColor], (ink) => {
-      // Of all runs, so that no point moves when another run is shown.
-      const drawn = (axis) => rows.flatMap((row) => [valueOf(axis, row), ...interval(axis, row)]);
+      // Of all runs, so that no point moves when another run is shown; where none is drawn, the axes stay.
+      const drawn = (axis) => (rows.length ? rows : both)
+        .flatMap((row) => [valueOf(axis, row), ...interval(axis, row)]);
       scales = frame(ink, style, width, height, AXES.map((axis) => [now[axis], drawn(axis), now.ends[axis]]));
       const placed = (axis) => rows.map((row) => scales[axis].placeOf(valueOf(axis, row)));
       at = { x: placed("x"), y: placed("y") };
@@ -212,7 +213,7 @@ function frame(pen, style, width, height, [across, up]) {
 }
 
 function axisTitle({ name, title, first }) {
-  return UNCOMPARED.includes(name) || !first ? title : `${title} (${first === "desc" ? "higher" : "lower"} is better)`;
+  return UNRANKED.includes(name) || !first ? title : `${title} (${first === "desc" ? "higher" : "lower"} is better)`;
 }
 
 /** A column's values between two places: where one is, what is at a place, and round ticks as [place, text]. */
