@@ -172,6 +172,15 @@ def test_values_come_back_within_a_quantile_step(page, swept):
         assert np.isin(found, true).all()
 
 
+def test_everybodys_quartiles_are_exact(page, swept):
+    frame = swept[0].frame
+    for told in page.meta["features"]:
+        true = np.quantile(frame[told["name"]], [0.25, 0.5, 0.75])
+        np.testing.assert_allclose(told["quartiles"], true, rtol=1e-4)
+        steps = np.abs(np.subtract.outer(np.array(told["knots"], float), true)).min(axis=0)
+        assert steps.max() > 1e-4 * np.abs(true).max()
+
+
 def test_profiles_are_those_of_all_customers(page, swept):
     study, _ = swept
     first = {entry["labels"]: entry["run"] for entry in reversed(page.meta["runs"])}

@@ -13,9 +13,17 @@ import pandas as pd
 
 from segkit.report import gather
 from segkit.report.files import Files
-from segkit.report.payload.codec import LEFT_OUT, NOWHERE, hilbert, label_codes, plane_codes, quantile_codes
+from segkit.report.payload.codec import (
+    LEFT_OUT,
+    NOWHERE,
+    hilbert,
+    label_codes,
+    plane_codes,
+    quantile_codes,
+    significant,
+)
 from segkit.report.payload.few import coarse, telling_planes
-from segkit.report.payload.portraits import customers, kept_profiles, portrait
+from segkit.report.payload.portraits import EXACT_DIGITS, customers, kept_profiles, portrait
 from segkit.scoring.agreement import partition_agreement
 from segkit.segments.profiles import feature_columns
 from segkit.segments.shortlist import alike, shortlisted
@@ -67,7 +75,7 @@ class Material:
     planes : list of Plane
         The best run's first.
     features : list of (dict, bytes)
-        Name and knots, and the quantile codes; those that set the best run's segments apart most come first.
+        Name, knots and quartiles, and the quantile codes; those that set the best run's segments apart most come first.
     ids : list of str or None
         None where customers are not to be embedded.
     portraits : dict
@@ -126,7 +134,7 @@ class Material:
         return b"".join(self.plane_bytes[:most]), told
 
     def values_of(self, most: int) -> tuple[list[dict[str, Any]], bytes]:
-        """Return the first features' names and knots, and their codes one after another."""
+        """Return the first features' names, knots and quartiles, and their codes one after another."""
         chosen = self.features[:most]
         return [told for told, _ in chosen], b"".join(codes for _, codes in chosen)
 
@@ -271,8 +279,16 @@ def _agreement(labels: Sequence[np.ndarray]) -> np.ndarray | None:
 
 
 def _features(frame: pd.DataFrame, order: np.ndarray, summary: Summary) -> list[tuple[dict[str, Any], bytes]]:
-    """Return the features' names, knots and codes, those first that set the best run's segments apart most."""
-    coded = {name: quantile_codes(values) for name, values in feature_columns(frame)}
-    apart = {name: place for place, name in enumerate(gather.widest(summary.profile, len(coded)))}
-    names = sorted(coded, key=lambda name: apart.get(name, len(apart)))
-    return [({"name": name, "knots": coded[name][1]}, coded[name][0][order].tobytes()) for name in names]
+    """Return what is told of each feature and its codes, those first that set the best run's segments apart most."""
+    found = {name: _feature(name, values, order) for name, values in feature_columns(frame)}
+    apart = {name: place for place, name in enumerate(gather.widest(summary.profile, len(found)))}
+    return [found[name] for name in sorted(found, key=lambda name: apart.get(name, len(apart)))]
+
+
+def _feature(name: str, values: np.ndarray, order: np.ndarray) -> tuple[dict[str, Any], bytes]:
+    codes, knots = quantile_codes(values)
+    told: dict[str, Any] = {"name": name, "knots": knots}
+    if knots is not None:
+        # Of the values themselves: beside a segment's own, those of the steps would look wrong.
+        told["quartiles"] = significant(np.quantile(values[np.isfinite(values)], (0.25, 0.5, 0.75)), EXACT_DIGITS)
+    return told, codes[order].tobytes()

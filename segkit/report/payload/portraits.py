@@ -21,6 +21,8 @@ HIDDEN = f"hidden: fewer than {FEWEST} customers"
 # Of a run with more segments times features, the features that set its segments apart most.
 MOST_CELLS = 12_000
 LEAST_FEATURES = 5
+# Of quartiles where customers may be told.
+EXACT_DIGITS = 5
 _SUMMARIES = ("median", "q25", "q75")
 
 
@@ -110,7 +112,7 @@ def portrait(found: pd.DataFrame, exact: bool, everybody: Mapping[str, float]) -
     }
     for name, values in cells.items():
         shown = values[:, chosen]
-        digits = 4 if name == "z" else 5 if exact else 3
+        digits = 4 if name == "z" else EXACT_DIGITS if exact else 3
         told[name] = [significant(np.round(row, 3) if name == "z" else row, digits) for row in shown]
     if exact and not everybody.keys().isdisjoint(names):
         means = found["mean"].to_numpy(np.float64).reshape(-1, len(names))[_order(found, segments, len(names))]

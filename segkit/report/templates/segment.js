@@ -80,9 +80,9 @@ function quartilesWhere(study, feature, belongs) {
   return codes && quartilesOf(momentsOf(codes, knots, belongs).histogram, knots);
 }
 
-/** Quartiles of all customers shown; null where the page holds no values. */
+/** Quartiles of all customers that the study kept; null where the page holds no values. */
 function everybody(study, feature) {
-  return codesOf(study, feature) && quartilesOf(everyone(study, feature).histogram, knotsOf(study, feature));
+  return codesOf(study, feature) && study.meta.features[study.featureAt.get(feature)].quartiles;
 }
 
 /** The segment's quartiles as a bar over 0 to 100% of all customers, their middle half marked. */
