@@ -19,7 +19,7 @@ from segkit.report.columns import Columns, read_columns
 from segkit.report.confirmed import Confirmation
 from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
 from segkit.report.files import LACKING, WITHOUT_NULLS, Files
-from segkit.report.options import Options, options
+from segkit.report.options import Options, lost, options
 from segkit.study.folder import check_format
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         columns=read_columns(files),
         shares=shares(profile),
         # Last: what is not there is known when all has been asked for.
-        lacking=_lacking(files, study, provenance, len(runs)),
+        lacking=(*_lacking(files, study, provenance, len(runs)), *_unasked(study, given or {})),
     )
 
 
@@ -319,6 +319,16 @@ def _lacking(files: Files, study: Mapping[str, Any], provenance: Mapping[str, An
             f"study.yaml is not whole, it has no {' and no '.join(absent)}: what was asked is told in part only."
         )
     return tuple(told)
+
+
+def _unasked(study: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+    """Say that customers are not shown since it is lost whether they may be."""
+    if not lost(study.get("report") or {}) or given.get("customers") is not None:
+        return []
+    return [
+        "study.yaml has no report.customers: no customer is shown, since it is lost whether that was allowed; "
+        "--customers shows them."
+    ]
 
 
 def _judged(files: Files, table: pd.DataFrame, study: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:

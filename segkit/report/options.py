@@ -46,7 +46,8 @@ def options(asked: Mapping[str, Any], where: str = "", given: Mapping[str, Any] 
     Parameters
     ----------
     asked : mapping
-        A study's settings under ``report``; those of an older study may lack some.
+        A study's settings under ``report``; those of an older study may lack some. No customers are shown where it is
+        not in them that they may be.
     where : str
         What to call their source in messages.
     given : mapping, optional
@@ -58,7 +59,9 @@ def options(asked: Mapping[str, Any], where: str = "", given: Mapping[str, Any] 
         For a value that is not allowed.
     """
     known = {item.name: item.default for item in fields(Options)}
+    # A page that goes out with customers cannot be called back: without a word for it they are not shown.
     merged = known | {name: asked[name] for name in known if name in asked}
+    merged["customers"] = False if lost(asked) else asked["customers"]
     told = {name: f"{where}report.{name}" for name in known}
     for name, value in (given or {}).items():
         if value is not None:
@@ -71,6 +74,11 @@ def options(asked: Mapping[str, Any], where: str = "", given: Mapping[str, Any] 
     _require(is_size(merged["max_mb"]), told["max_mb"], merged["max_mb"], allowed)
     _require(is_count(merged["shortlist"]), told["shortlist"], merged["shortlist"], "a whole number from 1")
     return Options(**{**merged, "formats": tuple(dict.fromkeys(formats)), "max_mb": float(merged["max_mb"])})
+
+
+def lost(asked: Mapping[str, Any]) -> bool:
+    """Tell whether it is not known that customers may be shown: the study's file was cut off, or is an older one."""
+    return asked.get("customers") is None
 
 
 def is_size(value: object) -> bool:

@@ -57,6 +57,7 @@ class Study:
             "scoring": {"draws": 20, "references": ["power", "standard", "quantile"], "gates": GATES},
             "axes": {"features": ["all", "behaviour"], "scaler": ["power", "standard"]},
             "references": {"power": {}, "standard": {}, "quantile": {}},
+            "report": {"customers": True},
         }
         self.provenance = {
             "command": "segkit sweep experiment=synthetic",
@@ -148,6 +149,8 @@ class Study:
         (folder / "study.yaml").write_text(yaml.safe_dump(self.study), encoding="utf-8")
         self.provenance["counts"] = runs["status"].value_counts().to_dict()
         (folder / "provenance.json").write_text(json.dumps(self.provenance), encoding="utf-8")
+        configurations = "".join(f"{json.dumps({'run': run})}\n" for run in runs["run"])
+        (folder / "configs.jsonl").write_text(configurations, encoding="utf-8")
         (folder / "recommendation.json").write_text(json.dumps(self.recommendation), encoding="utf-8")
         if self.nulls:
             pd.DataFrame(self.nulls).to_parquet(folder / "nulls.parquet", index=False)
