@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -31,6 +32,8 @@ MODULES = (
     *("page", "data", "partitions", "state", "search", "board", "canvas", "scatter", "plot", "lanes"),
     *("profile", "segment", "filters", "compare", "main"),
 )
+# Beside the figures, in the order in which they are written.
+FILES = ("effects.csv", "summary.md", "report.html")
 # What the elements around the blocks take at most, and what of the page is only there with them.
 BLOCK_TAGS = 2_000
 MARKDOWN_ROWS = 12
@@ -64,6 +67,8 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;
 def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
     """Write the report beside the study's files, and tell what it lacks.
 
+    All of it is made before its first file is written, once it is known that each can be; ``report.html`` comes last.
+
     Returns
     -------
     Path
@@ -74,15 +79,18 @@ def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
     UsageError
         If the folder cannot be written.
     """
+    _check_writable(summary.folder)
     told = sections(summary)
     told[0].blocks.extend(Notice(line) for line in summary.lacking)
     images = draw(told, summary.formats, _store(summary))
-    page = summary.folder / "report.html"
+    effects, short, page = (summary.folder / name for name in FILES)
+    text, cut = _made_page(summary, told, images, page.name)
+    shortened = markdown(summary, told)
     try:
         _write_figures(summary.folder / "figures", images)
-        write_text(markdown(summary, told), summary.folder / "summary.md")
-        write_table(summary.explained, summary.folder / "effects.csv")
-        cut = _write_page(summary, told, images, page)
+        write_table(summary.explained, effects)
+        write_text(shortened, short)
+        write_text(text, page)
     except OSError as error:
         where = error.filename2 or error.filename or summary.folder
         raise UsageError(f"{where}: the report cannot be written ({error.strerror})") from error
@@ -91,8 +99,25 @@ def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
     return page
 
 
-def _write_page(summary: Summary, told: list[Section], images: dict[str, Image], page: Path) -> list[str]:
-    """Write the page with as much as its size allows, data before figures, and say what was left out."""
+def _check_writable(folder: Path) -> None:
+    """Raise a UsageError for what of a report cannot be written in a folder, before anything is."""
+    figures = folder / "figures"
+    drawn_before = [path for kind in FORMATS for path in figures.glob(f"*.{kind}")]
+    for path in (*(folder / name for name in FILES), *drawn_before):
+        if path.is_dir():
+            raise UsageError(f"{path}: is a directory, where the report has a file; move it away")
+    if figures.exists() and not figures.is_dir():
+        raise UsageError(f"{figures}: is a file, where the report has a directory; move it away")
+    for where in (folder, figures):
+        try:
+            if where.is_dir():
+                tempfile.TemporaryFile(dir=where).close()
+        except OSError as error:
+            raise UsageError(f"{where}: the report cannot be written ({error.strerror})") from error
+
+
+def _made_page(summary: Summary, told: list[Section], images: dict[str, Image], name: str) -> tuple[str, list[str]]:
+    """Make the page with as much as its size allows, data before figures, and say what was left out."""
     most = summary.options.most_bytes
     # A character of the blocks is a byte; each stands in an element of its own.
     bare = len(html(summary, told, images).encode()) + BLOCK_TAGS
@@ -103,11 +128,10 @@ def _write_page(summary: Summary, told: list[Section], images: dict[str, Image],
     while (over := len(text.encode()) - most) > 0 and kept:
         # The last ones of the page answer what is asked last.
         while over > 0 and kept:
-            name, image = kept.popitem()
-            lost.append(name)
+            figure, image = kept.popitem()
+            lost.append(figure)
             over -= len(image.element.encode())
         text = html(summary, told, kept, data)
-    write_text(text, page)
     size = len(text.encode())
     said = [cut] if cut else []
     if lost:
@@ -118,7 +142,7 @@ def _write_page(summary: Summary, told: list[Section], images: dict[str, Image],
         said.append(
             f"This is the least that this study's page can have, though {summary.options.max_mb:g} MB were asked for."
         )
-    return [" ".join([f"{page.name} has {_megabytes(size)}.", *said])] if said else []
+    return text, [" ".join([f"{name} has {_megabytes(size)}.", *said])] if said else []
 
 
 def _megabytes(size: int) -> str:

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from segkit.report import build
+from segkit.errors import UsageError
+from segkit.report import build, render
 from segkit.report.gather import gather
 
 
@@ -65,3 +66,26 @@ def test_a_page_of_a_study_that_was_cut_off_names_no_customer(small):
     assert [line for line in told if "report.customers" in line]
     assert 'data-block="ids"' not in page
     assert "C00007" not in page
+
+
+# ------------------------------------------------------------------ nothing is half-written
+
+
+@pytest.mark.parametrize("name", ["report.html", "summary.md", "effects.csv", "figures/trust.png"])
+def test_nothing_is_written_where_one_file_cannot_be(small, name):
+    (small.folder / name).mkdir(parents=True)
+    before = {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=rf"{name}: is a directory, where the report has a file"):
+        build(small.folder)
+    assert {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_is_written_where_the_page_cannot_be_made(small, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("of ours")
+
+    monkeypatch.setattr(render, "payload", fails)
+    before = sorted(small.folder.rglob("*"))
+    with pytest.raises(RuntimeError, match="of ours"):
+        build(small.folder)
+    assert sorted(small.folder.rglob("*")) == before
