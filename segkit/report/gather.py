@@ -20,7 +20,7 @@ from segkit.report.confirmed import Confirmation
 from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
 from segkit.report.files import LACKING, WITHOUT_NULLS, Files
 from segkit.report.options import Options, lost, options
-from segkit.study.folder import check_format
+from segkit.study.folder import check_folder, check_format
 
 if TYPE_CHECKING:
     from segkit.scoring import ScoreDefinition
@@ -287,8 +287,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
 
 
 def _files(folder: Path) -> Files:
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such study folder")
+    check_folder(folder)
     if not any(folder.iterdir()):
         raise UsageError(f"{folder}: the folder is empty; study.yaml and runs.parquet at least must be in it")
     check_format(folder)

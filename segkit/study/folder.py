@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,80 @@ if TYPE_CHECKING:
 
 #: The version of what is in a study's folder; raised when an older segkit would read it wrong.
 FORMAT = 1
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a value of a document must be: as it is told, and how it is known."""
+
+    allowed: str
+    fits: Callable[[Any], bool]
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _listed(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _named(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return whether a value is a mapping whose values fit, where there are any."""
+    return lambda value: isinstance(value, dict) and all(item is None or fits(item) for item in value.values())
+
+
+TEXT = Kind("a text", _is_text)
+NUMBER = Kind("a number", _is_number)
+COUNT = Kind("a whole number from 0", _is_count)
+FLAG = Kind("true or false", lambda value: isinstance(value, bool))
+LIST = Kind("a list", lambda value: isinstance(value, list))
+TEXTS = Kind("a list of texts", _listed(_is_text))
+COMMAND = Kind("a text or a list of texts", lambda value: _is_text(value) or _listed(_is_text)(value))
+MAPPING = Kind("names and values", lambda value: isinstance(value, dict))
+MAPPINGS = Kind("a list of entries with names and values", _listed(MAPPING.fits))
+NUMBERS = Kind("names and numbers", _named(_is_number))
+COUNTS = Kind("names and whole numbers from 0", _named(_is_count))
+TEXTS_BY_NAME = Kind("names and texts", _named(_is_text))
+NUMBERS_BY_NAMES = Kind("names, each with names and numbers", _named(NUMBERS.fits))
+
+
+def require(document: Mapping[str, Any], rules: Mapping[str, Kind], where: str, rest: str = "") -> None:
+    """Check the values of a document, those that it has.
+
+    Parameters
+    ----------
+    document : mapping
+    rules : mapping
+        By name, that of a value inside another one with a dot, after the other one: what it must be.
+    where, rest : str
+        What a message begins and ends with.
+
+    Raises
+    ------
+    UsageError
+        For the first value that is something else.
+    """
+    for name, kind in rules.items():
+        value: Any = document
+        for part in name.split("."):
+            value = None if value is None else value.get(part)
+        if value is not None and not kind.fits(value):
+            raise UsageError(f"{where}{name}={_told(value)}: must be {kind.allowed}{rest}")
+
+
+def _told(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 @dataclass(frozen=True)
@@ -66,7 +141,11 @@ class Study:
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Command, versions, machine, data, seeds and the state of the study."""
-        return self._document("provenance.json", ["state", "counts", "failures"])
+        found = self._document("provenance.json", ["state", "counts", "failures"])
+        require(
+            found, {"state": TEXT, "counts": COUNTS, "failures": TEXTS_BY_NAME}, f"{self.folder / 'provenance.json'}: "
+        )
+        return found
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -100,16 +179,25 @@ def load_study(path: str | Path) -> Study:
         If it is not the folder of a study.
     """
     folder = Path(path)
-    if not folder.is_dir():
-        raise UsageError(f"{folder}: no such study folder")
+    check_folder(folder)
     if not (folder / "study.yaml").is_file():
         raise UsageError(f"{folder}: not a study's folder ({_instead(folder)})")
     check_format(folder)
     return Study(folder)
 
 
+def check_folder(path: Path) -> None:
+    """Raise a UsageError if there is no folder of this name."""
+    if path.is_file():
+        raise UsageError(f"{path}: is a file; a study's folder is wanted")
+    if not path.is_dir():
+        raise UsageError(f"{path}: no such study folder")
+
+
 def _instead(folder: Path) -> str:
     """Say what a folder without a study.yaml holds that can be read all the same."""
+    if (folder / "study.yaml").is_dir():
+        return "its study.yaml is a directory, not a file"
     if not any(folder.iterdir()):
         return "it is empty, study.yaml and all"
     found = [name for name in ("summary.md", "runs.csv", "runs.parquet", "profiles.csv") if (folder / name).is_file()]
@@ -122,7 +210,9 @@ def check_format(folder: Path) -> None:
     path = folder / "provenance.json"
     found = _parsed(path, json.loads) if path.is_file() else {}
     written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
-    if isinstance(written, int) and written <= FORMAT:
+    if not isinstance(written, int) or isinstance(written, bool):
+        raise UsageError(f"{path}: is not readable (format={_told(written)}: must be a whole number)")
+    if written <= FORMAT:
         return
     version = f" {found['segkit']}" if isinstance(found.get("segkit"), str) else ""
     raise UsageError(

@@ -13,6 +13,7 @@ import yaml
 from segkit.errors import UsageError
 from segkit.report import build, render
 from segkit.report.gather import gather
+from segkit.study.folder import load_study
 
 
 @pytest.fixture
@@ -89,3 +90,26 @@ def test_nothing_is_written_where_the_page_cannot_be_made(small, monkeypatch):
     with pytest.raises(RuntimeError, match="of ours"):
         build(small.folder)
     assert sorted(small.folder.rglob("*")) == before
+
+
+# ------------------------------------------------------------------ the folder itself
+
+
+@pytest.mark.parametrize(("written", "told"), [("null", "null"), ("1.5", "1.5"), ('"1"', '"1"'), ("true", "true")])
+def test_a_format_that_is_no_number_is_not_newer(small, written, told):
+    (small.folder / "provenance.json").write_text(f'{{"format": {written}, "segkit": "0.1.0"}}')
+    with pytest.raises(UsageError) as caught:
+        gather(small.folder)
+    assert str(caught.value).endswith(f"is not readable (format={told}: must be a whole number)")
+
+
+def test_counts_of_another_kind_are_named(small):
+    rewrite(small.folder, "provenance.json", failures={}, counts=[1, "x"])
+    with pytest.raises(UsageError, match=r"provenance\.json: counts=.*must be names and whole numbers from 0"):
+        _ = load_study(small.folder).provenance
+
+
+@pytest.mark.parametrize("opened", [load_study, gather])
+def test_a_file_in_a_folders_place(small, opened):
+    with pytest.raises(UsageError, match=r"study\.yaml: is a file; a study's folder is wanted"):
+        opened(small.folder / "study.yaml")
