@@ -18,7 +18,8 @@ from segkit.report import confirmed
 from segkit.report.columns import Columns, read_columns
 from segkit.report.confirmed import Confirmation
 from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
-from segkit.report.files import LACKING, WITHOUT_NULLS, Files
+from segkit.report.documents import check_runs, read_planes, read_provenance, read_recommendation, read_study
+from segkit.report.files import WITHOUT_NULLS, Files
 from segkit.report.options import Options, lost, options
 from segkit.study.folder import check_folder, check_format
 
@@ -61,6 +62,9 @@ _NUMBERS = (
     "seconds",
     *confirmed.NUMBERS,
 )
+# A configuration begins with its run.
+_CONFIGURED = re.compile(rb'^\{"run": ?"([^"]*)"')
+_HEAD = 200
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
 _FIGURES = ("explained_variance", "fitted_customers", "placement_r2", "neighbours_recall")
 NOT_PARAMETERS = tuple(f"projection.{name}" for name in _FIGURES)
@@ -234,10 +238,11 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
 
     folder = Path(folder)
     files = _files(folder)
-    study, provenance = _documents(files)
+    study, provenance = read_study(files), read_provenance(files)
     asked = options(study.get("report") or {}, f"{folder / 'study.yaml'}: ", given)
     scores = definitions()
-    table, recommendation = _judged(files, _runs(files, scores), study)
+    ranked = provenance.get("state") == "finished" and (folder / "recommendation.json").is_file()
+    table, recommendation = _judged(files, _runs(files, scores, ranked), study)
     data = provenance.get("data", {})
     references = study.get("scoring", {}).get("references") or ["power"]
     runs = leaderboard(table, references)
@@ -279,7 +284,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
         columns=read_columns(files),
         shares=shares(profile),
         # Last: what is not there is known when all has been asked for.
-        lacking=(*_lacking(files, study, provenance, len(runs)), *_unasked(study, given or {})),
+        lacking=(*_lacking(files, study, provenance, runs), *_unasked(study, given or {})),
     )
 
 
@@ -294,24 +299,24 @@ def _files(folder: Path) -> Files:
     return Files(folder)
 
 
-def _documents(files: Files) -> tuple[dict, dict]:
-    import yaml
-
-    return files.mapping("study.yaml", yaml.safe_load), files.mapping("provenance.json")
-
-
-def _lacking(files: Files, study: Mapping[str, Any], provenance: Mapping[str, Any], runs: int) -> tuple[str, ...]:
+def _lacking(
+    files: Files, study: Mapping[str, Any], provenance: Mapping[str, Any], runs: pd.DataFrame
+) -> tuple[str, ...]:
     """Say what the folder has not (yet), and what the report lacks for it."""
     told = []
     state, total = str(provenance.get("state", "finished")), (provenance.get("counts") or {}).get("runs")
     if state != "finished":
-        share = f"{runs:,} of {total:,} runs" if isinstance(total, int) else f"{runs:,} runs"
+        share = f"{len(runs):,} of {total:,} runs" if isinstance(total, int) else f"{len(runs):,} runs"
         told.append(f"The study is not finished (its state: {state}): {share} are here.")
+    configurations = _configurations(files, runs)
+    told += [f"{name} is left out, it {why}: {files.lack(name)}." for name, why in files.unfit.items()]
     lost: dict[str, list[str]] = {}
     for name, what in files.missing.items():
-        lost.setdefault(what, []).append(name)
+        if name not in files.unfit:
+            lost.setdefault(what, []).append(name)
     for what, names in lost.items():
         told.append(f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} missing: {what}.")
+    told += [*configurations, *files.notes]
     # They are written last and first: the file was cut off, or changed by hand.
     if absent := [name for name in ("scoring", "references") if name not in study]:
         told.append(
@@ -330,14 +335,22 @@ def _unasked(study: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _configurations(files: Files, runs: pd.DataFrame) -> list[str]:
+    """Say of which runs it is lost how to make them again."""
+    if not files.has("configs.jsonl"):
+        return []
+    lines = (files.folder / "configs.jsonl").read_bytes().splitlines()
+    found = {run for line in lines for run in _CONFIGURED.findall(line[:_HEAD])[:1] if line.endswith(b"}")}
+    lost = [run for run in runs["run"] if run.encode() not in found]
+    if not lost:
+        return []
+    named = f"that of run {lost[0]}" if len(lost) == 1 else f"those of {len(lost):,} runs, such as {lost[0]}"
+    return [f"configs.jsonl is not whole, it has not {named}: segkit reproduce cannot make what it has not."]
+
+
 def _judged(files: Files, table: pd.DataFrame, study: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the runs with their places and the recommendation, derived from the scores where they were not written."""
-    recommendation = files.mapping("recommendation.json")
-    if recommendation.get("run") not in {None, *table["run"]}:
-        raise UsageError(
-            f"{files.folder / 'recommendation.json'}: names the run {recommendation['run']!r}, which runs.parquet has "
-            f"not; without this file a report can be made, in which {LACKING['recommendation.json']}"
-        )
+    recommendation = read_recommendation(files, table)
     gates = (study.get("scoring") or {}).get("gates")
     if recommendation or not gates or not len(table):
         return table, recommendation
@@ -369,13 +382,11 @@ def _agreed(files: Files) -> Callable[[str, str], float]:
     return agreed
 
 
-def _runs(files: Files, scores: Sequence[ScoreDefinition]) -> pd.DataFrame:
+def _runs(files: Files, scores: Sequence[ScoreDefinition], ranked: bool) -> pd.DataFrame:
     """Every column the report uses, present and of one type, whatever the study could not fill."""
-    stored = files.columns("runs.parquet")
-    absent = [name for name in ("run", "status") if name not in stored]
-    if absent:
-        raise UsageError(f"{files.folder / 'runs.parquet'}: has no column {absent[0]!r}")
+    files.has("runs.parquet")
     table = files.table("runs.parquet").reset_index(drop=True)
+    check_runs(table, str(files.folder / "runs.parquet"), ranked, [score.name for score in scores], _NUMBERS)
     scored = [f"{score.name}_{where}" for score in scores for where in ("native", "reference")]
     numbers = {name: pd.to_numeric(_column(table, name), errors="coerce") for name in (*_NUMBERS, *scored)}
     texts = {name: _column(table, name).map(_text).astype("object") for name in _TEXT}
@@ -582,16 +593,23 @@ def listed_planes(files: Files, runs: pd.DataFrame, best: str | None) -> list[tu
     """Name, label and best run of each embedding, best placed first; of one that is only for drawing, whose it is."""
     if best is None or not (files.has("embeddings.parquet") & files.has("embeddings.json")):
         return []
-    described = files.mapping("embeddings.json")
+    described = read_planes(files)
     coordinates, stored = set(files.columns("embeddings.parquet")), set(files.columns("partitions.parquet"))
     standing = {run: place for run, place in zip(runs["run"], runs["standing"], strict=True) if run in stored}
     chosen = []
     for name, entry in described.items():
         members = [run for run in entry.get("runs") or [entry.get("drawn_for")] if run in standing]
-        if members and {f"{name}:x", f"{name}:y"} <= coordinates:
+        if not {f"{name}:x", f"{name}:y"} <= coordinates:
+            _note(files, f"embeddings.json names the plane {name}, which embeddings.parquet has not: it is not shown.")
+        elif members:
             run = best if best in members else min(members, key=standing.__getitem__)
             chosen.append((run != best, standing[run], name, str(entry.get("label", name)), run))
     return [(name, label, run) for _, _, name, label, run in sorted(chosen)]
+
+
+def _note(files: Files, line: str) -> None:
+    if line not in files.notes:
+        files.notes.append(line)
 
 
 def _plane(

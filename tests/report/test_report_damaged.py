@@ -69,6 +69,232 @@ def test_a_page_of_a_study_that_was_cut_off_names_no_customer(small):
     assert "C00007" not in page
 
 
+# ------------------------------------------------------------------ tables that do not go together
+
+
+def shuffled(table):
+    return table.sample(frac=1, random_state=0)
+
+
+def first_fifty(table):
+    return table.iloc[:50]
+
+
+def without_id(table):
+    return table.drop(columns="id")
+
+
+OTHERS = "has other customers than partitions.parquet, or in another order"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("embeddings.parquet", shuffled, OTHERS),
+        ("embeddings.parquet", first_fifty, "has 50 customers, partitions.parquet 60"),
+        ("embeddings.parquet", without_id, "has no column 'id'"),
+        ("embeddings.parquet", lambda table: table.astype({"pca-1:x": str}), "has no numbers in its column 'pca-1:x'"),
+        ("customers.parquet", shuffled, OTHERS),
+        ("customers.parquet", first_fifty, "has 50 customers, partitions.parquet 60"),
+        ("customers.parquet", lambda table: table.iloc[:0], "has no customers"),
+        ("customers.parquet", without_id, "has no column 'id'"),
+        ("customers.parquet", lambda table: table.assign(row=range(1, 61)), "rows in its column 'row' that partitions"),
+        ("customers.parquet", lambda table: table.assign(row=0), "each customer's row once in its column 'row'"),
+        (
+            "customers.parquet",
+            lambda table: table.assign(TENURE=np.r_[np.inf, np.ones(59)]),
+            "has infinite values in its column 'TENURE'",
+        ),
+        (
+            "customers.parquet",
+            lambda table: table.rename(columns={"TENURE": "OTHER"}),
+            "has no column for the feature 'TENURE' of profiles.parquet",
+        ),
+        ("silhouettes.parquet", lambda table: shuffled(table).assign(row=range(60)), OTHERS),
+        ("silhouettes.parquet", lambda table: table.assign(row=10**6 + table["row"]), "rows in its column 'row' that"),
+        ("silhouettes.parquet", lambda table: table.drop(columns="row"), "has no column 'row'"),
+        ("partitions.parquet", without_id, "has no column 'id'"),
+        ("partitions.parquet", first_fifty, "has 50 customers, the data in provenance.json 60"),
+        ("partitions.parquet", lambda table: table.astype(str), "has no numbers in its column"),
+        (
+            "partitions.parquet",
+            lambda table: table.assign(**{table.columns[1]: 0.5}),
+            "has segments that are no whole numbers in its column",
+        ),
+        ("partitions.parquet", lambda table: table.assign(**{table.columns[1]: -5}), "has segments below -1 in its"),
+        ("profiles.parquet", lambda table: table.drop(columns="z"), "has no column 'z'"),
+        ("profiles.parquet", lambda table: table.assign(mean="abc"), "has no numbers in its column 'mean'"),
+        ("profiles.parquet", lambda table: table.iloc[:-1], "has not each feature of each segment once"),
+    ],
+)
+def test_a_table_that_does_not_go_with_the_others_is_left_out_and_told(small, name, change, told):
+    damage(small.folder, name, change)
+    summary = gather(small.folder)
+    (line,) = [line for line in summary.lacking if line.startswith(f"{name} is left out, it ")]
+    assert told in line
+    assert summary.best == small.best
+    if name == "customers.parquet":
+        assert summary.columns is None
+        assert summary.contrast is None
+    elif name == "silhouettes.parquet":
+        assert summary.silhouettes.empty
+    elif name == "embeddings.parquet":
+        assert summary.plane is None
+    elif name == "partitions.parquet":
+        assert summary.agreement.empty
+    else:
+        assert summary.portraits
+
+
+def test_what_goes_with_the_shuffled_partitions_no_more_is_not_drawn(small):
+    damage(small.folder, "partitions.parquet", shuffled)
+    told = []
+    build(small.folder, tell=told.append)
+    gone = ["customers.parquet", "embeddings.parquet", "silhouettes.parquet"]
+    assert sorted(line.split(" is left out")[0] for line in told) == gone
+    assert all("partitions.parquet" in line for line in told)
+
+
+def test_drawn_customers_are_found_by_their_rows(small):
+    damage(small.folder, "customers.parquet", lambda table: table.assign(row=range(60)).iloc[10:30])
+    assert gather(small.folder).lacking == ()
+    damage(small.folder, "customers.parquet", lambda table: table.assign(row=table["row"] + 1))
+    assert [line for line in gather(small.folder).lacking if OTHERS in line]
+
+
+def test_a_directory_in_a_files_place_is_not_missing(small):
+    (small.folder / "customers.parquet").unlink()
+    (small.folder / "customers.parquet").mkdir()
+    (line,) = gather(small.folder).lacking
+    assert line.startswith("customers.parquet is left out, it is a directory, not a file: ")
+    (small.folder / "runs.parquet").unlink()
+    (small.folder / "runs.parquet").mkdir()
+    with pytest.raises(UsageError, match=r"runs\.parquet: is a directory, not a file; without it no report"):
+        gather(small.folder)
+
+
+def test_planes_that_are_not_in_the_table_are_told(small):
+    plane = json.loads((small.folder / "embeddings.json").read_text())["pca-1"]
+    (small.folder / "embeddings.json").write_text(json.dumps({"pca-2": plane, "pca-1": plane}))
+    summary = gather(small.folder)
+    (line,) = summary.lacking
+    assert line.startswith("embeddings.json names the plane pca-2, which embeddings.parquet has not")
+    assert [plane.name for plane in summary.embeddings] == ["pca-1"]
+
+
+def test_a_list_in_a_planes_place(small):
+    (small.folder / "embeddings.json").write_text(json.dumps({"pca-1": [1]}))
+    with pytest.raises(UsageError, match=r"embeddings\.json: pca-1: must hold names and values, holds list; without"):
+        gather(small.folder)
+
+
+def test_configurations_that_are_missing_or_cut_off_are_told(small):
+    path = small.folder / "configs.jsonl"
+    path.write_bytes(path.read_bytes()[:-5])
+    (line,) = gather(small.folder).lacking
+    assert line.startswith(f"configs.jsonl is not whole, it has not that of run {small.best}: ")
+    path.unlink()
+    (line,) = gather(small.folder).lacking
+    assert line == "configs.jsonl is missing: segkit reproduce cannot make a run again."
+
+
+# ------------------------------------------------------------------ the runs, and what contradicts them
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda table: table.drop(columns=["n_clusters", "seed"]), "has no column 'seed', 'n_clusters'"),
+        (lambda table: table.drop(columns="rank"), "has no column 'rank'"),
+        (
+            lambda table: table.assign(silhouette_reference="abc"),
+            "'silhouette_reference' must hold numbers, holds 'abc",
+        ),
+        (lambda table: table.assign(silhouette_standard="abc"), "'silhouette_standard' must hold numbers, holds 'abc"),
+        (lambda table: table.assign(seconds="long"), "'seconds' must hold numbers, holds 'long'"),
+        (lambda table: table.assign(silhouette_reference=np.inf), "'silhouette_reference' must hold finite numbers"),
+        (lambda table: table.assign(status="weird"), "status=weird: must be one of ok, failed, skipped"),
+        (lambda table: pd.concat([table, table]), "more than once"),
+        (lambda table: table.assign(run=range(len(table))), "column 'run' must hold texts, holds 0"),
+    ],
+)
+def test_a_table_of_runs_that_cannot_be_right_is_named(small, change, told):
+    damage(small.folder, "runs.parquet", change)
+    with pytest.raises(UsageError, match=r"runs\.parquet: ") as caught:
+        gather(small.folder)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_failed_is_not_recommended(small):
+    damage(small.folder, "runs.parquet", lambda table: table.assign(status=["ok", "failed"], reason=["", "x"]))
+    with pytest.raises(UsageError, match=r"recommendation\.json: recommends the run '\w+', whose status .* is failed"):
+        gather(small.folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("run", [1], "run=[1]: must be a text"),
+        ("reasons", "none", 'reasons="none": must be a list of entries with names and values'),
+        ("reasons", [{"gate": 1}], "reasons[0].gate=1: must be a text"),
+        ("reasons", [{"criterion": "stability_ari", "place": 1}], "reasons[0] has a place and no 'of'"),
+        ("runner_up", "x", 'runner_up="x": must be names and values'),
+        ("eligible", "two", 'eligible="two": must be a whole number from 0'),
+        ("null", [1], "null=[1]: must be names and values"),
+        ("null", {"holding_up": 3}, "null.holding_up=3: must be a list of texts"),
+    ],
+)
+def test_a_recommendation_of_another_kind_is_named(small, name, value, told):
+    rewrite(small.folder, "recommendation.json", **{name: value})
+    with pytest.raises(UsageError, match=r"recommendation\.json: .*without this file a report can be made") as caught:
+        gather(small.folder)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, [1, "x"]) for name in ("wall_seconds", "seconds", "computed_seconds", "confirm_seconds", "counts")),
+        *((name, [1, "x"]) for name in ("versions", "data", "command", "state", "peak_memory")),
+        ("data", {"missing": ["BALANCE"]}),
+        ("data", {"n_customers": "many"}),
+        ("data", {"variance_shares": {"all/none": [1]}}),
+        ("seconds", {"clustering": "long"}),
+    ],
+)
+def test_a_provenance_of_another_kind_is_named(small, name, value):
+    rewrite(small.folder, "provenance.json", **{name: value})
+    with pytest.raises(
+        UsageError, match=rf"provenance\.json: {name}.*must be .*without this file a report can be made"
+    ):
+        gather(small.folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"scoring": "dra"}, 'scoring="dra": must be names and values'),
+        ({"report": "for"}, 'report="for": must be names and values'),
+        ({"scoring": {"references": "power"}}, 'scoring.references="power": must be a list of texts'),
+        ({"scoring": {"gates": {"coverage": 0.7}}}, "must be coverage, smallest_cluster and clusters"),
+    ],
+)
+def test_a_study_file_of_another_kind_is_named(small, values, told):
+    document = yaml.safe_load((small.folder / "study.yaml").read_text()) | values
+    (small.folder / "study.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(UsageError, match=r"study\.yaml: ") as caught:
+        gather(small.folder)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["scoring", "sampling", "axes"])
+def test_a_study_file_that_ends_after_a_name(small, name):
+    document = yaml.safe_load((small.folder / "study.yaml").read_text()) | {name: None}
+    (small.folder / "study.yaml").write_text(yaml.safe_dump(document))
+    assert bool(gather(small.folder).lacking) == (name == "scoring")
+
+
 # ------------------------------------------------------------------ nothing is half-written
 
 

@@ -119,7 +119,7 @@ def test_without_the_runs_it_is_said_what_can_be_read(small):
     folder, _ = small
     (folder / "runs.parquet").unlink()
     (folder / "runs.csv").write_text("run\n")
-    with pytest.raises(UsageError, match=r"runs\.parquet: missing.*\(runs\.csv, recommendation\.json can be read by"):
+    with pytest.raises(UsageError, match=r"runs\.parquet: missing.*\(runs\.csv, recommendation\.json, configs"):
         gather(folder)
 
 
