@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ALONE = " ‡"
 # What became of a run that was set against structureless data.
-HELD, FAILED = "above structureless data", "not above structureless data"
+HELD, FAILED = "above null", "not above null"
 _IMPUTED = (
     f"{ALONE.strip()} where the run finds nothing on tables without segments: M / √(M + 1) for M tables, what it "
     "counts in the test if none is as good, and less if some are"
@@ -31,8 +31,8 @@ _CONFIRMED_PLACE = (
     "ones; then as in the screen"
 )
 _STATES = (
-    "Screened only, or tested in the confirmation as well: whether its silhouette is above that of structureless data, "
-    "which does not tell how stable it is; Pareto: no other "
+    "Screened only, or tested in the confirmation as well: whether its silhouette is above that of structureless data "
+    "(the null), which does not tell how stable it is; Pareto: no other "
 )
 _SCREENED_FRONT = "eligible run is better in every criterion of the screen"
 _CONFIRMED_FRONT = "run above structureless data is better in every criterion of the confirmation"
