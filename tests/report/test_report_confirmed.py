@@ -227,8 +227,8 @@ def test_the_leaderboard_marks_what_is_confirmed(folder, summary):
     cells = [[cell.shown for cell in row[-1]] for row in board.rows]
     table = pd.DataFrame(cells, columns=titles)
     assert table["State"].tolist() == [
-        "above structureless data, Pareto",
-        "not above structureless data",
+        "above null, Pareto",
+        "not above null",
         *["screened"] * 3,
     ]
     assert table["k"].tolist() == ["5", "2", "3", "4", "6"]
