@@ -21,7 +21,7 @@ from segkit.report.contrast import Contrast, read_contrast, read_silhouettes
 from segkit.report.documents import check_runs, read_planes, read_provenance, read_recommendation, read_study
 from segkit.report.files import WITHOUT_NULLS, Files
 from segkit.report.options import Options, lost, options
-from segkit.study.folder import check_folder, check_format
+from segkit.study.folder import check_folder, check_format, state_of
 
 if TYPE_CHECKING:
     from segkit.scoring import ScoreDefinition
@@ -306,6 +306,7 @@ def _lacking(
     told = []
     state, total = str(provenance.get("state", "finished")), (provenance.get("counts") or {}).get("runs")
     if state != "finished":
+        state = state_of(files.folder, state)
         share = f"{len(runs):,} of {total:,} runs" if isinstance(total, int) else f"{len(runs):,} runs"
         told.append(f"The study is not finished (its state: {state}): {share} are here.")
     configurations = _configurations(files, runs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 #: The version of what is in a study's folder; raised when an older segkit would read it wrong.
 FORMAT = 1
 _SHOWN = 60
+_GOING_ON = ("running", "concluding")
+# It writes its provenance every few seconds, but while a long stage is computed.
+_QUIET_MINUTES = 5
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ def _is_count(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # A study writes NaN for what it does not know.
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isinf(value)
 
 
 def _is_text(value: object) -> bool:
@@ -192,6 +197,18 @@ def check_folder(path: Path) -> None:
         raise UsageError(f"{path}: is a file; a study's folder is wanted")
     if not path.is_dir():
         raise UsageError(f"{path}: no such study folder")
+
+
+def state_of(folder: Path, state: str) -> str:
+    """Tell a study's state: one that goes on, and has written nothing for some minutes, may have been killed."""
+    if state not in _GOING_ON:
+        return state
+    minutes = int((time.time() - (folder / "provenance.json").stat().st_mtime) / 60)
+    if minutes < _QUIET_MINUTES:
+        return state
+    hours, days = minutes // 60, minutes // 1440
+    ago = f"{minutes} min" if not hours else f"{hours} h" if not days else f"{days} d"
+    return f"{state}, or stopped without finishing: last written {ago} ago"
 
 
 def _instead(folder: Path) -> str:

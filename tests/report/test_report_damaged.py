@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -339,3 +341,17 @@ def test_counts_of_another_kind_are_named(small):
 def test_a_file_in_a_folders_place(small, opened):
     with pytest.raises(UsageError, match=r"study\.yaml: is a file; a study's folder is wanted"):
         opened(small.folder / "study.yaml")
+
+
+@pytest.mark.parametrize(("minutes", "ago"), [(1, ""), (12, "12 min"), (150, "2 h"), (3000, "2 d")])
+def test_a_study_that_has_written_nothing_for_long_may_have_been_killed(small, minutes, ago):
+    rewrite(small.folder, "provenance.json", state="running")
+    then = time.time() - 60 * minutes - 5
+    os.utime(small.folder / "provenance.json", (then, then))
+    told = f", or stopped without finishing: last written {ago} ago" if ago else ""
+    assert f"(its state: running{told})" in gather(small.folder).lacking[0]
+
+
+def test_a_number_that_the_study_did_not_know_is_no_damage(small):
+    rewrite(small.folder, "provenance.json", seconds={"clustering": float("nan")})
+    assert gather(small.folder).lacking == ()
