@@ -105,9 +105,9 @@ def _check_writable(folder: Path) -> None:
     drawn_before = [path for kind in FORMATS for path in figures.glob(f"*.{kind}")]
     for path in (*(folder / name for name in FILES), *drawn_before):
         if path.is_dir():
-            raise UsageError(f"{path}: is a directory, where the report has a file; move it away")
+            raise UsageError(f"{path}: the report cannot be written (it is a directory; move it away)")
     if figures.exists() and not figures.is_dir():
-        raise UsageError(f"{figures}: is a file, where the report has a directory; move it away")
+        raise UsageError(f"{figures}: the report cannot be written (it is a file; move it away)")
     for where in (folder, figures):
         try:
             if where.is_dir():

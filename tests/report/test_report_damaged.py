@@ -304,7 +304,7 @@ def test_a_study_file_that_ends_after_a_name(small, name):
 def test_nothing_is_written_where_one_file_cannot_be(small, name):
     (small.folder / name).mkdir(parents=True)
     before = {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match=rf"{name}: is a directory, where the report has a file"):
+    with pytest.raises(UsageError, match=rf"{name}: the report cannot be written \(it is a directory"):
         build(small.folder)
     assert {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()} == before
 
