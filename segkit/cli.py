@@ -141,7 +141,7 @@ def run(
 @app.command()
 def status(study: StudyName, as_json: AsJson = False) -> int:
     """Tell a study's progress and its failures."""
-    from segkit.study.folder import find_study
+    from segkit.study.folder import find_study, state_of
 
     found = find_study(study)
     counts = dict(found.provenance["counts"])
@@ -158,7 +158,7 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
     if as_json:
         print(json.dumps(told, indent=1))
         return DONE
-    print(f"{told['state']}: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
+    print(f"{state_of(found.folder, told['state'])}: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
     for item in told["reasons"]:
         print(f"  {item['runs']:>6} x {item['reason']}")
     for text in told["tracebacks"]:

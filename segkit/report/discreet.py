@@ -116,7 +116,7 @@ def left_out(summary: Summary) -> str:
     named = words.listed(few) if len(few) <= FEWEST else words.plural(len(few), "segment")
     here = f", here {named} of the run told in depth" if few else ""
     return (
-        "Made without customers (report.customers=false): left out are their ids and values, the filters, "
+        "Made without customers (as with report.customers=false): left out are their ids and values, the filters, "
         "distributions and scatters by feature that show them one by one, pictures of one or two features, the text of "
         f"errors, and whatever fewer than {FEWEST} customers have (what is typical of so small a segment{here}; rare "
         f"values of text columns); medians and quartiles are rounded to {DIGITS} digits, silhouettes are means of at "

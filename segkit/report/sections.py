@@ -454,7 +454,8 @@ def _segments_answer(summary: Summary) -> str:
     clusters = [p for p in summary.portraits if p.segment >= 0]
     noise = sum(p.n for p in summary.portraits if p.segment < 0)
     total = sum(p.n for p in summary.portraits)
-    told = f" {noise:,} customers ({words.percent(noise / total)}) are noise." if noise else ""
+    who = words.plural(noise, "customer")
+    told = f" {who} ({words.percent(noise / total)}) {'is' if noise == 1 else 'are'} noise." if noise else ""
     if not clusters:
         return f"There are no segments: run {summary.best} left every customer out as noise."
     largest = max(clusters, key=lambda p: p.n)
@@ -560,7 +561,7 @@ def compare(summary: Summary) -> Section:
             )
         )
     elif len(summary.ok):
-        section.blocks.append(Text("This folder holds no embeddings to draw."))
+        section.blocks.append(Text("There are no embeddings to draw."))
     return section
 
 

@@ -535,7 +535,7 @@ def test_without_a_projection_a_plane_for_drawing_is_shown_and_called_so(unproje
         assert ax.get_xlabel() == "first principal component: 31% of the variance"
         assert ax.get_ylabel() == "second principal component: 12% of the variance"
     text = [block.text for s in sections(summary) for block in s.blocks if block.kind == "text"]
-    assert "This folder holds no embeddings to draw." not in text
+    assert "There are no embeddings to draw." not in text
     [plane] = json.loads(gzip.decompress(b64decode(payload(summary)[0]["meta"])))["planes"]
     assert plane["label"].endswith("only for drawing")
     assert plane["runs"] == []

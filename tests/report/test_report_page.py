@@ -319,7 +319,7 @@ def test_one_run(new_study, tmp_path):
     build(study.write(tmp_path))
     text = "".join(assert_sound(tmp_path).text)
     assert "with 5 segments: the only run, and it passes every gate." in text
-    assert "holds no embeddings" in text
+    assert "There are no embeddings to draw." in text
 
 
 def test_nothing_eligible(new_study, tmp_path):
