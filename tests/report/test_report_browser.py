@@ -1136,6 +1136,8 @@ def test_on_paper_no_table_is_cut_off_or_shadowed(confirmed):
     )
     assert len(told) > 5
     assert [row for row in told if row[1:] != ["none", "visible", True]] == []
+    shadows = "return [...document.querySelectorAll('.live tr[aria-selected=true] td:nth-child(n+2)')]"
+    assert set(confirmed.js(f"{shadows}.map((cell) => getComputedStyle(cell).boxShadow)")) == {"none"}
     assert not confirmed.one("details > pre").is_displayed()
     assert "study.yaml" in confirmed.one("details:has(> pre) .on-paper").text
     confirmed.media("screen")
