@@ -158,7 +158,9 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
     if as_json:
         print(json.dumps(told, indent=1))
         return DONE
-    print(f"{state_of(found.folder, told['state'])}: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}")
+    print(
+        f"{state_of(found.folder, told['state'])}: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}"
+    )
     for item in told["reasons"]:
         print(f"  {item['runs']:>6} x {item['reason']}")
     for text in told["tracebacks"]:

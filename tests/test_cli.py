@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -134,6 +135,20 @@ def test_status_report_and_reproduce_work_on_a_finished_study(study, invoke):
     assert code == 0
     assert Path(out.strip()) == study / "report.html"
     assert (study / "report.html").exists()
+
+
+def test_status_tells_of_a_study_that_has_written_nothing_for_long(study, invoke, tmp_path):
+    folder = tmp_path / "killed"
+    shutil.copytree(study, folder)
+    told = json.loads((folder / "provenance.json").read_text())
+    (folder / "provenance.json").write_text(json.dumps(told | {"state": "running"}))
+    _, out, _ = invoke("status", folder)
+    assert out.splitlines()[0] == "running: 4 ok, 4 runs"
+    os.utime(folder / "provenance.json", (time.time() - 7_300,) * 2)
+    _, out, _ = invoke("status", folder)
+    assert out.splitlines()[0] == "running, or stopped without finishing: last written 2 h ago: 4 ok, 4 runs"
+    _, out, _ = invoke("status", folder, "--json")
+    assert json.loads(out)["state"] == "running"
 
 
 def test_a_study_leaves_its_customers_and_its_format(study):
