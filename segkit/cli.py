@@ -158,9 +158,8 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
     if as_json:
         print(json.dumps(told, indent=1))
         return DONE
-    print(
-        f"{state_of(found.folder, told['state'])}: {', '.join(f'{count} {name}' for name, count in counts.items() if count)}"
-    )
+    some = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    print(f"{state_of(found.folder, told['state'])}: {some}")
     for item in told["reasons"]:
         print(f"  {item['runs']:>6} x {item['reason']}")
     for text in told["tracebacks"]:
