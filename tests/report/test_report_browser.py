@@ -1068,7 +1068,7 @@ def test_the_leaderboard_tells_what_a_run_is_before_its_scores_and_on_paper_too(
     heads = "return [...document.querySelectorAll('.runs th')].map((th) => th.dataset.name)"
     what = ["standing", "run", "scaler_label", "projection_label", "clusterer_label", "n_clusters"]
     scores = ["silhouette_reference", "silhouette_excess", "p_adjusted", "stability_ari", "stability_ari_refit"]
-    scores.append("state")
+    what.append("state")
     confirmed.visit()
     shown = confirmed.js(heads)
     assert shown[0] is None
