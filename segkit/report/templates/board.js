@@ -33,7 +33,8 @@ function leaderboard(board, study) {
 
   function prepare() {
     const controls = board.querySelector(".controls");
-    controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(), make("span", {}, matches, " ", lost, " ", full),
+    controls.replaceChildren(make("label", {}, "Filter ", find), ...boxes, chooser(),
+      make("span", {}, matches, " ", lost, " ", full),
       button("Save these runs (CSV)", saveRuns, { "data-key": "csv" }), link);
     byId("explorer").querySelector(".example").textContent = example.join(" ");
     controls.hidden = false;

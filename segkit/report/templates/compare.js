@@ -18,8 +18,8 @@ function comparison(study) {
       two ? button("Swap", () => swapWith(runs[1]), { "data-key": "swap" }) : null,
       closer({ compare: [] })),
     two ? make("p", { class: "agreement" }, ...agreementText(study, runs)) : matrix(study, runs),
-    make("div", { class: two ? "three" : "three several" }, make("div", {}, parameterTable(study, runs), two && overlap(study, runs)),
-      scoreTable(study, runs)),
+    make("div", { class: two ? "three" : "three several" },
+      make("div", {}, parameterTable(study, runs), two && overlap(study, runs)), scoreTable(study, runs)),
   ];
 }
 
@@ -71,7 +71,8 @@ function parameterTable(study, runs) {
     ...line.slice(1).map((value) => cell("", written(value))))), "");
   const only = checkbox("Only what differs", !state.rows, (on) => change({ rows: on ? "" : "all" }));
   only.control.dataset.key = "rows";
-  return make("div", { class: "made" }, only, lines.length ? table(lines, state.rows ? "Configuration" : "What differs") : note("No parameter differs."),
+  const head = state.rows ? "Configuration" : "What differs";
+  return make("div", { class: "made" }, only, lines.length ? table(lines, head) : note("No parameter differs."),
     behind.length > 0 && folded(`Parameters that only one option has: ${count(behind.length)}`,
       table(behind, "Of one option")),
     note(state.rows ? "What all runs of the study have in common is under Provenance."
