@@ -25,7 +25,7 @@ LACKING = {
     "embeddings.json": "no picture of the customers is shown",
     "profiles.parquet": "segments are described only where the folder has all customers",
     "customers.parquet": "the columns are not described one by one, and no customer is shown with its values",
-    "silhouettes.parquet": "no customer's silhouette is drawn",
+    "silhouettes.parquet": "no customer's silhouette is drawn, nor told which segments lie nearer to another",
     "configs.jsonl": "segkit reproduce cannot make a run again",
 }
 # Only a study that was confirmed has them.

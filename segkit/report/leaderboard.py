@@ -16,9 +16,9 @@ from segkit.report.confirmed import COPULA
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
-ALONE = " ‡"
+ALONE, UNTESTED = " ‡", " °"
 # What became of a run that was set against structureless data.
-HELD, FAILED = "above null", "not above null"
+HELD, FAILED = "above null", "no better than null"
 _IMPUTED = (
     f"{ALONE.strip()} where the run finds nothing on tables without segments: M / √(M + 1) for M tables, what it "
     "counts in the test if none is as good, and less if some are"
@@ -174,6 +174,7 @@ def _confirmed(summary: Summary) -> Iterator[Shown]:
     yield Shown("silhouette_excess", "Excess", hint, "desc", digits=3, bar=True, paper=True)
     for name, score in {"silhouette": "Silhouette", "davies_bouldin": "Davies-Bouldin"}.items():
         hint = f"{score}: excess in standard deviations of the whole pipeline over all its k, by which places are given"
+        hint += f"; {UNTESTED.strip()} of a run that was not tested itself, but is a tested one's pipeline at another k"
         hint += f"; {_IMPUTED}" if _imputed(summary, name).any() else ""
         yield Shown(f"{name}_pooled_z", f"{score} z", hint, "desc", digits=1, bar=True)
     hint = "Adjusted for the whole shortlist by max-T; only tested runs have one"
@@ -235,18 +236,20 @@ def marks(shown: Shown, summary: Summary) -> list[str] | None:
     """Return what stands behind the numbers of a column, run by run; None where nothing does."""
     if shown.name.endswith("_pooled_z"):
         alone = _imputed(summary, shown.name.removesuffix("_pooled_z"))
+        found = np.where(alone, ALONE, np.where(summary.runs["confirmed"], "", UNTESTED))
     elif shown.name == "silhouette_excess":
-        alone = _without_nulls(summary)
+        found = np.where(_without_nulls(summary), ALONE, "")
     else:
         return None
-    return np.where(alone, ALONE, "").tolist() if alone.any() else None
+    told = np.where(summary.runs[shown.name].notna(), found, "")
+    return told.tolist() if (told != "").any() else None
 
 
 def marked(summary: Summary) -> str:
     """Say what the mark behind an excess means, where one has it."""
     if summary.confirmation is None or not _without_nulls(summary).any():
         return ""
-    return f"Excess: {_ITSELF}."
+    return f"Excess: {_ITSELF}. Its z: {_IMPUTED}."
 
 
 def _without_nulls(summary: Summary) -> pd.Series:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,8 @@ VALID = 0.75
 AGREES = 0.75
 # Kaufman and Rousseeuw (1990): an average silhouette below it shows no substantial structure.
 STRUCTURE = 0.25
+# Of few runs these places are no objection.
+FIRST = 3
 # With fewer draws a spread says little.
 DRAWS = 10
 # So near to the bar a gate is passed by chance, and with so large a share one segment is nearly everybody.
@@ -51,31 +54,50 @@ def _level(summary: Summary, run: pd.Series) -> str:
     value = run["silhouette_reference"]
     if not value < STRUCTURE:
         return ""
+    told = words.number(value, words.digits_apart(value, STRUCTURE, 3, 6))
     return (
-        f"its silhouette of {words.number(value)} in the {summary.references[0]} reference is below {STRUCTURE:g}, "
+        f"its silhouette of {told} in the {summary.references[0]} reference is below {STRUCTURE:g}, "
         "under which Kaufman and Rousseeuw (1990) see no substantial structure"
     )
 
 
 def _order(summary: Summary, run: pd.Series) -> str:
     """Tell where the first place hangs on how excesses are compared, or is shared."""
-    if summary.confirmation is None:
+    held = summary.confirmation.holding_up if summary.confirmation is not None else None
+    pool = summary.runs[summary.runs["eligible"] if held is None else summary.runs["run"].isin(held)]
+    return "; ".join(filter(None, [_by_pooling(pool, run), _tied(pool, run, words.twins(summary))]))
+
+
+def _by_pooling(pool: pd.DataFrame, run: pd.Series) -> str:
+    """Tell of a run that leads in the silhouette only where its standard deviation is that of the whole pipeline."""
+    names = {"silhouette_excess": "by the excess itself", "silhouette_z": "by its own z"}
+    if not {"silhouette_pooled_z", *names} <= set(pool):
         return ""
-    pool = summary.runs[summary.runs["run"].isin(summary.confirmation.holding_up)]
-    told = []
-    for name, title in {"silhouette_excess": "the excess itself", "silhouette_z": "its own z"}.items():
-        place = int((pool[name] > run[name]).sum()) + 1 if name in pool else 1
-        told += [f"{words.count(place)} by {title}"] if place > 1 else []
-    clauses = [f"by the silhouette only the pooled z sets it first: it has place {words.listed(told)}"] if told else []
-    tied = pool[np.isclose(pool["weight_share"], run["weight_share"]) & (pool["answer"] != run["answer"])]
-    if len(tied) and run["weight_share"] > 0:
-        clauses.append(f"run {tied['run'].iloc[0]}, another answer, wins as many weightings")
-    return "; ".join(clauses)
+    # A run that finds nothing on tables without segments has no excess to compare.
+    known = pool[pool["silhouette_z"].notna()]
+    if known.empty or not run["silhouette_pooled_z"] >= known["silhouette_pooled_z"].max():
+        return ""
+    places = {title: int((known[name] > run[name]).sum()) + 1 for name, title in names.items()}
+    told = [f"place {place} {title}" for title, place in places.items() if place > 1]
+    among = words.plural(len(known), "run")
+    return f"by the silhouette only the pooled z sets it first: it has {words.listed(told)}, of {among}" if told else ""
+
+
+def _tied(pool: pd.DataFrame, run: pd.Series, twins: Sequence[str]) -> str:
+    others = pool[~pool["run"].isin([run.name, *twins])]
+    others = others[(others["answer"] != run["answer"]) | others["answer"].isna()]
+    tied = others[np.isclose(others["weight_share"].astype(float), float(run["weight_share"]))]
+    if tied.empty or not run["weight_share"] > 0:
+        return ""
+    return f"run {tied['run'].iloc[0]}, another answer, wins as many weightings"
 
 
 def _refitted(run: pd.Series) -> str:
     ari = run["stability_ari_refit"]
-    return f"refitted, its segments come back with a mean ARI of {words.number(ari, 2)} only" if ari < AGREES else ""
+    if not ari < AGREES:
+        return ""
+    told = words.number(ari, words.digits_apart(ari, AGREES, 2, 6))
+    return f"refitted, its segments come back with a mean ARI of {told} only"
 
 
 def _draws(run: pd.Series) -> str:
@@ -106,7 +128,8 @@ def _measures(summary: Summary, run: pd.Series) -> str:
     strength = run["prediction_strength"]
     told = [text for text in [_density(summary, run)] if text]
     if strength < SUPPORTED:
-        told.append(f"prediction strength {words.number(strength, 2)}, below {SUPPORTED:g}")
+        digits = words.digits_apart(strength, SUPPORTED, 2, 6)
+        told.append(f"prediction strength {words.number(strength, digits)}, below {SUPPORTED:g}")
     return (
         f"{'other measures disagree' if len(told) > 1 else 'another measure disagrees'} ({'; '.join(told)})"
         if told
@@ -135,7 +158,7 @@ def _places(summary: Summary, run: pd.Series) -> str:
     others = list(gather.reference_columns(summary.runs, summary.references))[1:]
     places = {name: run[f"rank_{name}"] for name in others}
     runs = len(gather.scored(summary.runs))
-    far = min(words.TOP, runs / 2)
+    far = max(min(words.TOP, runs / 2), FIRST)
     told = [f"{words.count(place)} in the {name} reference" for name, place in places.items() if place > far]
     return f"by silhouette alone it has place {words.listed(told)}, of {words.plural(runs, 'run')}" if told else ""
 

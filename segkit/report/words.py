@@ -66,7 +66,7 @@ MISSED = {
     "coverage": "coverage",
     "smallest_cluster": "smallest segment",
     "clusters": "number of segments",
-    "scores": "a score is missing, or found in less than half of the draws",
+    "scores": "a score missing or found in less than half of the draws",
 }
 
 STATUSES = {
@@ -870,19 +870,18 @@ def effects_caption(summary: Summary) -> str:
     stable = summary.explained.dropna(subset=["stability"])
     if len(stable) and stable["stability"].max() > 0:
         most = stable.loc[stable["stability"].idxmax()]
-        same = most["axis"] == first["axis"] and first["silhouette"] > 0
-        told += "; so does the stability" if same else f"; the stability depends most on the {most['axis']}"
-        told += f" ({percent(most['stability'])})"
+        told += f"; the stability depends most on the {most['axis']} ({percent(most['stability'])})"
     return f"{told}. Each choice is looked at on its own, so that shares overlap and need not add up."
 
 
 def _elsewhere(summary: Summary) -> str:
     """Say on which choice the silhouette depends most in the other references: each favours its own scaler."""
-    told = []
+    told, first = [], summary.explained["axis"].iloc[0]
     for name in list(gather.reference_columns(summary.runs, summary.references))[1:]:
         shares = summary.explained.set_index("axis")[f"silhouette_{name}"].dropna()
         if len(shares) and shares.max() > 0:
-            told.append(f"in the {name} one on the {shares.idxmax()} ({percent(shares.max())})")
+            on = "on it too" if shares.idxmax() == first else f"on the {shares.idxmax()}"
+            told.append(f"in the {name} one {on} ({percent(shares.max())})")
     return f", {listed(told)}" if told else ""
 
 

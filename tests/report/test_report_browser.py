@@ -754,6 +754,11 @@ def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
         ("n_clust=7", lambda row: row.get("clusterer.n_clusters") == 7),
         ("reference>0.46", lambda row: row.get("silhouette_reference", 0) > 0.46),
         ("clusterer.n_clusters=7 kmeans", lambda row: row.get("clusterer.n_clusters") == 7),
+        ("k != 7 place<=300", lambda row: row.get("n_clusters") != 7 and row["rank"] <= 300),
+        ("k == 7", lambda row: row.get("clusterer.n_clusters") == 7),
+        ("k=5..3", lambda row: 3 <= row.get("n_clusters", 0) <= 5),
+        ("silhouette≥0.46", lambda row: row.get("silhouette_reference", 0) >= 0.46),
+        ("coverage>1", lambda row: row.get("noise_fraction", 1) < 0.99),
     ],
 )
 def test_the_filter_takes_conditions(page, study, written, passes):

@@ -228,7 +228,7 @@ def test_the_leaderboard_marks_what_is_confirmed(folder, summary):
     table = pd.DataFrame(cells, columns=titles)
     assert table["State"].tolist() == [
         "above null, Pareto",
-        "not above null",
+        "no better than null",
         *["screened"] * 3,
     ]
     assert table["k"].tolist() == ["5", "2", "3", "4", "6"]

@@ -71,7 +71,8 @@ def test_nothing_is_told_where_nothing_speaks_against_the_run(new_planted, tmp_p
         ({"stability_ari_refit": 0.7}, "refitted, its segments come back with a mean ARI of 0.70 only"),
         ({"stability_refit_draws": 3}, "its stability is of 3 draws only"),
         ({"noise_fraction": 0.297}, "its coverage of 70.3% is hardly above the 70.0% asked for"),
-        ({"silhouette_z": 0.5}, "by the silhouette only the pooled z sets it first: it has place 2 by its own z"),
+        ({"silhouette_z": 0.5}, "only the pooled z sets it first: it has place 2 by its own z, of 2 runs"),
+        ({"stability_ari_refit": 0.7496}, "a mean ARI of 0.7496 only"),
         ({"weight_share": 0.25}, "another answer, wins as many weightings"),
     ],
 )
@@ -80,12 +81,34 @@ def test_what_speaks_against_the_run_is_told(new_planted, tmp_path, changed, tol
     best = next(row for row in study.rows if row["n_clusters"] == 5)
     other = next(row for row in study.rows if row["n_clusters"] == 2)
     other |= {"p_adjusted": 0.04, "weight_share": 0.25, "silhouette_z": 1.0, "silhouette_excess": 0.0}
+    other["silhouette_pooled_z"], best["silhouette_pooled_z"] = 1.0, 3.0
     best |= {"stability_jaccard_refit": json.dumps([0.9] * 5), "dbcv_reference": 0.1, "prediction_strength": 0.9}
     best |= {"stability_refit_draws": 20, "silhouette_z": 2.0}
     study.recommendation["null"]["holding_up"] = [best["run"], other["run"]]
     assert told not in objections(gather(study.write(tmp_path / "before")))
     best |= changed
     assert told in objections(gather(study.write(tmp_path / "after")))
+
+
+def test_pooling_is_held_only_against_a_run_that_it_sets_first(new_planted, tmp_path):
+    study = new_planted(p=0.04)
+    best, other = (next(row for row in study.rows if row["n_clusters"] == k) for k in (5, 2))
+    other |= {"p_adjusted": 0.04, "silhouette_z": 9.0, "silhouette_pooled_z": 9.0, "silhouette_excess": 0.5}
+    best |= {"silhouette_z": 2.0, "silhouette_pooled_z": 3.0}
+    study.recommendation["null"]["holding_up"] = [best["run"], other["run"]]
+    assert "pooled" not in objections(gather(study.write(tmp_path / "second")))
+    other["silhouette_pooled_z"] = 1.0
+    assert "it has place 2 by the excess itself and place 2 by its own z, of 2 runs" in objections(
+        gather(study.write(tmp_path / "first"))
+    )
+
+
+def test_places_among_few_runs_are_no_objection(new_study, tmp_path):
+    study = new_study(n=60)
+    told = {"silhouette_reference": 0.4, "silhouette_standard": 0.3, "stability_ari": 0.9}
+    runs = [study.add(study.truth % 2, rank=i + 1, rank_by_standard=3 - i, **told) for i in range(3)]
+    study.recommend(runs[0])
+    assert objections(gather(study.write(tmp_path))) == ""
 
 
 def test_a_run_that_does_not_come_back_is_recommended_with_doubts(new_planted, tmp_path):

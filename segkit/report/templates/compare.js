@@ -76,7 +76,7 @@ function parameterTable(study, runs) {
     behind.length > 0 && folded(`Parameters that only one option has: ${count(behind.length)}`,
       table(behind, "Of one option")),
     note(state.rows ? "What all runs of the study have in common is under Provenance."
-      : `${count(told.length - different.length)} more are alike.`));
+      : told.length > different.length && `${count(told.length - different.length)} more are alike.`));
 }
 
 /** Whether a parameter stands in some of the rows only because the option does: the study gave it one value there. */
@@ -146,9 +146,9 @@ function intervalText({ digits, unit }, ends) {
 }
 
 /** The best of several values of a score; undefined where they are no scores, or none is better than another. */
-function bestOf({ name, first }, values) {
+function bestOf({ name, first, bar }, values) {
   const found = values.filter((value) => !absent(value));
-  if (UNRANKED.includes(name) || new Set(found).size < 2) return undefined;
+  if (!bar || UNRANKED.includes(name) || new Set(found).size < 2) return undefined;
   return first === "desc" ? Math.max(...found) : Math.min(...found);
 }
 

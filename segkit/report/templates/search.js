@@ -1,7 +1,8 @@
 // What is written into the leaderboard's filter: words, and conditions such as k=5, scaler=robust or silhouette>0.3.
 
-const SIGNS = /\s*(<=|>=|<|>|=|\.\.)\s*/g;
-const CONDITION = /^([^<>=]+)(<=|>=|<|>|=)(.*)$/;
+const SIGNS = /\s*(!=|<=|>=|==|<|>|=|\.\.)\s*/g;
+const WRITTEN = { "≤": "<=", "≥": ">=", "≠": "!=" };
+const CONDITION = /^([^<>=!]+)(!=|<=|>=|==|<|>|=)(.*)$/;
 const COMPARES = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b };
 // A column whose heading is no word.
 const ALSO_CALLED = { place: "standing" };
@@ -20,9 +21,12 @@ function search(study, text) {
 /** What is written, word by word; a condition is one of them, also with a heading of several words before its sign. */
 function wordsOf(study, text) {
   const words = [], titles = study.columns.map(({ title }) => lettersOf(title)).filter(Boolean);
-  for (const word of text.toLowerCase().replace(SIGNS, "$1").split(/\s+/).filter(Boolean)) {
+  const plain = text.toLowerCase().replace(/[≤≥≠]/g, (sign) => WRITTEN[sign]).replace(SIGNS, "$1");
+  const begins = (name) => titles.some((title) => title.startsWith(name));
+  for (const word of plain.split(/\s+/).filter(Boolean)) {
     const [, name] = word.match(CONDITION) ?? [];
-    const taken = name ? [3, 2, 1].find((n) => titles.includes(lettersOf([...words.slice(-n), name].join("")))) : 0;
+    const fits = (n) => words.length >= n && begins(lettersOf([...words.slice(-n), name].join("")));
+    const taken = name ? [3, 2, 1].find(fits) : 0;
     words.push([...(taken ? words.splice(-taken) : []), word].join(" "));
   }
   return words;
@@ -41,24 +45,26 @@ function conditionOf(lists, name, sign, told) {
   const wrong = (problem) => ({ passes: () => false, problem });
   if (!lists.length) return wrong(`No column or parameter is called ${name.trim()}.`);
   if (!told) return wrong(`A value is missing after ${name}${sign}.`);
-  const ends = sign === "=" && told.includes("..") ? told.split("..") : [told];
-  const ordered = sign !== "=" || ends.length > 1;
+  const equal = ["=", "==", "!="].includes(sign), ends = equal && told.includes("..") ? told.split("..") : [told];
+  const ordered = !equal || ends.length > 1;
   const strange = ends.find((end) => Number.isNaN(numberOf(end)));
   if (ordered && strange !== undefined) return wrong(`${strange || told} is no number.`);
   if (ordered && !lists.some(({ numeric }) => numeric)) return wrong(`${name.trim()} has no numbers: only = fits it.`);
   const tests = lists.map((list) => [list.valueOf, fitting(list, sign, ends)]);
-  return { passes: (row) => tests.some(([valueOf, fits]) => fits(valueOf(row))) };
+  const some = (row) => tests.some(([valueOf, fits]) => fits(valueOf(row)));
+  return { passes: sign === "!=" ? (row) => !some(row) : some };
 }
 
 const numberOf = (text) => (text ? Number(text.replace(/%$/, "")) : NaN);
 
-/** Whether a value fits; of a share that is shown in percent, 90 means 90%. */
+/** Whether a value fits; of a share that is shown in percent, 90 means 90%, and so does 1 where nothing is beyond 1. */
 function fitting({ unit }, sign, ends) {
-  const [low, high] = ends.map((end) => {
-    const number = numberOf(end);
-    return end.endsWith("%") || (unit === "%" && number > 1) ? number / 100 : number;
+  const [one, other] = ends.map((end) => {
+    const number = numberOf(end), percents = number > 1 || (number === 1 && ["<", ">"].includes(sign));
+    return end.endsWith("%") || (unit === "%" && percents) ? number / 100 : number;
   });
-  if (sign !== "=") return (value) => typeof value === "number" && COMPARES[sign](value, low);
+  const [low, high] = other < one ? [other, one] : [one, other];
+  if (COMPARES[sign]) return (value) => typeof value === "number" && COMPARES[sign](value, low);
   if (high !== undefined) return (value) => typeof value === "number" && low <= value && value <= high;
   return (value) => value === low || String(value).toLowerCase() === ends[0];
 }
