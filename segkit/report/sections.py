@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FACETS = 4
 LISTED = 50
+# Segments that are told one by one in a sentence.
+NAMED = 6
 
 
 def sections(summary: Summary) -> list[Section]:
@@ -458,11 +460,23 @@ def _segments_answer(summary: Summary) -> str:
     told = f" {who} ({words.percent(noise / total)}) {'is' if noise == 1 else 'are'} noise." if noise else ""
     if not clusters:
         return f"There are no segments: run {summary.best} left every customer out as noise."
+    if 1 < len(clusters) <= NAMED:
+        named = "; ".join(
+            f"{words.segment(p.segment)} ({words.percent(p.n / total)}): {_foremost(p)}" for p in clusters
+        )
+        return f"{len(clusters)} segments. {named}.{told}"
     largest = max(clusters, key=lambda p: p.n)
     return (
         f"{words.plural(len(clusters), 'segment')}; the largest holds {words.percent(largest.n / total)} of the "
         f"customers: {words.isolated(largest.words)}.{told}"
     )
+
+
+def _foremost(portrait: Portrait) -> str:
+    """Say in which feature a segment is highest, and in which lowest."""
+    sides = {"high": portrait.high, "low": portrait.low}
+    told = [f"{side} {words.clipped(traits[0][0], 48)}" for side, traits in sides.items() if traits]
+    return ", ".join(told) or words.isolated(portrait.words)
 
 
 def _cards(summary: Summary) -> list[Card]:

@@ -193,3 +193,17 @@ def test_a_rank_correlation_of_few_different_runs_is_not_told_as_one(new_study, 
         study.add(rank=i + 6, silhouette_reference=i / 100, stability_ari=i / 100 + 0.05 * (i % 3))
     told = words.trust_caption(gather(study.write(tmp_path / "many")))
     assert told.startswith("Runs with a better silhouette tend to be more stable (rank correlation 0.")
+
+
+def test_few_segments_are_told_one_by_one_and_many_by_the_largest(new_planted, tmp_path):
+    summary = gather(new_planted().write(tmp_path))
+    answer = next(section.answer for section in sections(summary) if section.slug == "segments")
+    assert answer.startswith("5 segments. Segment 0 (")
+    for portrait in summary.portraits:
+        sides = [("high", portrait.high), ("low", portrait.low)]
+        told = ", ".join(f"{side} {traits[0][0]}" for side, traits in sides if traits)
+        assert f"{words.segment(portrait.segment)} (" in answer
+        assert f"): {told}" in answer
+    many = [replace(portrait, segment=i) for i, portrait in enumerate(2 * summary.portraits)]
+    answer = next(s.answer for s in sections(replace(summary, portraits=many)) if s.slug == "segments")
+    assert answer.startswith("10 segments; the largest holds ")
