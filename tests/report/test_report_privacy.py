@@ -240,7 +240,8 @@ def test_of_a_segment_without_enough_values_only_the_size_is_told(holes):
     section = sections(gather(folder, {"customers": False}))[2]
     assert not {block.kind for block in section.blocks} & {"cards", "plot"}
     assert [row[:2] for row in section.blocks[0].rows] == [["Segment 0", "50"], ["Segment 1", "10"]]
-    assert section.answer.endswith("holds 83% of the customers: hidden: fewer than 5 customers.")
+    hidden = "hidden: fewer than 5 customers"
+    assert section.answer == f"2 segments. Segment 0 (83%): {hidden}; Segment 1 (17%): {hidden}."
     build(folder, customers=False)
 
 

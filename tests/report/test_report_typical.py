@@ -83,11 +83,22 @@ def test_a_cards_median_is_told_against_that_of_all_customers(kept):
         own = study.frame.loc[study.truth == segment, name].median()
         assert text == f"{words.short(own)} against {words.short(study.frame[name].median())}"
     note = block(summary, "segments", "cards").note
-    assert "the segment's median against that of all customers; of a feature that is 0 or 1" in note
+    assert "the segment's median against that of all customers, or the means where the medians are the same; of" in note
     assert note in markdown(summary, sections(summary))
     page = build(folder).read_text(encoding="utf-8")
-    assert "the segment&#39;s median against that of all customers; of a feature" in page
+    assert "the segment&#39;s median against that of all customers, or the means" in page
     assert all(text in page for text in found.values())
+
+
+def test_where_the_medians_are_the_same_the_means_are_told(kept):
+    summary = gather.gather(kept[2])
+    name = next(name for _, name in traits(summary) if name in summary.columns.table.index and name != "flag")
+    everybody = summary.columns.table.loc[name]
+    row = pd.Series({"median": everybody["median"], "mean": 1.25, "n": 50})
+    assert typical.told(summary, name, row) == f"mean 1.25 against {words.short(everybody['mean'])}"
+    discreet = gather.gather(kept[2], {"customers": False})
+    row["median"] = discreet.columns.table.loc[name, "median"]
+    assert "mean" not in typical.told(discreet, name, row)
 
 
 def test_all_customers_medians_are_rounded_in_a_page_that_may_leave_the_house(kept):
@@ -104,7 +115,7 @@ def test_drawn_customers_medians_are_called_so(kept):
     frame = pd.read_parquet(folder / "customers.parquet").assign(row=np.arange(200)).iloc[::4]
     frame.to_parquet(folder / "customers.parquet", index=False)
     note = block(gather.gather(folder), "segments", "cards").note
-    assert note.endswith(" Medians of all are those of 50 drawn customers.")
+    assert note.endswith(" Medians and means of all are those of 50 drawn customers.")
 
 
 def test_without_a_median_of_all_customers_the_segments_stands_alone(flagged, kept):
