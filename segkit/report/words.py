@@ -1010,7 +1010,7 @@ def _missing(table: pd.DataFrame) -> list[str]:
 
 def _skewed(table: pd.DataFrame) -> list[str]:
     skewed = int((table["skew"].abs() > 2).sum())
-    return [f"{plural(skewed, 'is', 'are')} strongly skewed (|skew| above 2)"] if skewed else []
+    return [f"{plural(skewed, 'column is', 'columns are')} strongly skewed (|skew| above 2)"] if skewed else []
 
 
 def _repeated(summary: Summary) -> list[str]:
