@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from segkit.report.confirmed import Confirmation
     from segkit.report.gather import Summary
 
+# Of the ARI: a smaller loss is not worth telling.
+LOSS = 0.05
 STRUCTURELESS = "no better than structureless data with these margins and correlations"
 NOT_SEGMENTS = (
     "These are not segments to act on. They are the groups of the best placed run, which does no better than the same "
@@ -270,13 +272,13 @@ def levels_caption(summary: Summary) -> str:
     wide = table.pivot_table("ari", "run", "level")
     if {"space kept", "refitted"} <= set(wide):
         loss = (wide["space kept"] - wide["refitted"]).dropna().sort_values(kind="stable")
-        beyond = loss[[run for run in loss.index if loss[run] >= 0.05 and _apart(table, run)]]
+        beyond = loss[[run for run in loss.index if loss[run] >= LOSS and _apart(table, run)]]
         if len(beyond):
             text += _costs(summary, wide.loc[beyond.index[-1]])
-        elif len(loss) and loss.iloc[-1] >= 0.05:
+        elif len(loss) and loss.iloc[-1] >= LOSS:
             text += " In no run does refitting cost more than the draws scatter."
         elif len(loss):
-            text += " In no run does refitting cost 0.05 or more."
+            text += f" In no run does refitting cost {LOSS:g} or more."
     hollow = " Hollow: nothing in the run uses a seed." if table["seedless"].any() else ""
     return f"{text} Mean over the draws, with the 5% and 95% quantiles.{hollow}".strip()
 
@@ -294,7 +296,7 @@ def _costs(summary: Summary, worst: pd.Series) -> str:
         f"{words.number(worst['refitted'], 2)}, more than the draws scatter"
     )
     seeded = worst.get(LEVELS["seed"])
-    if not words.absent(seeded) and seeded < worst["space kept"]:
+    if not words.absent(seeded) and worst["space kept"] - seeded >= LOSS:
         told += f"; another seed alone brings it to {words.number(seeded, 2)}"
     if words.absent(screened):
         return f"{told}."

@@ -79,8 +79,10 @@ def _by_pooling(pool: pd.DataFrame, run: pd.Series) -> str:
         return ""
     places = {title: int((known[name] > run[name]).sum()) + 1 for name, title in names.items()}
     told = [f"place {place} {title}" for title, place in places.items() if place > 1]
-    among = words.plural(len(known), "run")
-    return f"by the silhouette only the pooled z sets it first: it has {words.listed(told)}, of {among}" if told else ""
+    if not told:
+        return ""
+    first = "only the pooled z sets it first: it" if len(told) == len(places) else "the pooled z sets it first, but it"
+    return f"by the silhouette {first} has {words.listed(told)}, of {words.plural(len(known), 'run')}"
 
 
 def _tied(pool: pd.DataFrame, run: pd.Series, twins: Sequence[str]) -> str:
