@@ -304,6 +304,10 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
     if finished.counts["skipped"] == len(finished.runs):
         reason = finished.runs["reason"].mode().iloc[0]
         print(f"segkit: warning: no run can be done; the most frequent reason: {reason}", file=sys.stderr)
+    if finished.damaged:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in finished.damaged.items())
+        message = f"stored results were damaged and dropped ({kinds}); what this study needs was computed again"
+        print(f"segkit: warning: {message}", file=sys.stderr)
     if finished.lost_stages:
         told = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
         print(f"segkit: warning: {told}", file=sys.stderr)

@@ -249,7 +249,11 @@ class Engine:
         self._stack.close()
 
     def run(
-        self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None = None
+        self,
+        tasks: Sequence[Task],
+        priorities: Mapping[str, float],
+        seconds: Mapping[str, float] | None = None,
+        known: Iterable[Outcome] = (),
     ) -> Generator[tuple[Task, list[Outcome]]]:
         """Run tasks and yield each with its outcomes as soon as it is done, in any order.
 
@@ -262,6 +266,8 @@ class Engine:
         seconds
             By task's name: estimated CPU seconds. Small ones are handed to a worker several at once; without
             estimates each by itself.
+        known
+            Outcomes of stages that no task does again: tasks are told which of their inputs are impossible.
 
         Raises
         ------
@@ -273,7 +279,8 @@ class Engine:
         if tasks:
             self.work.begin()
         begun = time.process_time()
-        for task, outcomes in self._run(tasks, priorities, seconds):
+        broken = {outcome.key: outcome for outcome in known if outcome.status != "ok"}
+        for task, outcomes in self._run(tasks, priorities, seconds, broken):
             self.work.add(outcomes)
             yield task, outcomes
         if self._client is not None and not self.settings.address:
@@ -285,11 +292,15 @@ class Engine:
         return sum(self._client.run(time.process_time, on_error="ignore").values())
 
     def _run(
-        self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None
+        self,
+        tasks: Sequence[Task],
+        priorities: Mapping[str, float],
+        seconds: Mapping[str, float] | None,
+        broken: dict[str, Outcome],
     ) -> Iterator[tuple[Task, list[Outcome]]]:
         if self.settings.mode == "inline":
             with _environment(_told_memory(self.settings)):
-                yield from _inline(tasks, self.store_root)
+                yield from _inline(tasks, self.store_root, broken)
         elif tasks:
             if self._client is None:
                 self._client = self._stack.enter_context(_client(self.settings))
@@ -298,7 +309,7 @@ class Engine:
             if not self._warming:
                 self._warm(tasks)
             bundled = [(task,) for task in tasks] if seconds is None else bundles(tasks, seconds, self.work.workers)
-            yield from _Distributed(self._client, self.store_root, priorities).run(bundled)
+            yield from _Distributed(self._client, self.store_root, priorities, broken).run(bundled)
 
     def _warm(self, tasks: Sequence[Task]) -> None:
         """Have each worker import and compile what the projections need, as long as it has nothing else to do."""
@@ -328,11 +339,17 @@ def _warmed(configs: Sequence[Mapping[str, Any]]) -> float:
     return time.process_time() - begun
 
 
-def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list[Outcome]]]:
-    done: dict[str, list[Outcome]] = {}
+def _inline(tasks: Sequence[Task], store_root: str, broken: dict[str, Outcome]) -> Iterator[tuple[Task, list[Outcome]]]:
     for task in tasks:
-        done[task.name] = run_task(task, store_root, *(done[name] for name in task.after))
-        yield task, done[task.name]
+        outcomes = run_task(task, store_root, _inputs_among(broken, [task]))
+        broken |= {outcome.key: outcome for outcome in outcomes if outcome.status != "ok"}
+        yield task, outcomes
+
+
+def _inputs_among(broken: Mapping[str, Outcome], tasks: Sequence[Task]) -> list[Outcome]:
+    """Return the outcomes of the tasks' inputs that are broken."""
+    keys = {key for task in tasks for node in task.nodes for key in node.inputs.values()}
+    return [broken[key] for key in keys if key in broken]
 
 
 def run_bundle(
@@ -370,11 +387,11 @@ class _Distributed:
     again, each task that a worker was lost with by itself while nothing else runs: only what is lost then has failed.
     """
 
-    def __init__(self, client: Any, store_root: str, priorities: Mapping[str, float]):
+    def __init__(self, client: Any, store_root: str, priorities: Mapping[str, float], broken: dict[str, Outcome]):
         self.client = client
         self.store_root = store_root
         self.priorities = priorities
-        self.broken: list[Outcome] = []
+        self.broken = broken
 
     def run(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Task, list[Outcome]]]:
         lost: set[str] = set()
@@ -396,7 +413,7 @@ class _Distributed:
 
     def _noted(self, outcomes: list[Outcome]) -> list[Outcome]:
         """Remember what is broken, for what stands on it."""
-        self.broken += [outcome for outcome in outcomes if outcome.status != "ok"]
+        self.broken |= {outcome.key: outcome for outcome in outcomes if outcome.status != "ok"}
         return outcomes
 
     def _round(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Sequence[Task], list[list[Outcome]] | _Lost]]:
@@ -419,12 +436,11 @@ class _Distributed:
         futures = []
         for bundle in bundled:
             after = {name: made_by[name] for task in bundle for name in task.after if name in made_by}
-            wanted = {key for task in bundle for node in task.nodes for key in node.inputs.values()}
             future = self.client.submit(
                 run_bundle,
                 bundle,
                 self.store_root,
-                [outcome for outcome in self.broken if outcome.key in wanted],
+                _inputs_among(self.broken, bundle),
                 *{future.key: future for future in after.values()}.values(),
                 key=f"{bundle[0].name}-{launch}",
                 priority=max(self.priorities[task.name] for task in bundle),

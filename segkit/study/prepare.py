@@ -12,7 +12,7 @@ from segkit import features
 from segkit.data import source
 from segkit.errors import UsageError
 from segkit.study import cost
-from segkit.study.checked import check_estimators, user_memo
+from segkit.study.checked import check_estimators, file_memo, user_memo
 from segkit.study.engine import EngineSettings, check_memory
 from segkit.study.graph import KINDS, Task
 from segkit.study.plan import Plan, RunPlan, make_plan
@@ -60,7 +60,7 @@ def prepare(composition: Composition) -> Prepared:
         raise UsageError(f"store={study['store']}: must be a folder, is a file")
     _check_apart(composition, store.root)
     check_estimators(_estimators(composition), user_memo())
-    infos = _Infos(store.memo)
+    infos = _Infos(file_memo())
     _check_features(composition, infos)
     sampling = Sampling.of(study)
     draws = 0 if study["scoring"]["racing"] else study["scoring"]["draws"]

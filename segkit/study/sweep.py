@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +15,7 @@ from segkit.errors import UsageError
 from segkit.study import cost
 from segkit.study.engine import Engine, check_address
 from segkit.study.folder import Study
-from segkit.study.graph import KINDS, Node, Task, make_tasks
+from segkit.study.graph import KINDS, Node, Task, make_tasks, wanted_keys
 from segkit.study.plan import Plan
 from segkit.study.prepare import Prepared
 from segkit.study.racing import drawn_further, schedule
@@ -22,6 +23,9 @@ from segkit.study.record import Finished, Record
 from segkit.study.results import Collector
 from segkit.study.stages import Outcome, outcome_of
 from segkit.study.store import Store, StoreFull, writable_folder
+
+# How often a result is computed again that is damaged again.
+_ATTEMPTS = 3
 
 
 class Watch(Protocol):
@@ -53,10 +57,12 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
         with Engine(prepared.engine, str(prepared.store.root)) as engine:
             record.work = engine.work
             _screen(prepared, engine, record, watch)
+            _mend(engine, record, watch)
             if scoring["racing"]:
                 _race(prepared, engine, record, watch)
             if scoring["confirm"]:
                 _confirm(prepared, engine, record, watch)
+            _mend(engine, record, watch)
     except KeyboardInterrupt:
         state = "interrupted"
         raise
@@ -105,7 +111,7 @@ def _screen(prepared: Prepared, engine: Engine, record: Record, watch: Watch) ->
     settled = settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored)
     record.collector.add(settled.values())
     record.begin()
-    _compute(prepared, prepared.plan, settled, engine, record, watch)
+    _compute(prepared.plan.nodes, prepared.plan.leaves, engine, record, watch)
 
 
 def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
@@ -117,19 +123,7 @@ def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> N
         new = {key: plan.nodes[key] for _, key in done.values()}
         stored = frozenset(prepared.store.keys(("stability",)))
         record.collector.add(settled_outcomes(new, prepared.store, stored).values())
-        _compute(prepared, plan, record.collector.outcomes, engine, record, watch)
-
-
-def _compute(
-    prepared: Prepared, plan: Plan, settled: Mapping[str, Outcome], engine: Engine, record: Record, watch: Watch
-) -> None:
-    tasks, collector = make_tasks(plan.nodes, plan.leaves, settled), record.collector
-    watch.start(prepared, tasks, collector.counts())
-    with closing(engine.run(tasks, *_expected(tasks, plan))) as results:
-        for task, outcomes in results:
-            collector.add(outcomes)
-            watch.advance(task, collector.counts())
-            record.flush()
+        _compute(plan.nodes, plan.leaves, engine, record, watch)
 
 
 def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
@@ -140,14 +134,43 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
     nodes = confirmation.nodes
     stored, known = frozenset(prepared.store.keys(KINDS)), record.collector.outcomes
     outcomes = record.confirming(settled_outcomes(nodes, prepared.store, stored, known))
-    tasks = make_tasks(nodes, confirmation.leaves, outcomes)
-    if tasks:
+    if wanted_keys(nodes, confirmation.leaves, outcomes):
         record.screened()
-    watch.start(prepared, tasks, record.collector.counts())
-    with closing(engine.run(tasks, *_expected(tasks, prepared.plan))) as results:
-        for task, done in results:
-            outcomes.update({outcome.key: outcome for outcome in done})
-            watch.advance(task, record.collector.counts())
+    _compute(nodes, confirmation.leaves, engine, record, watch)
+
+
+def _compute(nodes: Mapping[str, Node], leaves: Sequence[str], engine: Engine, record: Record, watch: Watch) -> None:
+    """Compute what is not settled; what turns out to be damaged on the way is computed again, and all that waits."""
+    attempts: Counter[str] = Counter()
+    wanted = list(leaves)
+    while True:
+        settled = record.settled()
+        tasks = make_tasks(nodes, wanted, settled)
+        watch.start(record.prepared, tasks, record.collector.counts())
+        waiting: list[Outcome] = []
+        with closing(engine.run(tasks, *_expected(tasks, record.prepared.plan), settled.values())) as results:
+            for task, outcomes in results:
+                waiting += [outcome for outcome in outcomes if outcome.waits]
+                record.take(outcome for outcome in outcomes if not outcome.waits)
+                watch.advance(task, record.collector.counts())
+                record.flush()
+        damaged = {key for outcome in waiting for key in outcome.damaged if key in nodes}
+        attempts.update(damaged)
+        # On a disk that keeps nothing, what was computed again is damaged again.
+        if not damaged or max(attempts[key] for key in damaged) > _ATTEMPTS:
+            record.take(waiting)
+            return
+        record.forget(damaged)
+        wanted = [*leaves, *damaged]
+
+
+def _mend(engine: Engine, record: Record, watch: Watch) -> None:
+    """Compute again what cannot be read of what the study's tables are made of."""
+    attempts: Counter[str] = Counter()
+    while keys := [key for key in record.unreadable() if attempts[key] < _ATTEMPTS]:
+        attempts.update(keys)
+        record.forget(keys)
+        _compute(record.nodes, keys, engine, record, watch)
 
 
 def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:

@@ -230,18 +230,6 @@ def test_two_studies_of_the_same_second_have_a_folder_each(tmp_path, monkeypatch
     assert folders[1].name == f"{folders[0].name}_2"
 
 
-def test_labels_that_cannot_be_read_fail_their_run_and_are_made_again(tmp_path):
-    first = launch(study(tmp_path), ["segkit"], Silent())
-    run = first.plan.runs[0]
-    (damaged,) = (tmp_path / "store" / "clustering").glob(f"*/{run.stages['clustering']}.npz")
-    damaged.write_bytes(b"PK")
-    second = launch(study(tmp_path), ["segkit"], Silent()).runs.set_index("run")
-    assert second.loc[run.id, "status"] == "failed"
-    assert "launch again" in second.loc[run.id, "reason"]
-    assert (second["status"] == "ok").sum() == len(second) - 1
-    pd.testing.assert_frame_equal(rows(launch(study(tmp_path), ["segkit"], Silent())), rows(first))
-
-
 def test_data_that_change_while_a_study_runs_are_not_stored_under_the_old_name(tmp_path):
     table = tmp_path / "table.csv"
     rng = np.random.default_rng(0)
