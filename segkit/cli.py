@@ -46,6 +46,7 @@ Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: with inter
 Help = Annotated[bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")]
 Multirun = Annotated[bool, typer.Option("--multirun", "-m", hidden=True)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Force = Annotated[bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
 
@@ -77,12 +78,13 @@ def sweep(
     resolve: Resolve = False,
     help_: Help = False,
     _multirun: Multirun = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> int:
     """Run a study; resumes what is already stored."""
     if _shown(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
-    finished = _launch(_prepared(overrides, config_dir), quiet)
+    finished = _launch(_prepared(overrides, config_dir, again=force), quiet)
     print(finished.folder)
     return SOME_FAILED if finished.some_failed else DONE
 
@@ -116,6 +118,7 @@ def run(
     cfg: Cfg = None,
     resolve: Resolve = False,
     help_: Help = False,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> int:
@@ -125,7 +128,7 @@ def run(
     from segkit.study.prepare import require_single
 
     # One run has nothing to be chosen from: it is only confirmed where that is asked for.
-    prepared = _prepared(["scoring.confirm=false", *(overrides or [])], config_dir, single=True)
+    prepared = _prepared(["scoring.confirm=false", *(overrides or [])], config_dir, single=True, again=force)
     require_single(prepared)
     finished = _launch(prepared, quiet)
     row = json.loads(finished.runs.iloc[[0]].to_json(orient="records"))[0]
@@ -269,12 +272,14 @@ def _usage(context: typer.Context) -> str:
     )
 
 
-def _prepared(overrides: list[str] | None, config_dir: Path | None, single: bool = False) -> Prepared:
+def _prepared(
+    overrides: list[str] | None, config_dir: Path | None, single: bool = False, again: bool = False
+) -> Prepared:
     with _uncollected():
         from segkit.study.compose import compose_study
         from segkit.study.prepare import prepare
 
-        return prepare(compose_study(overrides or [], config_dir, single=single))
+        return prepare(compose_study(overrides or [], config_dir, single=single), again=again)
 
 
 @contextmanager

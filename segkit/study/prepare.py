@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,16 @@ from segkit.study.checked import check_estimators, file_memo, user_memo
 from segkit.study.engine import EngineSettings, check_memory
 from segkit.study.graph import KINDS, Task
 from segkit.study.plan import Plan, RunPlan, make_plan
+from segkit.study.process import unique_suffix
 from segkit.study.sampling import Sampling
 from segkit.study.store import Store
 
 if TYPE_CHECKING:
     from segkit.study.compose import Composition
+
+
+# The folder within a store of the stores in which studies were computed anew.
+AGAIN = "again"
 
 
 @dataclass(frozen=True)
@@ -46,18 +52,30 @@ class Prepared:
         return sum(cost.task_seconds(task, customers) for task in tasks)
 
 
-def prepare(composition: Composition) -> Prepared:
+def prepare(composition: Composition, *, again: bool = False) -> Prepared:
     """Check the configurations and plan the study; nothing is computed, and only memos are written.
+
+    Parameters
+    ----------
+    composition
+        The study as asked.
+    again
+        Whether to compute everything anew, in a new store within the study's own: nothing that is stored is read, and
+        nobody else's results are changed.
 
     Raises
     ------
     UsageError
         For a configuration or data file that cannot be used.
     """
-    study = composition.study
-    store = Store(Path(study["store"]).resolve())
+    store = Store(Path(composition.study["store"]).resolve())
     if store.root.exists() and not store.root.is_dir():
-        raise UsageError(f"store={study['store']}: must be a folder, is a file")
+        raise UsageError(f"store={composition.study['store']}: must be a folder, is a file")
+    if again:
+        store = Store(store.root / AGAIN / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{unique_suffix()}")
+        # What is written down of the study names the store that it has, so that it can be resumed.
+        composition = replace(composition, study={**composition.study, "store": str(store.root)})
+    study = composition.study
     _check_apart(composition, store.root)
     check_estimators(_estimators(composition), user_memo())
     infos = _Infos(file_memo())
