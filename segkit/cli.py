@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from segkit.errors import UsageError
+from segkit.errors import UsageError, WorkersLost
 from segkit.version import __version__
 
 if TYPE_CHECKING:
@@ -353,6 +353,9 @@ def main() -> None:
         sys.exit(code)
     except UsageError as error:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
+    except WorkersLost as error:
+        told = "what was finished is kept; start it again and launch the same command to go on from there"
+        _fail(f"{error}; {told}", SOME_FAILED)
     except StoreFull as error:
         _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
     except Damaged as error:

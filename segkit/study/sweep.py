@@ -10,9 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from segkit.errors import UsageError
+from segkit.errors import UsageError, WorkersLost
 from segkit.study import cost
-from segkit.study.engine import Engine, check_address
+from segkit.study.engine import Engine, check_scheduler
 from segkit.study.folder import Study
 from segkit.study.graph import KINDS, Node, Task, make_tasks
 from segkit.study.plan import Plan
@@ -43,8 +43,8 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     Whatever ends the study early (an interrupt, a full disk), what was finished is written before the exception
     goes on.
     """
-    check_address(prepared.engine)
     prepared.store.prepare()
+    check_scheduler(prepared.engine, str(prepared.store.root))
     prepared = replace(prepared, folder=_claimed_folder(prepared))
     record = Record(prepared, command, Collector(prepared.plan))
     scoring = prepared.composition.study["scoring"]
@@ -62,6 +62,9 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
         raise
     except StoreFull:
         state = "stopped: disk full"
+        raise
+    except (UsageError, WorkersLost):
+        state = "stopped: no workers"
         raise
     except BaseException:
         state = "stopped: internal error"
