@@ -354,8 +354,7 @@ def main() -> None:
     except UsageError as error:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
     except WorkersLost as error:
-        told = "what was finished is kept; start it again and launch the same command to go on from there"
-        _fail(f"{error}; {told}", SOME_FAILED)
+        _fail(f"{error}; once there are workers again, the same command goes on from there", SOME_FAILED)
     except StoreFull as error:
         _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
     except Damaged as error:

@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,8 +28,14 @@ from segkit.study.provenance import RESULT_PACKAGES
 CONNECT_SECONDS = 8
 _WORKERS_SECONDS = 12
 _ANSWER_SECONDS = 8
+_RESTART_SECONDS = 5
+_SILENT = logging.CRITICAL + 1
 _NO_NETWORK = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EAFNOSUPPORT)
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_BEFORE_START = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    # A worker that is started in another's place would tell of itself.
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+}
 _LOCAL = {
     # Dask watches itself: by default its samples, ticks and counters take a twentieth of all cores.
     "distributed.worker.profile.enabled": False,
@@ -79,7 +86,7 @@ def local_client(
 
     options = {
         **_LOCAL,
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, "1"),
+        "distributed.nanny.pre-spawn-environ": _BEFORE_START,
         # In the worker alone: what is set before it starts is set here too for a moment, and numba minds a change.
         "distributed.nanny.environ": {"NUMBA_NUM_THREADS": "1", **environment},
         "distributed.scheduler.allowed-failures": allowed_failures,
@@ -93,7 +100,7 @@ def local_client(
             stack.enter_context(_quiet())
             cluster = stack.enter_context(_local_cluster(workers, memory_limit))
             client = stack.enter_context(Client(cluster))
-        except Exception as error:
+        except (OSError, RuntimeError, MemoryError) as error:
             instead = "or run in one process with engine=inline"
             raise UsageError(
                 f"engine.workers={workers}: no workers can be started: {_why(error)}, {instead}"
@@ -120,6 +127,9 @@ def _local_cluster(workers: int, memory_limit: int | str) -> Iterator[Any]:
     try:
         yield cluster
     finally:
+        # One that is closed while it takes another's place tells of it in forty lines.
+        with contextlib.suppress(TimeoutError):
+            cluster.wait_for_workers(workers, timeout=_RESTART_SECONDS)
         cluster.close(timeout=10)
 
 
@@ -174,11 +184,17 @@ def _first_line(error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask from telling in many lines what is told in one here."""
+    """Keep Dask, and the loop that it runs on, from telling in many lines what is told in one here."""
     from distributed.utils import silence_logging_cmgr
 
-    with silence_logging_cmgr(logging.CRITICAL + 1):
-        yield
+    loop = logging.getLogger("asyncio")
+    before = loop.level
+    loop.setLevel(_SILENT)
+    try:
+        with silence_logging_cmgr(_SILENT):
+            yield
+    finally:
+        loop.setLevel(before)
 
 
 @contextlib.contextmanager
@@ -303,12 +319,16 @@ def connected(address: str, tls: Mapping[str, str] | None, store_root: str) -> I
         If there is no scheduler that answers, no worker, or one that is not fit.
     """
     from distributed import Client
+    from distributed.versions import VersionMismatchWarning
 
     with _quiet(), _token(store_root) as requirement:
         security = _security(address, tls)
         _check_scheduler(address, security)
         try:
-            client = Client(address, timeout=CONNECT_SECONDS, security=security)
+            with warnings.catch_warnings():
+                # A table of many lines; what matters in it is checked below.
+                warnings.simplefilter("ignore", VersionMismatchWarning)
+                client = Client(address, timeout=CONNECT_SECONDS, security=security)
         except Exception as error:
             raise no_scheduler(address, _first_line(error)) from error
         with client:
@@ -375,13 +395,13 @@ def _refusal(error: Exception) -> str:
     """Say why no scheduler answers."""
     from distributed.comm.core import CommClosedError
 
-    causes = list(_causes(error))
+    causes = [cause for cause in _causes(error) if isinstance(cause, Exception) and str(cause)] or [error]
     refused = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if refused is not None:
         return f"TLS failed: {_first_line(refused)}"
     if isinstance(error, CommClosedError):
         return "the connection was closed: another kind of server, or one that wants tls://"
-    if isinstance(error, OSError):
+    if isinstance(error, OSError | ValueError):
         return _first_line(causes[-1])
     # Another protocol's greeting, read as a length.
     return "what answers is another kind of server"

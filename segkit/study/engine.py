@@ -31,6 +31,8 @@ LOST_WORKER_RETRIES = 2
 _MOST_LOST = 20
 # A worker is back in seconds; also where the machine is busy.
 _LOOK_SECONDS, _MOST_MISSES = 5.0, 12
+# All runs stand on these: where workers die with the first of them, there is nothing to go on with.
+_FIRST = ("features", "scaling")
 # Below the priority of every task.
 _LAST = -1e12
 LEAST_MEMORY = 300_000_000
@@ -304,7 +306,13 @@ class Engine:
                 self._warm(tasks)
             bundled = [(task,) for task in tasks] if seconds is None else bundles(tasks, seconds, self.work.workers)
             running = _Distributed(self._client, self.settings, self.store_root, priorities, self._requirement)
-            yield from running.run(bundled)
+            from distributed.client import ClosedClientError
+            from distributed.comm.core import CommClosedError
+
+            try:
+                yield from running.run(bundled)
+            except (CommClosedError, ClosedClientError) as error:
+                raise running.gone(deserted=False) from error
 
     def _start(self) -> None:
         settings = self.settings
@@ -414,6 +422,8 @@ class _Distributed:
         self.requirement = requirement
         self.broken: list[Outcome] = []
         self.lost_in_a_row = 0
+        # Whether any worker has finished anything.
+        self.lived = False
 
     def run(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Task, list[Outcome]]]:
         lost: set[str] = set()
@@ -428,6 +438,8 @@ class _Distributed:
         for task in again:
             if task.name in suspects:
                 ((_, found),) = self._round([(task,)])
+                if isinstance(found, _Lost) and task.kind in _FIRST and not self.lived:
+                    raise self._dying(f"workers died with the first stage ({task.kind})")
                 yield task, self._noted(self._lost(task) if isinstance(found, _Lost) else found[0])
         rest = [(task,) for task in again if task.name not in suspects]
         if rest:
@@ -449,31 +461,33 @@ class _Distributed:
             with _watched(self.client, futures) as deserted:
                 for future, found in as_completed(futures, with_results=True, raise_errors=False):
                     if future.status == "finished":
-                        self.lost_in_a_row = 0
+                        self.lost_in_a_row, self.lived = 0, True
                         yield by_key[future.key], found
                     elif future.status == "cancelled":
-                        raise self._gone(deserted.is_set())
+                        raise self.gone(deserted.is_set())
                     else:
                         yield by_key[future.key], self._suspects(future, by_key)
         finally:
             with contextlib.suppress(Exception):
                 self.client.cancel(futures)
 
-    def _gone(self, deserted: bool) -> Exception:
+    def gone(self, deserted: bool) -> SegkitError:
         """Return the error that nobody is there any more who could compute anything."""
         address = self.settings.scheduler
         if address is None:
             return self._dying("all workers died")
-        return WorkersLost(
-            f"engine.address={address}: {'all of its workers are' if deserted else 'the scheduler is'} gone"
-        )
+        lost = "all of its workers are" if deserted else "the scheduler is"
+        return WorkersLost(f"engine.address={address}: {lost} gone")
 
     def _dying(self, what: str) -> UsageError:
-        """Return the error that workers of this machine do not live long enough to compute anything."""
-        most, workers = self.settings.most_memory, self.settings.n_workers
-        each = "as much memory as they want" if most is None else f"{most / 1e6:.0f} MB of memory each"
-        told = "give them more (engine.memory_limit), ask for fewer, or run in one process with engine=inline"
-        return UsageError(f"engine.workers={workers}: {what}; they had {each}: {told}")
+        """Return the error that workers do not live long enough to compute anything."""
+        settings = self.settings
+        if settings.scheduler:
+            return UsageError(f"engine.address={settings.scheduler}: {what} (out of memory?); give them more memory")
+        had = "as much memory as they want" if settings.most_memory is None else f"{settings.most_memory / 1e6:.0f} MB"
+        told = f"{what} (out of memory? each has {had})"
+        instead = "give them more (engine.memory_limit), ask for fewer, or run in one process with engine=inline"
+        return UsageError(f"engine.workers={settings.n_workers}: {told}; {instead}")
 
     def _suspects(self, future: Any, by_key: Mapping[str, Sequence[Task]]) -> _Lost:
         """Return what was lost with a worker, or raise what went wrong on one."""
@@ -481,10 +495,10 @@ class _Distributed:
 
         error = future.exception()
         if isinstance(error, KilledWorker):
-            # What only waited for it is told the same.
-            self.lost_in_a_row += error.task == future.key
-            if self.lost_in_a_row >= _MOST_LOST and self.settings.scheduler is None:
-                raise self._dying(f"workers died with each of {_MOST_LOST} stages in a row")
+            # What only waited for it is told the same; one that is tried by itself says nothing of the others.
+            self.lost_in_a_row += error.task == future.key and len(by_key) > 1
+            if self.lost_in_a_row >= _MOST_LOST:
+                raise self._dying(f"workers died again and again, {LOST_WORKER_RETRIES + 1} times with each stage")
             return _Lost(by_key[error.task])
         if self.requirement is not None and not isinstance(error, SegkitError):
             # A worker that came later may not even understand what it is handed.
@@ -496,7 +510,7 @@ class _Distributed:
         launch = uuid.uuid4().hex[:8]
         if self.client.status != "running":
             # What is handed over now would wait for ever.
-            raise self._gone(deserted=False)
+            raise self.gone(deserted=False)
         made_by: dict[str, Any] = {}
         futures = []
         for bundle in bundled:

@@ -63,7 +63,10 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     except StoreFull:
         state = "stopped: disk full"
         raise
-    except (UsageError, WorkersLost):
+    except WorkersLost as error:
+        state = "stopped: workers lost"
+        raise WorkersLost(f"{error}; what was finished is kept in {prepared.folder}") from error
+    except UsageError:
         state = "stopped: no workers"
         raise
     except BaseException:
