@@ -52,7 +52,6 @@ _LOCAL = {
     # The HTTP servers, which know no TLS here, have no page at all.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
-    "distributed.comm.require-encryption": True,
 }
 
 
