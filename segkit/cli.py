@@ -293,8 +293,12 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
     from segkit.progress import progress, work_line
     from segkit.segments.keep import keep_profiles
     from segkit.segments.silhouettes import keep_silhouettes
+    from segkit.study.engine import check_scheduler
     from segkit.study.sweep import launch
 
+    # First of all, so that an address that cannot be used is one line and leaves no study's folder.
+    prepared.store.prepare()
+    check_scheduler(prepared.engine, str(prepared.store.root))
     for warning in prepared.warnings:
         print(f"segkit: warning: {warning}", file=sys.stderr)
     finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))

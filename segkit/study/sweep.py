@@ -12,7 +12,7 @@ from typing import Protocol
 
 from segkit.errors import UsageError, WorkersLost
 from segkit.study import cost
-from segkit.study.engine import Engine, check_scheduler
+from segkit.study.engine import Engine
 from segkit.study.folder import Study
 from segkit.study.graph import KINDS, Node, Task, make_tasks
 from segkit.study.plan import Plan
@@ -44,7 +44,6 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     goes on.
     """
     prepared.store.prepare()
-    check_scheduler(prepared.engine, str(prepared.store.root))
     prepared = replace(prepared, folder=_claimed_folder(prepared))
     record = Record(prepared, command, Collector(prepared.plan))
     scoring = prepared.composition.study["scoring"]
