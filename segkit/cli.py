@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from segkit.errors import UsageError
+from segkit.errors import UsageError, WorkersLost
 from segkit.version import __version__
 
 if TYPE_CHECKING:
@@ -298,8 +298,12 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
     from segkit.progress import progress, work_line
     from segkit.segments.keep import keep_profiles
     from segkit.segments.silhouettes import keep_silhouettes
+    from segkit.study.engine import check_scheduler
     from segkit.study.sweep import launch
 
+    # First of all, so that an address that cannot be used is one line and leaves no study's folder.
+    prepared.store.prepare()
+    check_scheduler(prepared.engine, str(prepared.store.root))
     for warning in prepared.warnings:
         print(f"segkit: warning: {warning}", file=sys.stderr)
     finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
@@ -362,6 +366,8 @@ def main() -> None:
         sys.exit(code)
     except UsageError as error:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
+    except WorkersLost as error:
+        _fail(f"{error}; once there are workers again, the same command goes on from there", SOME_FAILED)
     except StoreFull as error:
         _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
     except Damaged as error:

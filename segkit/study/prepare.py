@@ -14,7 +14,7 @@ from segkit.data import source
 from segkit.errors import UsageError
 from segkit.study import cost
 from segkit.study.checked import check_estimators, file_memo, user_memo
-from segkit.study.engine import EngineSettings, check_memory
+from segkit.study.engine import EngineSettings, check_memory, open_scheduler
 from segkit.study.graph import KINDS, Task
 from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.process import unique_suffix
@@ -87,7 +87,8 @@ def prepare(composition: Composition, *, again: bool = False) -> Prepared:
     stored = frozenset(store.keys(KINDS))
     limits = engine.most_memory, engine.most_seconds, stored
     plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, *limits)
-    return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), infos.warnings)
+    warnings = (*infos.warnings, *open_scheduler(engine))
+    return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), warnings)
 
 
 def _check_apart(composition: Composition, store: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from segkit.errors import UsageError
+from segkit.errors import UsageError, WorkersLost
 from segkit.study import cost
-from segkit.study.engine import Engine, check_address
+from segkit.study.engine import Engine
 from segkit.study.folder import Study
 from segkit.study.graph import KINDS, Node, Task, make_tasks, wanted_keys
 from segkit.study.plan import Plan
@@ -47,7 +47,6 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     Whatever ends the study early (an interrupt, a full disk), what was finished is written before the exception
     goes on.
     """
-    check_address(prepared.engine)
     prepared.store.prepare()
     prepared = replace(prepared, folder=_claimed_folder(prepared))
     record = Record(prepared, command, Collector(prepared.plan))
@@ -68,6 +67,12 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
         raise
     except StoreFull:
         state = "stopped: disk full"
+        raise
+    except WorkersLost as error:
+        state = "stopped: workers lost"
+        raise WorkersLost(f"{error}; what was finished is kept in {prepared.folder}") from error
+    except UsageError:
+        state = "stopped: no workers"
         raise
     except BaseException:
         state = "stopped: internal error"

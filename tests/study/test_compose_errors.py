@@ -97,6 +97,13 @@ def told(overrides, config_dir=None):
         (["engine.workers=0"], ["engine.workers=0"]),
         (["engine.workers=two"], ["engine.workers=two"]),
         (["engine.address=localhost"], ["engine.address=localhost", "tcp://"]),
+        (["engine.tls=keys"], ["engine.tls=keys", "ca, cert, key"]),
+        (["+engine.tls.certificate=a.pem"], ["engine.tls.certificate", "ca, cert, key"]),
+        (["engine.tls.ca=none.pem"], ["engine.tls.ca=none.pem", "a file in PEM format that exists"]),
+        (
+            [f"engine.tls={{ca: {__file__}, cert: {__file__}, key: {__file__}}}", "engine.address=tcp://host:8786"],
+            ["engine.address=tcp://host:8786", "such as tls://host:8786"],
+        ),
         (["engine.memory_limit=lots"], ["engine.memory_limit=lots", "4GB"]),
         (["engine.time_limit=soon"], ["engine.time_limit=soon", "90min, 24h or 3d, or null"]),
         (["engine.time_limit=0h"], ["engine.time_limit=0h", "90min, 24h or 3d, or null"]),
