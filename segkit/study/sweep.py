@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, count
@@ -27,11 +27,19 @@ from segkit.study.store import Store, StoreFull, writable_folder
 class Watch(Protocol):
     """Is told how a study goes on."""
 
-    def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int]) -> None:
-        """Take note that execution begins: the tasks to do, and the runs by status that need none."""
+    def expect(
+        self, prepared: Prepared, running: Callable[[], Sequence[str]], screen: float, confirmation: float | None
+    ) -> None:
+        """Take note of a study that begins: what is at work, and how many wall seconds both parts are to take."""
 
-    def advance(self, task: Task, counts: Mapping[str, int]) -> None:
-        """Take note that a task is done, with the number of runs by status."""
+    def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int], part: str) -> None:
+        """Take note that a part begins: the tasks to do, and the runs by status that need none."""
+
+    def compiling(self, expected: float | None) -> None:
+        """Take note that the compilation of kernels begins, in so many wall seconds, or (None) ends."""
+
+    def advance(self, task: Task, outcomes: Sequence[Outcome], counts: Mapping[str, int]) -> None:
+        """Take note that a task is done, with its outcomes and the number of runs by status."""
 
     def stop(self) -> None:
         """Take note that execution ended, well or not."""
@@ -43,6 +51,9 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     Whatever ends the study early (an interrupt, a full disk), what was finished is written before the exception
     goes on.
     """
+    # It looks at stored screens as a launch does, and so imports this module.
+    from segkit.study.forecast import expected_seconds
+
     check_address(prepared.engine)
     prepared.store.prepare()
     prepared = replace(prepared, folder=_claimed_folder(prepared))
@@ -51,7 +62,8 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     state = "finished"
     try:
         with Engine(prepared.engine, str(prepared.store.root)) as engine:
-            record.work = engine.work
+            record.work, engine.compiling = engine.work, watch.compiling
+            watch.expect(prepared, engine.running, *expected_seconds(prepared))
             _screen(prepared, engine, record, watch)
             if scoring["racing"]:
                 _race(prepared, engine, record, watch)
@@ -105,7 +117,7 @@ def _screen(prepared: Prepared, engine: Engine, record: Record, watch: Watch) ->
     settled = settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored)
     record.collector.add(settled.values())
     record.begin()
-    _compute(prepared, prepared.plan, settled, engine, record, watch)
+    _compute(prepared, prepared.plan, settled, engine, record, watch, "screen")
 
 
 def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
@@ -117,18 +129,24 @@ def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> N
         new = {key: plan.nodes[key] for _, key in done.values()}
         stored = frozenset(prepared.store.keys(("stability",)))
         record.collector.add(settled_outcomes(new, prepared.store, stored).values())
-        _compute(prepared, plan, record.collector.outcomes, engine, record, watch)
+        _compute(prepared, plan, record.collector.outcomes, engine, record, watch, "race")
 
 
 def _compute(
-    prepared: Prepared, plan: Plan, settled: Mapping[str, Outcome], engine: Engine, record: Record, watch: Watch
+    prepared: Prepared,
+    plan: Plan,
+    settled: Mapping[str, Outcome],
+    engine: Engine,
+    record: Record,
+    watch: Watch,
+    part: str,
 ) -> None:
     tasks, collector = make_tasks(plan.nodes, plan.leaves, settled), record.collector
-    watch.start(prepared, tasks, collector.counts())
+    watch.start(prepared, tasks, collector.counts(), part)
     with closing(engine.run(tasks, *_expected(tasks, plan))) as results:
         for task, outcomes in results:
             collector.add(outcomes)
-            watch.advance(task, collector.counts())
+            watch.advance(task, outcomes, collector.counts())
             record.flush()
 
 
@@ -143,17 +161,17 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
     tasks = make_tasks(nodes, confirmation.leaves, outcomes)
     if tasks:
         record.screened()
-    watch.start(prepared, tasks, record.collector.counts())
+    watch.start(prepared, tasks, record.collector.counts(), "confirmation")
     with closing(engine.run(tasks, *_expected(tasks, prepared.plan))) as results:
         for task, done in results:
             outcomes.update({outcome.key: outcome for outcome in done})
-            watch.advance(task, record.collector.counts())
+            watch.advance(task, done, record.collector.counts())
 
 
 def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
     """Return the order of work and the estimated seconds by task's name."""
-    customers = cost.largest_table(plan)
-    return cost.priorities(tasks, customers), {task.name: cost.task_seconds(task, customers) for task in tasks}
+    shapes = plan.planner.shapes
+    return cost.priorities(tasks, shapes), {task.name: cost.task_seconds(task, shapes) for task in tasks}
 
 
 def settled_outcomes(
