@@ -12,6 +12,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -45,7 +46,7 @@ Cfg = Annotated[str | None, typer.Option("--cfg", help="Print the configuration 
 Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")]
 Help = Annotated[bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")]
 Multirun = Annotated[bool, typer.Option("--multirun", "-m", hidden=True)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and nothing on stdout but the result.")]
 Force = Annotated[bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
@@ -85,6 +86,11 @@ def sweep(
     if _shown(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
     finished = _launch(_prepared(overrides, config_dir, again=force), quiet)
+    if not quiet:
+        from segkit.report.lines import lines
+        from segkit.study.folder import load_study
+
+        print(*lines(load_study(finished.folder)), sep="\n")
     print(finished.folder)
     return SOME_FAILED if finished.some_failed else DONE
 
@@ -145,8 +151,10 @@ def run(
 def status(study: StudyName, as_json: AsJson = False) -> int:
     """Tell a study's progress and its failures."""
     from segkit.study.folder import find_study, state_of
+    from segkit.study.going import read_going
 
     found = find_study(study)
+    going = read_going(found.folder) if found.provenance["state"] == "running" else None
     counts = dict(found.provenance["counts"])
     runs = found.runs
     reasons = Counter(runs.loc[runs["status"] != "ok", "reason"].astype(str))
@@ -155,6 +163,7 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         "state": found.provenance["state"],
         "counts": counts,
         "efficiency": found.provenance.get("efficiency"),
+        "progress": None if going is None else asdict(going),
         "reasons": [{"reason": reason, "runs": count} for reason, count in reasons.most_common()],
         "tracebacks": list(found.provenance["failures"].values()),
     }
@@ -162,7 +171,10 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         print(json.dumps(told, indent=1))
         return DONE
     some = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    print(f"{state_of(found.folder, told['state'])}: {some}")
+    state = state_of(found.folder, told["state"]) if going is None else told["state"]
+    print(f"{state}: {some}")
+    if going is not None:
+        print(*going.lines, sep="\n")
     for item in told["reasons"]:
         print(f"  {item['runs']:>6} x {item['reason']}")
     for text in told["tracebacks"]:

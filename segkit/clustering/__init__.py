@@ -27,6 +27,7 @@ __all__ = [
     "infeasible",
     "memory",
     "sampled_as",
+    "warm",
 ]
 
 _FAMILIES = {
@@ -143,6 +144,29 @@ def fit_thinned(X: np.ndarray, configs: Sequence[Mapping], share: float) -> list
     thin = thin_many(configs, share)
     found = iter(fit_many(X, [config for config in thin if not isinstance(config, Infeasible)]))
     return [item if isinstance(item, Infeasible) else next(found) for item in thin]
+
+
+def warm(config: Mapping) -> None:
+    """Compile what a clusterer needs, by clustering a few random points.
+
+    Parameters
+    ----------
+    config : Mapping
+        The resolved clusterer.
+    """
+    import numpy as np
+
+    limited = {
+        name: min(config[name], most) for name, most in _WARM_LIMITS.items() if isinstance(config.get(name), int)
+    }
+    # In two clumps, so that every way of selecting clusters finds some.
+    points = np.random.default_rng(0).normal(size=(_WARM_CUSTOMERS, 3))
+    points[: _WARM_CUSTOMERS // 2] += 10
+    fit_many(points, [{**config, **limited}])
+
+
+_WARM_CUSTOMERS = 200
+_WARM_LIMITS = {"n_clusters": 3, "min_cluster_size": 10, "min_samples": 5}
 
 
 def _family(name: str) -> ModuleType:

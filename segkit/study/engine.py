@@ -13,15 +13,16 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from segkit.clustering.partition import MEMORY_VARIABLE
 from segkit.errors import SegkitError, UsageError, WorkersLost
+from segkit.study import kernels
 from segkit.study.cluster import Requirement, check_here, check_workers, connected, local_client
 from segkit.study.cost import bundles
-from segkit.study.graph import Task
+from segkit.study.graph import KINDS, Task
 from segkit.study.keys import kind_of
 from segkit.study.stages import Outcome, run_task
 from segkit.targets import class_name
@@ -33,8 +34,10 @@ _MOST_LOST = 20
 _LOOK_SECONDS, _MOST_MISSES = 5.0, 12
 # All runs stand on these: where workers die with the first of them, there is nothing to go on with.
 _FIRST = ("features", "scaling")
-# Below the priority of every task.
-_LAST = -1e12
+# Above and below the priority of every task.
+_SOON, _LAST = 1e12, -1e12
+# For what is only told.
+_ASK_SECONDS = 2
 LEAST_MEMORY = 300_000_000
 
 
@@ -245,11 +248,15 @@ class Engine:
         self._requirement: Requirement | None = None
         self._started = 0.0
         self._warming: list[Any] = []
+        self._compiled: dict[str, Any] = {}
+        #: Is told when the compilation of kernels begins, with its expected wall seconds, and with None when it ends.
+        self.compiling: Callable[[float | None], None] = lambda _expected: None
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self._client = None
         self._stack.close()
 
     def run(
@@ -291,8 +298,21 @@ class Engine:
             self.work.add(outcomes)
             yield task, outcomes
         if self._client is not None and not self.settings.scheduler:
-            warmed = sum(future.result() for future in self._warming if future.status == "finished")
+            begun_first = (*self._warming, *self._compiled.values())
+            warmed = sum(future.result() for future in begun_first if future.status == "finished")
             self.work.account(time.process_time() - begun, self._started + warmed, self._spent())
+
+    def running(self) -> list[str]:
+        """Return the kinds of the stages that are at work, one for each busy worker; empty where that is not known."""
+        if self._client is None:
+            return []
+        with contextlib.suppress(Exception):
+            scheduler = self._client.scheduler
+            by_worker = self._client.sync(scheduler.processing, workers=None, callback_timeout=_ASK_SECONDS)
+            # A worker is handed one more than it can begin: the first is at work.
+            kinds = [kind_of(keys[0]) for keys in by_worker.values() if keys]
+            return [kind for kind in kinds if kind in KINDS]
+        return []
 
     def _spent(self) -> float:
         """Return the CPU seconds of all workers that are there, since they were started."""
@@ -307,16 +327,20 @@ class Engine:
     ) -> Iterator[tuple[Task, list[Outcome]]]:
         if self.settings.mode == "inline":
             with _environment(_told_memory(self.settings)):
+                self._compile_here(tasks)
                 yield from _inline(tasks, self.store_root, broken)
         elif tasks:
             if self._client is None:
                 self._start()
                 self.work.workers = self._workers()
                 self._started = self._spent()
+            self._compile(tasks)
             if not self._warming:
                 self._warm(tasks)
             bundled = [(task,) for task in tasks] if seconds is None else bundles(tasks, seconds, self.work.workers)
-            running = _Distributed(self._client, self.settings, self.store_root, priorities, broken, self._requirement)
+            running = _Distributed(
+                self._client, self.settings, self.store_root, priorities, broken, self._requirement, self._compiled
+            )
             from distributed.client import ClosedClientError
             from distributed.comm.core import CommClosedError
 
@@ -335,14 +359,42 @@ class Engine:
         context = local_client(settings.n_workers, limit, _told_memory(settings), LOST_WORKER_RETRIES)
         self._client = self._stack.enter_context(context)
 
+    def _compile_here(self, tasks: Sequence[Task]) -> None:
+        configs = kernels.uncompiled(tasks)
+        if configs:
+            self.compiling(kernels.compile_seconds(configs, 1))
+            for config in configs.values():
+                kernels.compile_kernels(config)
+            self.compiling(None)
+
+    def _compile(self, tasks: Sequence[Task]) -> None:
+        """Have each kernel that this machine lacks compiled by one worker; what does not need it goes on beside."""
+        if self.settings.scheduler:
+            return
+        configs = {name: item for name, item in kernels.uncompiled(tasks).items() if name not in self._compiled}
+        if not configs:
+            return
+        self.compiling(kernels.compile_seconds(configs, self.work.workers))
+        begun = [
+            self._client.submit(kernels.compile_kernels, config, priority=_SOON - place, pure=False)
+            for place, config in enumerate(configs.values())
+        ]
+        self._compiled |= dict(zip(configs, begun, strict=True))
+        for future in begun:
+            future.add_done_callback(lambda _future: all(item.done() for item in begun) and self.compiling(None))
+
     def _warm(self, tasks: Sequence[Task]) -> None:
         """Have each worker import and compile what the projections need, as long as it has nothing else to do."""
         nodes = [node for task in tasks if task.kind == "projection" for node in task.nodes]
         configs = list({class_name(node.config): dict(node.config) for node in nodes}.values())
         if configs:
+            # Where one worker compiles it, the others wait and load it.
+            after = [self._compiled[name] for name in map(class_name, configs) if name in self._compiled]
             options = {"priority": _LAST, "pure": False}
             workers = self._client.nthreads()
-            self._warming = [self._client.submit(_warmed, configs, workers=[name], **options) for name in workers]
+            self._warming = [
+                self._client.submit(_warmed, configs, after, workers=[name], **options) for name in workers
+            ]
 
     def _workers(self) -> int:
         """Return how many tasks run at once: on a scheduler of others, the threads of its workers."""
@@ -351,7 +403,7 @@ class Engine:
         return max(1, sum(self._client.nthreads().values()))
 
 
-def _warmed(configs: Sequence[Mapping[str, Any]]) -> float:
+def _warmed(configs: Sequence[Mapping[str, Any]], _after: Sequence[float] = ()) -> float:
     """Return the CPU seconds that it took."""
     begun = time.process_time()
     from segkit import projection
@@ -382,6 +434,7 @@ def run_bundle(
     requirement: Requirement | None,
     known: Sequence[Outcome],
     *before: Sequence[Sequence[Outcome]],
+    compiled: Sequence[float] = (),  # noqa: ARG001
 ) -> list[list[Outcome]]:
     """Compute tasks one after another: what a worker is handed.
 
@@ -397,6 +450,8 @@ def run_bundle(
         Outcomes from elsewhere.
     before
         What this returned for the bundles that this one comes after.
+    compiled
+        Of the kernels that have to be there first.
 
     Returns
     -------
@@ -432,7 +487,9 @@ class _Distributed:
         priorities: Mapping[str, float],
         broken: dict[str, Outcome],
         requirement: Requirement | None,
+        compiled: Mapping[str, Any],
     ):
+        self.compiled = compiled
         self.client = client
         self.settings = settings
         self.store_root = store_root
@@ -517,7 +574,7 @@ class _Distributed:
             self.lost_in_a_row += error.task == future.key and len(by_key) > 1
             if self.lost_in_a_row >= _MOST_LOST:
                 raise self._dying(f"workers died again and again, {LOST_WORKER_RETRIES + 1} times with each stage")
-            return _Lost(by_key[error.task])
+            return _Lost(by_key.get(error.task, ()))
         if self.requirement is not None and not isinstance(error, SegkitError):
             # A worker that came later may not even understand what it is handed.
             check_workers(self.client, self.settings.scheduler, self.requirement)
@@ -533,6 +590,7 @@ class _Distributed:
         futures = []
         for bundle in bundled:
             after = {name: made_by[name] for task in bundle for name in task.after if name in made_by}
+            needed = [self.compiled[name] for name in set(map(kernels.needed_by, bundle)) if name in self.compiled]
             future = self.client.submit(
                 run_bundle,
                 bundle,
@@ -540,6 +598,8 @@ class _Distributed:
                 self.requirement,
                 _inputs_among(self.broken, bundle),
                 *{future.key: future for future in after.values()}.values(),
+                # Where that was lost, the stage compiles on its own.
+                compiled=[item for item in needed if item.status in ("pending", "finished")],
                 key=f"{bundle[0].name}-{launch}",
                 priority=max(self.priorities[task.name] for task in bundle),
                 retries=LOST_WORKER_RETRIES,

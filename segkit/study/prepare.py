@@ -48,8 +48,7 @@ class Prepared:
 
     def seconds(self, tasks: Sequence[Task]) -> float:
         """Return the estimated CPU seconds of tasks."""
-        customers = cost.largest_table(self.plan)
-        return sum(cost.task_seconds(task, customers) for task in tasks)
+        return sum(cost.task_seconds(task, self.plan.planner.shapes) for task in tasks)
 
 
 def prepare(composition: Composition, *, again: bool = False) -> Prepared:

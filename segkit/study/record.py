@@ -200,12 +200,7 @@ class Record:
             return None
         pictured = [spaces[0] for spaces in embedding_runs([plans[run] for run in best_first(runs)]).values()]
         ok = [plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
-        settings = ConfirmSettings(
-            draws=study["confirm_draws"],
-            refits=study["refits"],
-            seeds=study["seeds"],
-            nulls=study["nulls"],
-        )
+        settings = ConfirmSettings.of(study)
         planner = self.prepared.plan.planner
         self.confirmation = plan_confirmation(planner, chosen, siblings(ok, chosen), pictured, settings)
         return self.confirmation
