@@ -309,7 +309,11 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
                 finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
         except KeyboardInterrupt:
             _fail(stopped, INTERRUPTED)
-        except StoreFull as error:
+        except Exception as error:
+            if signals.came():
+                _fail(stopped, INTERRUPTED)
+            if not isinstance(error, StoreFull):
+                raise
             _fail(f"disk full: {error}; make room, then go on with: {resume}", WRONG_USAGE)
         _tell_launched(finished, quiet)
         _report(finished, prepared.engine.n_workers)
@@ -384,9 +388,9 @@ def _fail(message: str, code: int) -> NoReturn:
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    signals.install()
-    streams.lasting()
     try:
+        signals.install()
+        streams.lasting()
         code = _code()
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -400,9 +404,18 @@ def main() -> None:
         streams.to_nowhere(sys.stdout)
         _fail(f"what was to be told cannot be written ({error.strerror})", WRONG_USAGE)
     finally:
-        # What Python does last is not to be disturbed: it would tell of it with a traceback.
-        signals.end()
+        signals.done()
     sys.exit(code)
+
+
+def _called() -> int:
+    """Call the command; what fails because a library took an interrupt for an error of its own is an interrupt."""
+    try:
+        return app(standalone_mode=False) or DONE
+    except Exception:
+        if signals.came():
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _code() -> int:
@@ -416,7 +429,7 @@ def _code() -> int:
     # a study whose stages are stored would be spent in looking for garbage among them.
     gc.set_threshold(50_000, 20, 20)
     try:
-        code = app(standalone_mode=False) or DONE
+        code = _called()
         # Typer turns an interrupt into this code by itself.
         if code == INTERRUPTED:
             raise KeyboardInterrupt

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 INTERRUPTED = 130
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 # What has not answered by then sits in compiled code, perhaps for minutes; those who stop services wait 30 s and more.
 GRACE_SECONDS = 10.0
 _STEP_SECONDS = 0.2
@@ -40,7 +41,8 @@ def install() -> None:
     """Have the signals raise KeyboardInterrupt; the process ends even if that is not heard within the grace period."""
     _state.ending.clear()
     _state.pending = False
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    _state.raised = float("-inf")
+    for name in NAMES:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is None:
             continue
@@ -72,9 +74,23 @@ def _interrupt(_signal: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
 
+def came() -> bool:
+    """Whether an interrupt was raised: what failed since may have failed for it, in a library that swallowed it."""
+    return _state.raised > float("-inf")
+
+
 def end() -> None:
     """Take note that the command ends: no further signal raises anything."""
     _state.ending.set()
+
+
+def done() -> None:
+    """Have the rest left alone: at its end Python takes its handlers away, and a signal would be a crash."""
+    end()
+    for name in NAMES:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is _interrupt:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
