@@ -6,7 +6,9 @@ import errno
 import gc
 import json
 import os
-import signal
+import re
+import shlex
+import shutil
 import sys
 import traceback
 from collections import Counter
@@ -18,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from segkit import signals, streams
 from segkit.errors import UsageError, WorkersLost
 from segkit.version import __version__
 
@@ -25,7 +28,8 @@ if TYPE_CHECKING:
     from segkit.study.prepare import Prepared
     from segkit.study.record import Finished
 
-DONE, SOME_FAILED, WRONG_USAGE, INTERNAL, NOT_REPRODUCED, INTERRUPTED = 0, 1, 2, 3, 5, 130
+DONE, NOT_ALL_THERE, WRONG_USAGE, INTERNAL, NOT_REPRODUCED = 0, 1, 2, 3, 5
+INTERRUPTED = signals.INTERRUPTED
 
 app = typer.Typer(
     name="segkit",
@@ -92,7 +96,7 @@ def sweep(
 
         print(*lines(load_study(finished.folder)), sep="\n")
     print(finished.folder)
-    return SOME_FAILED if finished.some_failed else DONE
+    return DONE if finished.complete else NOT_ALL_THERE
 
 
 @app.command(add_help_option=False, context_settings=_HYDRA)
@@ -144,7 +148,7 @@ def run(
     else:
         _print_row(row)
         print(finished.folder)
-    return SOME_FAILED if finished.some_failed else DONE
+    return DONE if finished.complete else NOT_ALL_THERE
 
 
 @app.command()
@@ -262,6 +266,8 @@ def _shown(
     help_: bool,
 ) -> bool:
     """Print the help or the configuration if that is what was asked for."""
+    if resolve and cfg is None:
+        raise UsageError("--resolve: goes with --cfg job, hydra or all")
     if not help_ and cfg is None:
         return False
     from segkit.study import compose
@@ -306,22 +312,42 @@ def _uncollected() -> Iterator[None]:
 
 
 def _launch(prepared: Prepared, quiet: bool) -> Finished:
-    import segkit.report
-    from segkit.progress import progress, work_line
-    from segkit.segments.keep import keep_profiles
-    from segkit.segments.silhouettes import keep_silhouettes
+    from segkit.progress import progress
     from segkit.study.engine import check_scheduler
-    from segkit.study.sweep import launch
+    from segkit.study.store import StoreFull
+    from segkit.study.sweep import claimed, launch
 
     # First of all, so that an address that cannot be used is one line and leaves no study's folder.
     prepared.store.prepare()
     check_scheduler(prepared.engine, str(prepared.store.root))
     for warning in prepared.warnings:
         print(f"segkit: warning: {warning}", file=sys.stderr)
-    finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
-    told = work_line(finished.work)
-    if told and not quiet:
-        print(f"segkit: {told}", file=sys.stderr)
+    with claimed(prepared) as prepared:
+        resume = _resume(prepared)
+        stopped = f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
+        try:
+            with signals.last_words(lambda: stopped):
+                finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
+        except KeyboardInterrupt:
+            _fail(stopped, INTERRUPTED)
+        except Exception as error:
+            if signals.came():
+                _fail(stopped, INTERRUPTED)
+            if not isinstance(error, StoreFull):
+                raise
+            _fail(f"disk full: {error}; make room, then go on with: {resume}", WRONG_USAGE)
+        _tell_launched(finished, quiet)
+        _report(finished, prepared.engine.n_workers)
+    return finished
+
+
+def _tell_launched(finished: Finished, quiet: bool) -> None:
+    """Say how a study went, on stderr."""
+    from segkit.progress import work_line
+
+    summary = work_line(finished.work)
+    if summary and not quiet:
+        print(f"segkit: {summary}", file=sys.stderr)
     if finished.counts["skipped"] == len(finished.runs):
         reason = finished.runs["reason"].mode().iloc[0]
         print(f"segkit: warning: no run can be done; the most frequent reason: {reason}", file=sys.stderr)
@@ -330,18 +356,57 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
         message = f"stored results were damaged and dropped ({kinds}); what this study needs was computed again"
         print(f"segkit: warning: {message}", file=sys.stderr)
     if finished.lost_stages:
-        told = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
-        print(f"segkit: warning: {told}", file=sys.stderr)
+        lost = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
+        print(f"segkit: warning: {lost}", file=sys.stderr)
+
+
+def _report(finished: Finished, workers: int) -> None:
+    """Write what the report needs, and the report."""
+    import segkit.report
+    from segkit.segments.keep import keep_profiles
+    from segkit.segments.silhouettes import keep_silhouettes
+
+    again = f"write the report with: {shlex.join([*_program(), 'report', str(finished.folder)])}"
     try:
-        keep_profiles(finished, workers=prepared.engine.n_workers)
-        keep_silhouettes(finished)
-        segkit.report.build(finished.folder, tell=_tell)
+        with signals.last_words(lambda: f"interrupted; the runs are all there; {again}"), signals.ends_here():
+            keep_profiles(finished, workers=workers)
+            keep_silhouettes(finished)
+            segkit.report.build(finished.folder, tell=_tell)
+    except KeyboardInterrupt:
+        _fail(f"interrupted; the runs are all there; {again}", INTERRUPTED)
     except BaseException:
-        print(
-            f"segkit: the runs are all there; write the report with: segkit report {finished.folder}", file=sys.stderr
-        )
+        print(f"segkit: the runs are all there; {again}", file=sys.stderr)
         raise
-    return finished
+
+
+def _resume(prepared: Prepared) -> str:
+    """Return the command that goes on with a study in its folder, as a shell reads it."""
+    # The folder may have been the dated default, or named with the time of the launch.
+    named = r"\+*(hydra\.sweep\.dir|store)=" if "--force" in sys.argv else r"\+*hydra\.sweep\.dir="
+    asked = [text for text in sys.argv[1:] if text != "--force" and not re.match(named, text)]
+    places = [f"hydra.sweep.dir={_hydra_path(prepared.folder)}"]
+    if "--force" in sys.argv:
+        # What was computed anew lies in a store of its own; forced again, it would be computed once more.
+        places.append(f"store={_hydra_path(prepared.store.root)}")
+    return shlex.join([*_program(), *asked, *places])
+
+
+def _hydra_path(path: Path) -> str:
+    """Return a path as Hydra reads it: in quotes where it holds other characters than plain ones."""
+    text = str(path)
+    if re.fullmatch(r"[\w./+-]+", text, re.ASCII):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _program() -> list[str]:
+    """Return how this command was called: by its name where a shell finds it so, else by its file."""
+    called = sys.argv[0]
+    if called.endswith(".py"):  # python -m segkit.cli
+        return [sys.executable, "-m", "segkit.cli"]
+    known = shutil.which("segkit")
+    here = known is not None and os.path.realpath(known) == os.path.realpath(called)
+    return ["segkit"] if here else [called]
 
 
 def _print_row(row: dict[str, Any]) -> None:
@@ -355,31 +420,58 @@ def _fail(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _interrupt(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Run the command line and exit with its code."""
+    try:
+        signals.install()
+        streams.lasting()
+        code = _code()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        signals.end()
+        _fail("interrupted", INTERRUPTED)
+    except OSError as error:
+        # Files that are written name themselves.
+        if error.errno != errno.ENOSPC or error.filename:
+            raise
+        streams.to_nowhere(sys.stdout)
+        _fail(f"what was to be told cannot be written ({error.strerror})", WRONG_USAGE)
+    finally:
+        signals.done()
+    sys.exit(code)
+
+
+def _called() -> int:
+    """Call the command; what fails because a library took an interrupt for an error of its own is an interrupt."""
+    try:
+        return app(standalone_mode=False) or DONE
+    except Exception:
+        if signals.came():
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _code() -> int:
+    """Run the command and return its exit code."""
     from segkit.study.store import Damaged, StoreFull
 
     # Read by the numerical libraries when they are first imported, here and in every worker.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    signal.signal(signal.SIGTERM, _interrupt)
     # Tables of thousands of runs are made of objects that stay: with Python's own thresholds a twentieth of the time of
     # a study whose stages are stored would be spent in looking for garbage among them.
     gc.set_threshold(50_000, 20, 20)
     try:
-        code = app(standalone_mode=False) or DONE
+        code = _called()
         # Typer turns an interrupt into this code by itself.
         if code == INTERRUPTED:
             raise KeyboardInterrupt
-        sys.exit(code)
+        return code
     except UsageError as error:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
     except WorkersLost as error:
-        _fail(f"{error}; once there are workers again, the same command goes on from there", SOME_FAILED)
+        _fail(f"{error}; once there are workers again, the same command goes on from there", NOT_ALL_THERE)
     except StoreFull as error:
         _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
     except Damaged as error:
@@ -389,17 +481,11 @@ def main() -> None:
             print(error.format_message(), file=sys.stderr)
             sys.exit(WRONG_USAGE)
         _fail(" ".join(error.format_message().split()), WRONG_USAGE)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; what was finished is kept", INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever reads stdout has gone; there is no one left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(DONE)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except Exception as error:
-        # Files that are written name themselves.
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            _fail(f"what was to be told cannot be written ({error.strerror})", WRONG_USAGE)
+            raise
         traceback.print_exc()
         _fail("this is a bug in segkit, please report it with the lines above", INTERNAL)
 

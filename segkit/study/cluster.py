@@ -198,16 +198,17 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Start processes that leave Ctrl-C, which a terminal sends to all of them, to this one.
+    """Start processes that leave Ctrl-C and a hang-up, which a terminal sends to all of them, to this one.
 
-    They inherit that the signal is blocked; here it is only held back until the block ends.
+    They inherit that the signals are blocked; here they are only held back until the block ends.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    # It would lift the block of the thread that starts it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    # It ignores Ctrl-C by itself, and would lift that block of the thread that starts it.
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:

@@ -40,11 +40,12 @@ class Prepared:
     stored: frozenset[str]
     folder: Path
     warnings: tuple[str, ...] = ()
+    claimed: bool = False
 
     @property
     def folder_is_given(self) -> bool:
-        """Whether the user named the study's folder."""
-        return any(text.startswith("hydra.sweep.dir=") for text in self.composition.asked)
+        """Whether the user named the study's folder, on the command line or in a file."""
+        return self.composition.folder_is_given
 
     def seconds(self, tasks: Sequence[Task]) -> float:
         """Return the estimated CPU seconds of tasks."""

@@ -65,9 +65,13 @@ class Finished:
     work: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def some_failed(self) -> bool:
-        """Whether a run, or a stage of the confirmation, failed."""
-        return bool(self.counts["failed"] or self.lost_stages)
+    def complete(self) -> bool:
+        """Whether everything that was asked for is there: no run, nor a stage of the confirmation, was lost or failed.
+
+        Runs that this data cannot have are skipped, which is an answer; a study of none but those has no result.
+        """
+        lost = self.counts["failed"] + self.counts["waiting"] + self.lost_stages
+        return self.counts["ok"] > 0 and not lost
 
 
 class Record:
@@ -241,6 +245,10 @@ class Record:
         self.flushed = time.monotonic()
         self.flush_cost = self.flushed - now
 
+    def interrupted(self) -> None:
+        """Write that the study was interrupted, where nothing else can be written any more."""
+        self._provenance("interrupted", {})
+
     def end(self, state: str) -> Finished:
         """Write everything that is known."""
         # First of all, so that the state is right even if the rest cannot be written.
@@ -258,9 +266,10 @@ class Record:
         drawn = drawn_customers(_strata(partitions, best_first(runs)))
         write_table(customers_frame(customers, drawn), self.folder / "customers.parquet")
         self._embeddings([self._plans[run] for run in best_first(runs)], customers, drawn)
-        self._provenance(state, customers.tables)
+        # Of the table that was written: what is damaged in the store is only found while it is made.
+        found = _status_counts(runs, len(self.prepared.plan.runs))
+        self._provenance(state, customers.tables, found)
         lost = sum(outcome.again for outcome in self.confirm_outcomes.values())
-        counts = self.collector.counts()
         return Finished(
             folder=self.folder,
             runs=runs,
@@ -268,7 +277,7 @@ class Record:
             plan=self.prepared.plan,
             store=self.prepared.store,
             state=state,
-            counts=counts,
+            counts=found,
             lost_stages=lost,
             damaged=self.damaged(),
             work=self.work.figures(),
@@ -334,7 +343,7 @@ class Record:
         write_text(json.dumps(recommendation, indent=1), self.folder / "recommendation.json")
         return runs
 
-    def _provenance(self, state: str, tables: Mapping[str, Table]) -> None:
+    def _provenance(self, state: str, tables: Mapping[str, Table], by_status: Mapping[str, int] | None = None) -> None:
         composition = self.prepared.composition
         wall = time.monotonic() - self.clock
         told = {
@@ -348,7 +357,7 @@ class Record:
             **self.work.figures(),
             "workers": self.work.workers,
             "engine": self.prepared.engine.description,
-            "counts": self.collector.counts() | {"runs": len(self.prepared.plan.runs)},
+            "counts": dict(by_status or self.collector.counts()) | {"runs": len(self.prepared.plan.runs)},
             "stages": counts(self.prepared.plan.nodes),
             "confirm_seconds": self._confirm_seconds(),
             "seeds": sorted({run.seed for run in self.prepared.plan.runs}),
@@ -408,6 +417,12 @@ def best_first(runs: pd.DataFrame) -> list[str]:
     """Ids of the ok runs: those with a rank first, then by the reference silhouette."""
     ok = runs[runs["status"] == "ok"]
     return ok.sort_values(["rank", "silhouette_reference"], ascending=[True, False])["run"].tolist()
+
+
+def _status_counts(runs: pd.DataFrame, total: int) -> dict[str, int]:
+    """Return the number of a table's runs by status, and of those that it lacks as ``waiting``."""
+    found = Counter(runs["status"])
+    return {status: found[status] for status in ("ok", "failed", "skipped")} | {"waiting": total - len(runs)}
 
 
 def _without(runs: pd.DataFrame, damaged: Mapping[str, Damaged]) -> pd.DataFrame:

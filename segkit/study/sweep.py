@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Protocol
 
 from segkit.errors import UsageError, WorkersLost
+from segkit.signals import ends_here, held, last_words
 from segkit.study import cost
 from segkit.study.engine import Engine
 from segkit.study.folder import Study
 from segkit.study.forecast import expected_seconds
 from segkit.study.graph import KINDS, Node, Task, make_tasks, wanted_keys
+from segkit.study.lock import locked
 from segkit.study.plan import Plan
 from segkit.study.prepare import Prepared
 from segkit.study.racing import drawn_further, schedule
@@ -56,13 +58,17 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     Whatever ends the study early (an interrupt, a full disk), what was finished is written before the exception
     goes on.
     """
-    prepared.store.prepare()
-    prepared = replace(prepared, folder=_claimed_folder(prepared))
-    record = Record(prepared, command, Collector(prepared.plan))
+    with claimed(prepared) as prepared:
+        record = Record(prepared, command, Collector(prepared.plan))
+        with last_words(record.interrupted):
+            return _launched(prepared, record, watch)
+
+
+def _launched(prepared: Prepared, record: Record, watch: Watch) -> Finished:
     scoring = prepared.composition.study["scoring"]
     state = "finished"
     try:
-        with Engine(prepared.engine, str(prepared.store.root)) as engine:
+        with Engine(prepared.engine, str(prepared.store.root)) as engine, ends_here():
             record.work, engine.compiling = engine.work, watch.compiling
             watch.expect(prepared, engine.running, *expected_seconds(prepared))
             _screen(prepared, engine, record, watch)
@@ -88,9 +94,29 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
         state = "stopped: internal error"
         raise
     finally:
-        watch.stop()
-        finished = record.end(state)
+        with held():
+            watch.stop()
+            finished = record.end(state)
     return finished
+
+
+@contextmanager
+def claimed(prepared: Prepared) -> Iterator[Prepared]:
+    """Check what the study needs around it, make its folder and hold it for this process while the block runs.
+
+    Raises
+    ------
+    UsageError
+        If something is missing, the folder is not for this study, or another process is at work on it.
+    """
+    if prepared.claimed:
+        yield prepared
+        return
+    prepared.store.prepare()
+    folder = _claimed_folder(prepared)
+    with locked(folder, "hydra.sweep.dir"):
+        _check_same_study(prepared, folder)
+        yield replace(prepared, folder=folder, claimed=True)
 
 
 def _claimed_folder(prepared: Prepared) -> Path:
@@ -101,16 +127,19 @@ def _claimed_folder(prepared: Prepared) -> Path:
         if not (folder / "study.yaml").exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
             told = "holds files but no study; name a folder that is empty, new, or that of this study"
             raise UsageError(f"hydra.sweep.dir={folder}: {told}")
-        if (folder / "configs.jsonl").exists():
-            others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
-            if others:
-                told = f"holds another study, with {len(others)} runs that this one has not; name another folder"
-                raise UsageError(f"hydra.sweep.dir={folder}: {told}")
         return folder
     writable_folder(folder.parent, "hydra.sweep.dir")
     # Two studies may be launched in the same second.
     names = chain([folder.name], (f"{folder.name}_{number}" for number in count(2)))
     return next(claimed for claimed in map(folder.with_name, names) if _made(claimed))
+
+
+def _check_same_study(prepared: Prepared, folder: Path) -> None:
+    if (folder / "configs.jsonl").exists():
+        others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
+        if others:
+            told = f"holds another study, with {len(others)} runs that this one has not; name another folder"
+            raise UsageError(f"hydra.sweep.dir={folder}: {told}")
 
 
 def _made(folder: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -206,8 +207,11 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path, engine):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert errors.strip().splitlines()[-1] == "segkit: error: interrupted; what was finished is kept"
     (folder,) = (tmp_path / "outputs").glob("study/*")
+    place = folder.relative_to(tmp_path)
+    message, _, resume = errors.strip().splitlines()[-1].partition("; go on with: ")
+    assert message == f"segkit: error: interrupted; what was finished is kept for {place}"
+    assert shlex.split(resume)[-1] == f"hydra.sweep.dir={place}"
     assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"
     assert (folder / "runs.csv").exists()
 

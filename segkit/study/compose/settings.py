@@ -137,6 +137,7 @@ def _check_engine(engine: Mapping) -> None:
     )
     if tls is not None:
         _check_tls(tls, address)
+    _check_engine_fits(mode, workers, address, memory)
     positive = isinstance(memory, Real) and not isinstance(memory, bool) and 0 < memory < math.inf
     sized = _is_text(memory) and bool(re.fullmatch(r"auto|\d+(\.\d+)?\s*([kKMGT]i?)?B?", memory))
     _require(
@@ -163,6 +164,20 @@ def _check_tls(tls: object, address: str | None) -> None:
         )
     secured = address is not None and address.startswith("tls://")
     _require(secured, "engine.address", address, "a scheduler's address such as tls://host:8786, to go with engine.tls")
+
+
+def _check_engine_fits(mode: str, workers: int | None, address: str | None, memory: object) -> None:
+    """Refuse what the chosen way of executing would pass over in silence."""
+    if mode == "inline" and workers not in (None, 1):
+        raise UsageError(f"engine.workers={workers}: with engine=inline one process computes; write engine=local")
+    if mode == "inline" and address is not None:
+        raise UsageError(f"engine.address={address}: with engine=inline this process computes; write engine=local")
+    if address is not None and workers is not None:
+        told = f"the scheduler at {address} has the workers that were started for it; leave one of the two out"
+        raise UsageError(f"engine.workers={workers}: {told}")
+    if address is not None and memory not in (None, "auto"):
+        told = f"the workers of the scheduler at {address} have the limit that they were started with; leave it out"
+        raise UsageError(f"engine.memory_limit={_shown(memory)}: {told}")
 
 
 def _check_report(report: Mapping) -> None:
