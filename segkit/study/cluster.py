@@ -395,14 +395,15 @@ def _refusal(error: Exception) -> str:
     """Say why no scheduler answers."""
     from distributed.comm.core import CommClosedError
 
-    causes = [cause for cause in _causes(error) if isinstance(cause, Exception) and str(cause)] or [error]
+    causes = [cause for cause in _causes(error) if isinstance(cause, Exception)]
     refused = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if refused is not None:
         return f"TLS failed: {_first_line(refused)}"
-    if isinstance(error, CommClosedError):
+    # Once connected, or while that was tried again and again.
+    if isinstance(error, CommClosedError) or isinstance(causes[-1], CommClosedError | ConnectionResetError):
         return "the connection was closed: another kind of server, or one that wants tls://"
     if isinstance(error, OSError | ValueError):
-        return _first_line(causes[-1])
+        return _first_line(next((cause for cause in reversed(causes) if str(cause)), error))
     # Another protocol's greeting, read as a length.
     return "what answers is another kind of server"
 

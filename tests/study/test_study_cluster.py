@@ -333,7 +333,7 @@ def greeting(kind, connection):
     ],
 )
 def test_what_is_no_scheduler_is_told_and_waited_for_no_longer_than_a_moment(tmp_path, monkeypatch, kind, part):
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2)
     held = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -352,7 +352,7 @@ def test_what_is_no_scheduler_is_told_and_waited_for_no_longer_than_a_moment(tmp
             engine.check_scheduler(settings, str(tmp_path))
     assert str(raised.value).startswith(f"engine.address={address}: no scheduler answers there (")
     assert part in str(raised.value)
-    assert time.monotonic() - begun < 6
+    assert time.monotonic() - begun < 10
     for connection in held:
         connection.close()
 
