@@ -164,7 +164,7 @@ def test_work_is_given_up_when_no_worker_is_there_any_more(monkeypatch):
 
 @pytest.mark.parametrize(("kind", "message"), [("features", "with the first stage"), ("scoring", "again and again")])
 def test_workers_that_survive_nothing_end_a_study_in_one_line(monkeypatch, kind, message):
-    monkeypatch.setattr(engine, "run_bundle", lambda *_: os._exit(1))
+    monkeypatch.setattr(engine, "run_bundle", lambda *_, **__: os._exit(1))
     monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
     monkeypatch.setattr(engine, "_MOST_LOST", 3)
     count = 1 if kind == "features" else 5

@@ -85,7 +85,7 @@ def test_arrays_that_a_stage_finds_damaged_are_made_again_in_the_same_launch(cop
     for later in READ_LATER[kind]:
         shutil.rmtree(copied / "store" / later)
     finished = launch(study(copied), ["segkit"], Silent())
-    assert not finished.some_failed
+    assert finished.complete
     assert 0 < finished.damaged[kind] <= len(damaged)
     same(results(copied), reference)
     assert launch(study(copied), ["segkit"], Silent()).damaged == {}
@@ -97,7 +97,7 @@ def test_arrays_that_only_the_tables_are_made_of_are_made_again(copied, referenc
     for path in damaged:
         flip(path)
     finished = launch(study(copied), ["segkit"], Silent())
-    assert not finished.some_failed
+    assert finished.complete
     assert finished.damaged[kind]
     provenance = json.loads((copied / "study" / "provenance.json").read_text())
     assert provenance["damaged"] == finished.damaged
@@ -123,7 +123,7 @@ def test_a_store_damaged_everywhere_costs_time_and_nothing_else(copied, referenc
                 like = [other for other in path.parent.parent.rglob(f"*{path.suffix}") if other.is_file()]
                 path.write_bytes(like[rng.integers(len(like))].read_bytes())
     finished = launch(study(copied), ["segkit"], Silent())
-    assert not finished.some_failed
+    assert finished.complete
     assert finished.damaged
     same(results(copied), reference)
 

@@ -306,10 +306,10 @@ def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_pat
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
     run_bundle = engine.run_bundle
 
-    def dying(bundle, *rest):
+    def dying(bundle, *rest, **compiled):
         if any(task.kind == "clustering" for task in bundle):
             os._exit(1)
-        return run_bundle(bundle, *rest)
+        return run_bundle(bundle, *rest, **compiled)
 
     monkeypatch.setattr(engine, "run_bundle", dying)
     monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
@@ -335,13 +335,13 @@ def test_who_only_waited_for_a_worker_that_was_lost_does_not_fail_with_it(tmp_pa
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
     run_bundle = engine.run_bundle
 
-    def dying(bundle, *rest):
+    def dying(bundle, *rest, **compiled):
         told = [node.config.get("clusterer", node.config) for task in bundle for node in task.nodes]
         if any(config.get("_target_") == "sklearn.cluster.DBSCAN" for config in told):
             # The others are queued behind it by then.
             time.sleep(0.5)
             os._exit(1)
-        return run_bundle(bundle, *rest)
+        return run_bundle(bundle, *rest, **compiled)
 
     monkeypatch.setattr(engine, "run_bundle", dying)
     monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
