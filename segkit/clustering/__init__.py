@@ -78,7 +78,7 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     -------
     list of Partition or Exception
         One entry for each configuration; where a fit failed, what it failed with: `Infeasible` if there are too
-        few customers.
+        few customers, or numbers too large for distances.
 
     Raises
     ------
@@ -88,7 +88,8 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     names = {targets.class_name(config) for config in configs}
     if len(names) > 1:
         raise ValueError(f"a family has one class, these are {sorted(names)}")
-    reasons = [infeasible(config, len(X)) for config in configs]
+    large = _too_large(X)
+    reasons = [infeasible(config, len(X)) or large for config in configs]
     possible = [config for config, reason in zip(configs, reasons, strict=True) if reason is None]
     found = iter(_family(*names).fit_many(X, possible) if possible else ())
     return [next(found) if reason is None else Infeasible(reason) for reason in reasons]
@@ -167,6 +168,14 @@ def warm(config: Mapping) -> None:
 
 _WARM_CUSTOMERS = 200
 _WARM_LIMITS = {"n_clusters": 3, "min_cluster_size": 10, "min_samples": 5}
+
+
+def _too_large(X: np.ndarray) -> str | None:
+    """Say if distances would overflow, with which some libraries search for ever; a missing value is theirs to refuse."""
+    from segkit.data.limits import LARGEST
+
+    largest = max(X.max(initial=0.0), -X.min(initial=0.0))
+    return f"the space holds {largest:g}; numbers from -{LARGEST:g} to {LARGEST:g} can be clustered" if largest > LARGEST else None
 
 
 def _family(name: str) -> ModuleType:

@@ -247,7 +247,8 @@ def _scaling(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
     from segkit.scaling import scale
 
     (node,) = nodes
-    matrix = scale(inputs.matrix(node.inputs["features"]), node.config)
+    features = node.inputs["features"]
+    matrix = scale(inputs.matrix(features), node.config, inputs.store.record(features)["facts"]["names"])
     facts = {"variance_shares": variance_shares(matrix).tolist(), "sketch": sketch(matrix)}
     return [Result({"matrix": matrix}, facts)]
 
