@@ -14,13 +14,14 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from segkit import signals, streams
-from segkit.errors import UsageError
+from segkit.errors import UsageError, WorkersLost
 from segkit.version import __version__
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ Cfg = Annotated[str | None, typer.Option("--cfg", help="Print the configuration 
 Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")]
 Help = Annotated[bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")]
 Multirun = Annotated[bool, typer.Option("--multirun", "-m", hidden=True)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and nothing on stdout but the result.")]
+Force = Annotated[bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
 
@@ -81,12 +83,18 @@ def sweep(
     resolve: Resolve = False,
     help_: Help = False,
     _multirun: Multirun = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> int:
     """Run a study; resumes what is already stored."""
     if _shown(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
-    finished = _launch(_prepared(overrides, config_dir), quiet)
+    finished = _launch(_prepared(overrides, config_dir, again=force), quiet)
+    if not quiet:
+        from segkit.report.lines import lines
+        from segkit.study.folder import load_study
+
+        print(*lines(load_study(finished.folder)), sep="\n")
     print(finished.folder)
     return DONE if finished.complete else NOT_ALL_THERE
 
@@ -120,6 +128,7 @@ def run(
     cfg: Cfg = None,
     resolve: Resolve = False,
     help_: Help = False,
+    force: Force = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> int:
@@ -129,7 +138,7 @@ def run(
     from segkit.study.prepare import require_single
 
     # One run has nothing to be chosen from: it is only confirmed where that is asked for.
-    prepared = _prepared(["scoring.confirm=false", *(overrides or [])], config_dir, single=True)
+    prepared = _prepared(["scoring.confirm=false", *(overrides or [])], config_dir, single=True, again=force)
     require_single(prepared)
     finished = _launch(prepared, quiet)
     row = json.loads(finished.runs.iloc[[0]].to_json(orient="records"))[0]
@@ -146,8 +155,10 @@ def run(
 def status(study: StudyName, as_json: AsJson = False) -> int:
     """Tell a study's progress and its failures."""
     from segkit.study.folder import find_study, state_of
+    from segkit.study.going import read_going
 
     found = find_study(study)
+    going = read_going(found.folder) if found.provenance["state"] == "running" else None
     counts = dict(found.provenance["counts"])
     runs = found.runs
     reasons = Counter(runs.loc[runs["status"] != "ok", "reason"].astype(str))
@@ -156,6 +167,7 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         "state": found.provenance["state"],
         "counts": counts,
         "efficiency": found.provenance.get("efficiency"),
+        "progress": None if going is None else asdict(going),
         "reasons": [{"reason": reason, "runs": count} for reason, count in reasons.most_common()],
         "tracebacks": list(found.provenance["failures"].values()),
     }
@@ -163,7 +175,10 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         print(json.dumps(told, indent=1))
         return DONE
     some = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    print(f"{state_of(found.folder, told['state'])}: {some}")
+    state = state_of(found.folder, told["state"]) if going is None else told["state"]
+    print(f"{state}: {some}")
+    if going is not None:
+        print(*going.lines, sep="\n")
     for item in told["reasons"]:
         print(f"  {item['runs']:>6} x {item['reason']}")
     for text in told["tracebacks"]:
@@ -275,12 +290,14 @@ def _usage(context: typer.Context) -> str:
     )
 
 
-def _prepared(overrides: list[str] | None, config_dir: Path | None, single: bool = False) -> Prepared:
+def _prepared(
+    overrides: list[str] | None, config_dir: Path | None, single: bool = False, again: bool = False
+) -> Prepared:
     with _uncollected():
         from segkit.study.compose import compose_study
         from segkit.study.prepare import prepare
 
-        return prepare(compose_study(overrides or [], config_dir, single=single))
+        return prepare(compose_study(overrides or [], config_dir, single=single), again=again)
 
 
 @contextmanager
@@ -296,13 +313,17 @@ def _uncollected() -> Iterator[None]:
 
 def _launch(prepared: Prepared, quiet: bool) -> Finished:
     from segkit.progress import progress
+    from segkit.study.engine import check_scheduler
     from segkit.study.store import StoreFull
     from segkit.study.sweep import claimed, launch
 
+    # First of all, so that an address that cannot be used is one line and leaves no study's folder.
+    prepared.store.prepare()
+    check_scheduler(prepared.engine, str(prepared.store.root))
     for warning in prepared.warnings:
         print(f"segkit: warning: {warning}", file=sys.stderr)
     with claimed(prepared) as prepared:
-        resume = _resume(prepared.folder)
+        resume = _resume(prepared)
         stopped = f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
         try:
             with signals.last_words(lambda: stopped):
@@ -330,6 +351,10 @@ def _tell_launched(finished: Finished, quiet: bool) -> None:
     if finished.counts["skipped"] == len(finished.runs):
         reason = finished.runs["reason"].mode().iloc[0]
         print(f"segkit: warning: no run can be done; the most frequent reason: {reason}", file=sys.stderr)
+    if finished.damaged:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in finished.damaged.items())
+        message = f"stored results were damaged and dropped ({kinds}); what this study needs was computed again"
+        print(f"segkit: warning: {message}", file=sys.stderr)
     if finished.lost_stages:
         lost = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
         print(f"segkit: warning: {lost}", file=sys.stderr)
@@ -354,15 +379,24 @@ def _report(finished: Finished, workers: int) -> None:
         raise
 
 
-def _resume(folder: Path) -> str:
+def _resume(prepared: Prepared) -> str:
     """Return the command that goes on with a study in its folder, as a shell reads it."""
     # The folder may have been the dated default, or named with the time of the launch.
-    asked = [text for text in sys.argv[1:] if not re.match(r"\+*hydra\.sweep\.dir=", text)]
-    # Hydra reads other characters only in quotes.
-    path = str(folder)
-    plain = re.fullmatch(r"[\w./+-]+", path, re.ASCII)
-    value = path if plain else '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return shlex.join([*_program(), *asked, f"hydra.sweep.dir={value}"])
+    named = r"\+*(hydra\.sweep\.dir|store)=" if "--force" in sys.argv else r"\+*hydra\.sweep\.dir="
+    asked = [text for text in sys.argv[1:] if text != "--force" and not re.match(named, text)]
+    places = [f"hydra.sweep.dir={_hydra_path(prepared.folder)}"]
+    if "--force" in sys.argv:
+        # What was computed anew lies in a store of its own; forced again, it would be computed once more.
+        places.append(f"store={_hydra_path(prepared.store.root)}")
+    return shlex.join([*_program(), *asked, *places])
+
+
+def _hydra_path(path: Path) -> str:
+    """Return a path as Hydra reads it: in quotes where it holds other characters than plain ones."""
+    text = str(path)
+    if re.fullmatch(r"[\w./+-]+", text, re.ASCII):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _program() -> list[str]:
@@ -436,6 +470,8 @@ def _code() -> int:
         return code
     except UsageError as error:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
+    except WorkersLost as error:
+        _fail(f"{error}; once there are workers again, the same command goes on from there", NOT_ALL_THERE)
     except StoreFull as error:
         _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
     except Damaged as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segkit.data.limits import beyond
 from segkit.errors import Infeasible, UsageError
 from segkit.feature_set import FeatureSet, check_columns, check_unique, listed, read
 
@@ -92,8 +93,8 @@ def build_features(table: Table, config: Mapping) -> Features:
     UsageError
         As `check` does, or if an expression uses a column of text, or no feature is left.
     Infeasible
-        If ``missing`` is ``drop`` and fewer than two customers have all values, or values are too large to
-        be imputed.
+        If ``missing`` is ``drop`` and fewer than two customers have all values, or a feature has values too large
+        to compute with, after imputation and clipping.
     """
     feature_set = read(config)
     check_columns(feature_set, tuple(table.frame.columns))
@@ -105,7 +106,11 @@ def build_features(table: Table, config: Mapping) -> Features:
     filled = _mostly_filled(features, matrix, feature_set.missing)
     indicators = np.array([feature.indicator for feature in features], dtype=bool)
     bounds = _bounds(matrix, feature_set.clip, indicators)
-    matrix = np.clip(_impute(matrix, feature_set.missing), *bounds)
+    names = [feature.name for feature in features]
+    matrix = np.clip(_impute(matrix, feature_set.missing, names), *bounds)
+    large = beyond(matrix)
+    if large:
+        raise Infeasible(f"{large.told(names)}; clip it (features.clip), or take its logarithm in an expression")
     return _without_constant(matrix, features, rows, (*empty, *filled))
 
 
@@ -258,14 +263,16 @@ def _bounds(matrix: np.ndarray, clip: tuple[float, float] | None, indicators: np
     return low, high
 
 
-def _impute(matrix: np.ndarray, missing: str | float) -> np.ndarray:
+def _impute(matrix: np.ndarray, missing: str | float, names: Sequence[str]) -> np.ndarray:
     holes = np.isnan(matrix)
     if not holes.any():
         return matrix
     with np.errstate(all="ignore"):
         filled = np.where(holes, _fill(matrix, missing), matrix)
     if not np.isfinite(filled).all():
-        raise Infeasible(f"features.missing={missing}: the values are too large to be imputed")
+        name = names[int(np.argmin(np.isfinite(filled).all(axis=0)))]
+        largest = np.nanmax(np.abs(matrix[:, names.index(name)]))
+        raise Infeasible(f"'{name}' is {largest:g}: too large to be imputed (features.missing={missing})")
     return filled
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from segkit.data.limits import beyond
 from segkit.errors import Infeasible, UsageError
 from segkit.targets import build, class_name
 
@@ -46,7 +47,7 @@ class LogStandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.sign(logarithms) * np.expm1(np.abs(logarithms))
 
 
-def scale(matrix: np.ndarray, config: Mapping) -> np.ndarray:
+def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str]) -> np.ndarray:
     """Fit a scaler to a feature matrix and apply it.
 
     Parameters
@@ -55,6 +56,8 @@ def scale(matrix: np.ndarray, config: Mapping) -> np.ndarray:
         Finite values.
     config : mapping
         The resolved ``scaler`` group: a ``_target_`` and its parameters.
+    names : sequence of str
+        The d features, for messages.
 
     Returns
     -------
@@ -66,15 +69,16 @@ def scale(matrix: np.ndarray, config: Mapping) -> np.ndarray:
     UsageError
         If the class is not one that scales a matrix feature by feature.
     Infeasible
-        If the scaler refuses this data, or gives values that are not finite.
+        If the scaler refuses this data, or gives values that are not finite or too large to compute with.
     """
     matrix = np.ascontiguousarray(matrix, dtype=np.float64)
     scaled = _fit_transform(build(config), matrix, class_name(config))
     if not isinstance(scaled, np.ndarray) or scaled.shape != matrix.shape:
         raise UsageError(f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a scaler does")
     scaled = np.ascontiguousarray(scaled, dtype=np.float64)
-    if not np.isfinite(scaled).all():
-        raise Infeasible(f"scaler: {class_name(config)} gives values that are not finite on these features")
+    large = beyond(scaled)
+    if large:
+        raise Infeasible(f"scaler: by {class_name(config)} {large.told(names)}")
     return scaled
 
 

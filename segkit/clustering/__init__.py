@@ -27,6 +27,7 @@ __all__ = [
     "infeasible",
     "memory",
     "sampled_as",
+    "warm",
 ]
 
 _FAMILIES = {
@@ -77,7 +78,7 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     -------
     list of Partition or Exception
         One entry for each configuration; where a fit failed, what it failed with: `Infeasible` if there are too
-        few customers.
+        few customers, or numbers too large for distances.
 
     Raises
     ------
@@ -87,7 +88,8 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     names = {targets.class_name(config) for config in configs}
     if len(names) > 1:
         raise ValueError(f"a family has one class, these are {sorted(names)}")
-    reasons = [infeasible(config, len(X)) for config in configs]
+    large = _too_large(X)
+    reasons = [infeasible(config, len(X)) or large for config in configs]
     possible = [config for config, reason in zip(configs, reasons, strict=True) if reason is None]
     found = iter(_family(*names).fit_many(X, possible) if possible else ())
     return [next(found) if reason is None else Infeasible(reason) for reason in reasons]
@@ -143,6 +145,37 @@ def fit_thinned(X: np.ndarray, configs: Sequence[Mapping], share: float) -> list
     thin = thin_many(configs, share)
     found = iter(fit_many(X, [config for config in thin if not isinstance(config, Infeasible)]))
     return [item if isinstance(item, Infeasible) else next(found) for item in thin]
+
+
+def warm(config: Mapping) -> None:
+    """Compile what a clusterer needs, by clustering a few random points.
+
+    Parameters
+    ----------
+    config : Mapping
+        The resolved clusterer.
+    """
+    import numpy as np
+
+    limited = {
+        name: min(config[name], most) for name, most in _WARM_LIMITS.items() if isinstance(config.get(name), int)
+    }
+    # In two clumps, so that every way of selecting clusters finds some.
+    points = np.random.default_rng(0).normal(size=(_WARM_CUSTOMERS, 3))
+    points[: _WARM_CUSTOMERS // 2] += 10
+    fit_many(points, [{**config, **limited}])
+
+
+_WARM_CUSTOMERS = 200
+_WARM_LIMITS = {"n_clusters": 3, "min_cluster_size": 10, "min_samples": 5}
+
+
+def _too_large(X: np.ndarray) -> str | None:
+    """Say if distances would overflow, with which some libraries search for ever; a missing value is theirs to refuse."""
+    from segkit.data.limits import LARGEST
+
+    largest = max(X.max(initial=0.0), -X.min(initial=0.0))
+    return f"the space holds {largest:g}; numbers from -{LARGEST:g} to {LARGEST:g} can be clustered" if largest > LARGEST else None
 
 
 def _family(name: str) -> ModuleType:

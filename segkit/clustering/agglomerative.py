@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 MOST_EXACT = 20_000  # customers; 3.2 GB of distances
-_HUGE = 1e150  # beyond, squares overflow
 _BASE = 1 << 20  # bytes; whatever does not grow with the customers
 _WORKER = 500_000_000  # bytes; a worker with its libraries and the space
 _TOLERANCE = 1e-9  # heights that differ by less, relatively, may change places by rounding
@@ -74,7 +73,7 @@ class _Trees:
         self.plain: Callable[[str, str], Tree] = cache(lambda linkage, metric: _plain_tree(X, linkage, metric))
         self.ward: Callable[[], tuple[Tree, bool]] = cache(lambda: _ward_tree(X))
         self.n = len(X)
-        self.measurable = bool(abs(X).max() < _HUGE)  # False for NaN, too: the plain estimator says what is wrong
+        self.measurable = X.max() < float("inf")  # False for NaN: the plain estimator says what is wrong
 
 
 def _fit(X: np.ndarray, config: Mapping, trees: _Trees) -> Partition:

@@ -18,6 +18,7 @@ import numpy as np
 
 from segkit.data import diagnose
 from segkit.data.fingerprint import is_parquet
+from segkit.data.limits import LARGEST
 from segkit.data.table import Table
 from segkit.errors import UsageError, did_you_mean, nearest
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "None")
 MAX_CATEGORIES = 50
-LARGEST = 1e150  # the squares of larger values, and so distances and variances, overflow
 NUMERIC_SHARE = 0.9  # a text column with at least this share of numbers is a numeric column with bad text in it
 USUAL_SEPARATORS = (",", ";", "\t", "|")
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
@@ -501,7 +501,7 @@ def _unusable(column: np.ndarray) -> str | None:
 
 
 def _check_size(name: str, column: np.ndarray, reader: _Reader) -> None:
-    """Raise if a column has a number whose square overflows: nothing can be computed with it."""
+    """Raise if a column has a number that distances cannot be computed with."""
     large = np.abs(column) > LARGEST if column.dtype.kind == "f" else np.zeros(1, dtype=bool)
     if large.any():
         first = _first(large)

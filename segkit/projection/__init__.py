@@ -108,19 +108,27 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     Raises
     ------
     Infeasible
-        If the data is too small for the parameters, or the result is not finite.
+        If the data is too small for the parameters, or it or the result is not finite or too large.
     """
     import numpy as np
+
+    from segkit.data.limits import LARGEST, beyond
 
     X = np.ascontiguousarray(X, dtype=np.float64)
     reason = infeasible(config, *X.shape)
     if reason is not None:
         raise Infeasible(reason)
+    large = beyond(X)
+    if large:
+        raise Infeasible(f"the scaled features hold {large.value:g}; numbers from -{LARGEST:g} to {LARGEST:g} are allowed")
     coordinates, figures = _family(config).project(config, X, _needed(config, X, neighbours))
     coordinates = np.ascontiguousarray(coordinates, dtype=np.float64)
     lost = int((~np.isfinite(coordinates)).any(axis=1).sum())
     if lost:
         raise Infeasible(f"{targets.class_name(config)} gave {lost} customers no finite coordinates")
+    large = beyond(coordinates)
+    if large:
+        raise Infeasible(f"{targets.class_name(config)} gave a coordinate of {large.value:g}, too large to cluster")
     return Projection(coordinates, figures)
 
 

@@ -144,6 +144,9 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
     figures : dict
         Empty.
     """
+    largest = max(X.max(), -X.min())
+    if largest > _LARGEST:
+        raise Infeasible(f"UMAP computes in single precision: numbers up to {_LARGEST:g} are allowed, got {largest:g}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _keep_compiled()

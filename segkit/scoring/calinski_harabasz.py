@@ -8,7 +8,6 @@ import numpy as np
 
 from segkit.scoring.centroids import Spread, compute_each
 from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
-from segkit.scoring.distances import Points
 
 
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
@@ -29,8 +28,8 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     -------
     list of Score
         In the order given; no value with status ``all_noise``, ``single_cluster``, ``too_many_clusters``, or
-        ``zero_within``: a root mean square distance to the centroids below 1e-10 of the space's root mean
-        square radius (or below the rounding of its coordinates), where the ratio is not defined.
+        ``zero_within``: a root mean square distance to the centroids below 1e-10 of the clustered customers'
+        root mean square radius (or below the rounding of their coordinates), where the ratio is not defined.
 
     References
     ----------
@@ -40,15 +39,12 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     return [score for (score,) in compute_each(X, partitions, [of_spread])]
 
 
-def of_spread(points: Points, groups: Groups, clusters: Spread) -> Score:
+def of_spread(groups: Groups, clusters: Spread) -> Score:
     """Score one partition, of 2 <= k <= n - 1 clusters, as `compute_many` does."""
     n, k = groups.n_scored, groups.n_clusters
-    within = clusters.squared.sum()
-    if within <= n * points.negligible**2:
+    if clusters.within <= n * clusters.negligible**2:
         return groups.no_score(Status.ZERO_WITHIN)
-    mean = groups.sizes @ clusters.centroids / n
-    between = groups.sizes @ np.square(clusters.centroids - mean).sum(axis=1)
-    return groups.score((between / (k - 1)) / (within / (n - k)))
+    return groups.score((clusters.between / (k - 1)) / (clusters.within / (n - k)))
 
 
 SCORE = ScoreDefinition(

@@ -59,7 +59,7 @@ class Together:
         self._separated = _separated(partitions, self.places, len(summed))
         self._runs = _runs(self._separated)
 
-    def prepare(self, columns: slice) -> _Products:
+    def prepare(self, columns: np.ndarray) -> _Products:
         """Make ready to add tiles whose rows are these customers."""
         fold, separated = _folded(self._separated[columns], self._summed)
         products = [_product(separated[:, run], clusters) for run, clusters in self._runs]
@@ -118,7 +118,7 @@ def _folded(separated: np.ndarray, clusters: int) -> tuple[csr_array | None, np.
     """Find customers in the same clusters; where it pays, the matrix that adds them up and one row for each cell."""
     first, cell = _unique_rows(separated)
     pays = clusters * (1 - len(first) / len(cell)) > _FOLDING
-    return (_indicator(cell, len(first)), separated[first]) if pays else (None, separated)
+    return (indicator(cell, len(first)), separated[first]) if pays else (None, separated)
 
 
 def _product(separated: np.ndarray, clusters: range) -> _Product:
@@ -138,11 +138,11 @@ class Alone:
         self.places = [np.arange(groups.n_clusters)]
         self._codes = groups.codes
 
-    def prepare(self, columns: slice) -> _Scatter:
+    def prepare(self, columns: np.ndarray) -> _Scatter:
         """Make ready to add tiles whose rows are these customers."""
         present, cell = np.unique(self._codes[columns], return_inverse=True)
         noise = np.count_nonzero(present < 0)
-        return _Scatter(_indicator(cell, len(present))[noise:], present[noise:])
+        return _Scatter(indicator(cell, len(present))[noise:], present[noise:])
 
 
 @dataclass(frozen=True)
@@ -213,8 +213,8 @@ def _unique_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, which
 
 
-def _indicator(cell: np.ndarray, cells: int) -> csr_array:
-    """Matrix that adds up the rows of each cell, (cells, len(cell))."""
+def indicator(cell: np.ndarray, cells: int) -> csr_array:
+    """Return the matrix that adds up the rows of each cell, (cells, len(cell))."""
     from scipy.sparse import csr_array
 
     ends = np.r_[0, np.cumsum(np.bincount(cell, minlength=cells))]

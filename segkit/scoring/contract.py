@@ -12,7 +12,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     from segkit.scoring.centroids import Spread
-    from segkit.scoring.distances import Points
 
 
 class Status(StrEnum):
@@ -87,7 +86,7 @@ class ScoreDefinition:
         For a score that needs all pairs of customers: ``compute_sampled(X, partitions, rows)`` estimates it
         from the customers at these positions.
     of_spread : callable, optional
-        For a score that needs the centroids only: ``of_spread(points, groups, spread)`` scores one partition
+        For a score that needs the centroids only: ``of_spread(groups, spread)`` scores one partition
         of status ``ok``, whose `Spread` is then computed once for all such scores.
     """
 
@@ -97,7 +96,7 @@ class ScoreDefinition:
     order: int
     compute_many: Callable[[np.ndarray, Sequence[np.ndarray]], list[Score]]
     compute_sampled: Callable[[np.ndarray, Sequence[np.ndarray], np.ndarray], list[Score]] | None = None
-    of_spread: Callable[[Points, Groups, Spread], Score] | None = None
+    of_spread: Callable[[Groups, Spread], Score] | None = None
 
 
 def penalised(value: float, coverage: float, higher_is_better: bool) -> float:
@@ -158,6 +157,10 @@ class Groups:
         if self.n_clusters > self.n_scored - 1:
             return Status.TOO_MANY_CLUSTERS
         return Status.OK
+
+    def clustered(self) -> Groups:
+        """Return the partition without the customers that it leaves out."""
+        return Groups(self.codes[self.codes >= 0], self.sizes)
 
     def score(self, value: float) -> Score:
         """Return an ok score of this partition."""

@@ -8,7 +8,6 @@ import numpy as np
 
 from segkit.scoring.centroids import Spread, compute_each
 from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
-from segkit.scoring.distances import Points
 
 
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
@@ -28,8 +27,8 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     -------
     list of Score
         In the order given; no value with status ``all_noise``, ``single_cluster``, ``too_many_clusters``, or
-        ``coincident_centroids``: two centroids nearer than 1e-10 of the space's root mean square radius
-        (or than the rounding of its coordinates), where the ratio is not defined.
+        ``coincident_centroids``: two centroids nearer than 1e-10 of the clustered customers' root mean square
+        radius (or than the rounding of their coordinates), where the ratio is not defined.
 
     References
     ----------
@@ -39,18 +38,19 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     return [score for (score,) in compute_each(X, partitions, [of_spread])]
 
 
-def of_spread(points: Points, groups: Groups, clusters: Spread) -> Score:
+def of_spread(groups: Groups, clusters: Spread) -> Score:
     """Score one partition, of 2 <= k <= n - 1 clusters, as `compute_many` does."""
     radii = np.bincount(clusters.codes, weights=np.sqrt(clusters.squared)) / groups.sizes
-    worst = _worst_ratios(clusters.centroids, radii, points.negligible)
+    worst = _worst_ratios(clusters, radii)
     return groups.no_score(Status.COINCIDENT_CENTROIDS) if worst is None else groups.score(worst.mean())
 
 
-def _worst_ratios(centroids: np.ndarray, radii: np.ndarray, negligible: float) -> np.ndarray | None:
+def _worst_ratios(clusters: Spread, radii: np.ndarray) -> np.ndarray | None:
     """Each cluster's largest ratio, one row of centroid distances at a time; None if two coincide."""
+    negligible = clusters.negligible
     worst = np.empty(len(radii))
-    for i, centroid in enumerate(centroids):
-        distances = np.sqrt(np.square(centroids - centroid).sum(axis=1))
+    for i in range(len(radii)):
+        distances = np.sqrt(np.square(clusters.seen_from(i)).sum(axis=1))
         distances[i] = np.inf
         if distances.min() <= negligible:
             return None

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from segkit.scoring.contract import Score, Status, group_all
-from segkit.scoring.distances import centred
+from segkit.scoring.distances import scaled
 
 Ties = Literal["density", "index"]
 _BLOCK_CELLS = 2**20
@@ -71,8 +71,10 @@ def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
     plural = np.flatnonzero(groups.sizes > 1)
     if len(plural) < 2:
         return groups.no_score(Status.SINGLE_CLUSTER)
-    coordinates = centred(X).coordinates
-    clusters = [_density(coordinates[groups.codes == cluster], ties) for cluster in plural]
+    # Of the clustered alone: beside a far-off customer their coordinates could be too small for their squares.
+    clustered = groups.codes >= 0
+    coordinates, codes = scaled(np.asarray(X)[clustered]), groups.codes[clustered]
+    clusters = [_density(coordinates[codes == cluster], ties) for cluster in plural]
     sparseness = np.array([cluster.sparseness for cluster in clusters])
     validity = _contrast(_separations(clusters), sparseness)
     return groups.score(groups.sizes[plural] @ validity / len(groups.codes))

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 # Squared distances below this share of the squared norm lose too many digits in the expanded formula.
 _CANCELLATION = 1e-6
 
+Positions = slice | np.ndarray
+
 # Numbers of a strip of a tile: 256 kB.
 _CACHED = 32_768
 
 
+# Customers farther from the centre than 2 ** this times those of the class before are a class of their own.
+_CLASS_BITS = 4
+
+
 @dataclass(frozen=True)
 class Points:
-    """A space moved to its mean and scaled by a power of two, for scores that neither changes.
+    """A space scaled by a power of two and moved to its median, for scores that neither changes.
 
     Attributes
     ----------
+    original : ndarray of shape (n, d)
+        The space, in a unit that puts its largest coordinate in [0.5, 1); differences of these lose no digits.
     coordinates : ndarray of shape (n, d)
-        The space less its mean, in a unit that puts its largest original coordinate in [0.5, 1).
+        The same less the median of each column: a mean would follow a far-off customer away from all others.
     squares : ndarray of shape (n,)
         Squared norms of the coordinates.
     """
 
+    original: np.ndarray
     coordinates: np.ndarray
     squares: np.ndarray
 
-    @property
-    def negligible(self) -> float:
-        """Length that counts as zero: 1e-10 of the root mean square radius, or the rounding of the input."""
-        radius = np.sqrt(self.squares.mean())
-        rounding = 4 * np.finfo(float).eps * np.sqrt(self.coordinates.shape[1])
-        return float(max(1e-10 * radius, rounding))
+    @cached_property
+    def radius(self) -> float:
+        """Median distance from the centre."""
+        return float(np.sqrt(np.median(self.squares)))
+
+    def __len__(self) -> int:
+        return len(self.squares)
+
+    def classes(self) -> list[np.ndarray]:
+        """Return the customers' positions by their distance from the centre, each class up to 16 times the one before.
+
+        Distances to one class are of like size, so that they can be rounded alike.
+        """
+        exponent = np.frexp(np.sqrt(self.squares))[1]
+        # A distance of zero has the exponent zero, which is that of the largest.
+        number = np.where(self.squares > 0, (exponent.max() - exponent) // _CLASS_BITS, -1)
+        return [np.flatnonzero(number == each) for each in np.unique(number)]
 
 
-def centred(X: np.ndarray) -> Points:
-    """Move a space to its mean and scale it by a power of two, which loses no digits.
+def scaled(X: np.ndarray) -> np.ndarray:
+    """Scale a space by a power of two, which loses no digits, so that its largest coordinate is in [0.5, 1).
 
     Parameters
     ----------
@@ -52,10 +73,14 @@ def centred(X: np.ndarray) -> Points:
     X = np.asarray(X, dtype=np.float64)
     if X.ndim != 2 or X.size == 0 or not np.isfinite(X).all():
         raise ValueError(f"a space must be a finite, non-empty matrix; got one of shape {X.shape}")
-    scaled = np.ldexp(X, -np.frexp(max(X.max(), -X.min()))[1])
-    scaled -= scaled.mean(axis=0)
-    coordinates = np.ascontiguousarray(scaled)
-    return Points(coordinates, np.einsum("ij,ij->i", coordinates, coordinates))
+    return np.ascontiguousarray(np.ldexp(X, -np.frexp(max(X.max(), -X.min()))[1]))
+
+
+def centred(X: np.ndarray) -> Points:
+    """Scale a space as `scaled` does, and move it to its median."""
+    original = scaled(X)
+    coordinates = original - np.median(original, axis=0)
+    return Points(original, coordinates, np.einsum("ij,ij->i", coordinates, coordinates))
 
 
 def strips(tile: np.ndarray) -> list[slice]:
@@ -64,8 +89,8 @@ def strips(tile: np.ndarray) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(tile), size)]
 
 
-def squared_tile(points: Points, first: slice, second: slice, out: np.ndarray | None = None) -> np.ndarray:
-    """Squared Euclidean distances between two ranges of points; those of coinciding points are 0.
+def squared_tile(points: Points, first: Positions, second: Positions, out: np.ndarray | None = None) -> np.ndarray:
+    """Squared Euclidean distances between some points and others; those of coinciding points are 0.
 
     By |x|^2 + |y|^2 - 2xy as one matrix product; the few pairs where that cancels are computed directly.
 
@@ -73,8 +98,8 @@ def squared_tile(points: Points, first: slice, second: slice, out: np.ndarray | 
     ----------
     points : Points
         The space.
-    first, second : slice
-        The two ranges of points.
+    first, second : slice or array of positions
+        The points.
     out : contiguous array of shape (len(first), len(second)), optional
         Where to write them.
 
@@ -84,12 +109,13 @@ def squared_tile(points: Points, first: slice, second: slice, out: np.ndarray | 
     """
     x, y = points.coordinates[first], points.coordinates[second]
     squared = np.matmul(x, (-2 * y).T, out=out)
-    own, other = points.squares[first, None], points.squares[second]
+    own, other = points.squares[first][:, None], points.squares[second]
+    originals = points.original[first], points.original[second]
     for strip in strips(squared):
         part = squared[strip]
         part += other
         part += own[strip]
-        _correct(part, x[strip], y, _CANCELLATION * own[strip])
+        _correct(part, originals[0][strip], originals[1], _CANCELLATION * own[strip])
     return squared
 
 
@@ -101,8 +127,8 @@ def _correct(squared: np.ndarray, x: np.ndarray, y: np.ndarray, bound: np.ndarra
         squared[rows[i], j] = _direct(x, y, rows[i], j)
 
 
-def distance_tile(points: Points, first: slice, second: slice) -> np.ndarray:
-    """Euclidean distances between two ranges of points, as `squared_tile` has their squares."""
+def distance_tile(points: Points, first: Positions, second: Positions) -> np.ndarray:
+    """Euclidean distances between some points and others, as `squared_tile` has their squares."""
     squared = squared_tile(points, first, second)
     return np.sqrt(squared, out=squared)
 

@@ -59,7 +59,7 @@ def influences(points: Points, partitions: Sequence[Groups], found: Sequence[Nea
     ----------
     Jaeckel, L. A. (1972). The infinitesimal jackknife. Bell Laboratories Memorandum MM 72-1215-11.
     """
-    m = len(points.coordinates)
+    m = len(points)
     judged = slice(0, min(m, _JUDGED))
     slopes = [_slopes(groups, each) for groups, each in zip(partitions, found, strict=True)]
     sums = [np.zeros((groups.n_clusters, judged.stop)) for groups in partitions]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from math import sqrt
 
 import numpy as np
 
-from segkit.scoring.cluster_sums import Alone, Together
+from segkit.scoring.cluster_sums import Alone, Together, indicator
 from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group, group_all, group_each
 from segkit.scoring.distances import Points, centred, squared_tile, strips
 from segkit.scoring.sampled import Nearness, influences
@@ -18,6 +19,14 @@ _ROWS_AT_ONCE = 4096
 _COLUMNS = 1024
 _CLUSTERS_PER_PASS = 2048
 _DENSE_CLUSTERS = 64
+# The distances among so few are summed as they are: what the shared pass rounds off would not average out.
+_FEW = 512
+# A partition shares the others' pass while all customers are centred and spread like its own, up to this factor:
+# its distances then keep 13 digits. Its own centre and spread are those of about so many of its customers.
+_ASKEW = 16.0
+_GAUGED = 1024
+# Coordinates below this share of the largest would have squares too small for their digits.
+_SMALLEST = 1e-100
 _NORMAL_95 = 1.959964
 
 
@@ -40,11 +49,15 @@ def silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
     (groups,) = group_all(X, [labels])
     if groups.status is not Status.OK:
         return np.full(len(groups.codes), np.nan)
-    return _samples(centred(X), [groups])[0]
+    samples = np.full(len(groups.codes), np.nan)
+    for _, points, batch in _batches(X, [groups]):
+        ((own,),) = _pass(points, batch, _from_sums)
+        samples[groups.codes >= 0] = own[batch[0].codes >= 0]
+    return samples
 
 
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
-    """Mean silhouettes of all partitions of one space, in one pass over the pairwise distances.
+    """Mean silhouettes of all partitions of one space, mostly in one pass over the pairwise distances.
 
     For a customer, a is the mean distance to the others of its cluster, b the least mean distance to another
     cluster, and s = (b - a) / max(a, b); 0 for a cluster of one, and where a = b = 0. The score is the mean
@@ -65,9 +78,11 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
 
     Notes
     -----
-    Distances are rounded to a grid (an error of at most 6e-14 of the largest one nearby) on which sums of
-    1,024 are exact in float64. A sum then is the same in whatever order it is formed, so a partition's
-    score has the same bits whatever else is scored with it. Memory: at most about 200 MB, 40 bytes per
+    Distances are rounded to a grid (an error of at most 6e-14 of the largest to a customer about as far from
+    the centre) on which sums of 1,024 are exact in float64. A sum then is the same in whatever order it is
+    formed, so a partition's score has the same bits whatever else is scored with it. A partition whose noise
+    would move the centre or coarsen the grid is scored apart, on its clustered customers alone, as is one of
+    at most 512 of them. Memory: at most about 200 MB, 40 bytes per
     customer and partition, and 70 kB times k for a partition of more than 2,048 clusters; never n x n.
 
     References
@@ -126,7 +141,7 @@ def compute_sampled(X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.nd
     rows = _positions(rows, len(X))
     drawn = [_drawn(groups, rows) for groups in group_each(X, partitions)]
     distinct = {groups.codes.tobytes(): groups for _, groups in drawn if groups.status is Status.OK}
-    found = dict(zip(distinct, _means_and_spreads(X[rows], list(distinct.values())), strict=True))
+    found = dict(zip(distinct, _means_and_spreads(np.asarray(X)[rows], list(distinct.values())), strict=True))
     return [_estimate(score, found.get(groups.codes.tobytes())) for score, groups in drawn]
 
 
@@ -158,78 +173,114 @@ def _estimate(score: Score, found: tuple[float, float] | None) -> Score:
     return replace(score, value=mean, status=Status.OK, interval=(max(-1.0, mean - half), min(1.0, mean + half)))
 
 
-def _means_and_spreads(X: np.ndarray, partitions: list[Groups]) -> Iterator[tuple[float, float]]:
+def _means_and_spreads(X: np.ndarray, partitions: list[Groups]) -> list[tuple[float, float]]:
     """Mean silhouette and the standard deviation of the customers' influences on it, for each partition."""
-    if not partitions:
-        return
-    points = centred(X)
-    for batch in _batches(partitions):
-        found = [Nearness(*each) for each in _pass(points, batch, _nearness)]
-        for each, influence in zip(found, influences(points, batch, found), strict=True):
-            yield float(np.nanmean(each.silhouette)), float(np.std(influence, ddof=1)) if len(influence) > 1 else 0.0
+    found: list[tuple[float, float]] = [(0.0, 0.0)] * len(partitions)
+    for numbers, points, batch in _batches(X, partitions):
+        near = [Nearness(*each) for each in _pass(points, batch, _nearness)]
+        for number, each, influence in zip(numbers, near, influences(points, batch, near), strict=True):
+            deviation = float(np.std(influence, ddof=1)) if len(influence) > 1 else 0.0
+            found[number] = float(np.nanmean(each.silhouette)), deviation
+    return found
 
 
-def _means(X: np.ndarray, partitions: list[Groups]) -> Iterator[float]:
-    if not partitions:
-        return
-    points = centred(X)
-    for batch in _batches(partitions):
-        for samples in _samples(points, batch):
-            yield float(np.mean(samples[~np.isnan(samples)]))
+def _means(X: np.ndarray, partitions: list[Groups]) -> list[float]:
+    found = [0.0] * len(partitions)
+    for numbers, points, batch in _batches(X, partitions):
+        for number, (samples,) in zip(numbers, _pass(points, batch, _from_sums), strict=True):
+            found[number] = float(np.mean(samples[~np.isnan(samples)]))
+    return found
 
 
-def _batches(partitions: list[Groups]) -> Iterator[list[Groups]]:
-    """Cut the partitions into runs of at most so many clusters, or of one partition."""
-    batch: list[Groups] = []
-    for each in partitions:
-        if batch and sum(other.n_clusters for other in batch) + each.n_clusters > _CLUSTERS_PER_PASS:
-            yield batch
-            batch = []
-        batch.append(each)
-    if batch:
-        yield batch
+def _batches(X: np.ndarray, partitions: list[Groups]) -> Iterator[tuple[list[int], Points, list[Groups]]]:
+    """Yield batches of partitions, by number, with the customers whose distances they share."""
+    everybody = cache(lambda: centred(X))
+    shared = []
+    for number, groups in enumerate(partitions):
+        if _is_apart(groups, everybody):
+            yield [number], centred(np.asarray(X)[groups.codes >= 0]), [groups.clustered()]
+        else:
+            shared.append(number)
+    for numbers in _runs(shared, partitions):
+        yield numbers, everybody(), [partitions[number] for number in numbers]
 
 
-def _samples(points: Points, partitions: list[Groups]) -> list[np.ndarray]:
-    """Silhouette of each customer in each of the partitions, NaN for noise."""
-    return [samples for (samples,) in _pass(points, partitions, _from_sums)]
+def _is_apart(groups: Groups, everybody: Callable[[], Points]) -> bool:
+    """Tell whether a partition leaves out customers who would cost the others' distances digits, or has few."""
+    if groups.n_scored == len(groups.codes):
+        return False
+    if groups.n_scored <= _FEW:
+        return True
+    clustered = np.flatnonzero(groups.codes >= 0)
+    some = everybody().coordinates[clustered[:: -(-len(clustered) // _GAUGED)]]
+    centre = np.median(some, axis=0)
+    radius = np.median(np.linalg.norm(some - centre, axis=1))
+    return radius < _SMALLEST or max(np.linalg.norm(centre), everybody().radius) > _ASKEW * radius
+
+
+def _runs(numbers: list[int], partitions: list[Groups]) -> Iterator[list[int]]:
+    """Cut the numbers of partitions into runs of at most so many clusters, or of one partition."""
+    run: list[int] = []
+    clusters = 0
+    for number in numbers:
+        if run and clusters + partitions[number].n_clusters > _CLUSTERS_PER_PASS:
+            yield run
+            run, clusters = [], 0
+        run.append(number)
+        clusters += partitions[number].n_clusters
+    if run:
+        yield run
 
 
 def _pass(points: Points, partitions: list[Groups], finish: Callable) -> list[list[np.ndarray]]:
     """Make, for each partition, arrays of one number per customer of the sums of its distances to the clusters."""
+    if len(points) <= _FEW:
+        from scipy.spatial.distance import cdist
+
+        apart = cdist(points.original, points.original)
+        return [finish(_plain_sums(apart, groups), groups.codes, groups.sizes) for groups in partitions]
     few = [i for i, groups in enumerate(partitions) if groups.n_clusters <= _DENSE_CLUSTERS]
     many = [i for i, groups in enumerate(partitions) if groups.n_clusters > _DENSE_CLUSTERS]
     ways = [*([Together([partitions[i] for i in few])] if few else []), *(Alone(partitions[i]) for i in many)]
+    columns = [part[i : i + _COLUMNS] for part in points.classes() for i in range(0, len(part), _COLUMNS)]
     found: list[list[tuple]] = [[] for _ in partitions]
-    for rows in _slices(slice(0, len(points.coordinates)), _ROWS_AT_ONCE):
-        for i, sums in zip([*few, *many], _sums(points, ways, rows), strict=True):
+    for rows in _slices(slice(0, len(points)), _ROWS_AT_ONCE):
+        for i, sums in zip([*few, *many], _sums(points, ways, columns, rows), strict=True):
             found[i].append(finish(sums, partitions[i].codes[rows], partitions[i].sizes))
     return [[np.concatenate(parts) for parts in zip(*each, strict=True)] for each in found]
+
+
+def _plain_sums(apart: np.ndarray, groups: Groups) -> np.ndarray:
+    """Sum the distances from each cluster to each customer, the members in their order, (k, n)."""
+    noise = len(groups.codes) - groups.n_scored
+    cells = groups.codes + (noise > 0)
+    return (indicator(cells, groups.n_clusters + (noise > 0)) @ apart)[int(noise > 0) :]
 
 
 def _slices(whole: slice, size: int) -> list[slice]:
     return [slice(start, min(start + size, whole.stop)) for start in range(whole.start, whole.stop, size)]
 
 
-def _sums(points: Points, ways: list[Together | Alone], rows: slice) -> Iterator[np.ndarray]:
+def _sums(points: Points, ways: list[Together | Alone], columns: list[np.ndarray], rows: slice) -> Iterator[np.ndarray]:
     """Sum the distances from each cluster to each row, one (k, rows) array per partition."""
     totals = [np.zeros((way.height, rows.stop - rows.start)) for way in ways]
     memory = np.empty(_COLUMNS * _ROWS)
-    for columns in _slices(slice(0, len(points.coordinates)), _COLUMNS):
-        prepared = [way.prepare(columns) for way in ways]
+    for members in columns:
+        prepared = [way.prepare(members) for way in ways]
         for some in _slices(rows, _ROWS):
-            tile = _exact_tile(points, columns, some, memory)
+            tile = _exact_tile(points, members, some, memory)
             for each, total in zip(prepared, totals, strict=True):
                 each.add(tile, total[:, some.start - rows.start : some.stop - rows.start])
     return (total[places] for way, total in zip(ways, totals, strict=True) for places in way.places)
 
 
-def _exact_tile(points: Points, columns: slice, rows: slice, memory: np.ndarray) -> np.ndarray:
+def _exact_tile(points: Points, columns: np.ndarray, rows: slice, memory: np.ndarray) -> np.ndarray:
     """Distances rounded, for each row, to multiples of a power of two, so coarse that any sum of them is exact."""
-    shape = (columns.stop - columns.start, rows.stop - rows.start)
+    shape = (len(columns), rows.stop - rows.start)
     tile = squared_tile(points, columns, rows, memory[: shape[0] * shape[1]].reshape(shape))
     exponent = np.frexp(np.sqrt(tile.max(axis=0)))[1]
-    shift = np.ldexp(1.5, exponent + (_COLUMNS.bit_length() - 2))
+    # A distance keeps the bits that a sum of so many as large does not need.
+    shift = np.ldexp(1.5, exponent + max((len(columns) - 1).bit_length() - 1, 1))
     for strip in strips(tile):
         part = tile[strip]
         np.sqrt(part, out=part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,7 @@ from segkit.targets import class_name
 
 if TYPE_CHECKING:
     from segkit.study.graph import Node, Task
-    from segkit.study.plan import Plan
+    from segkit.study.plan import Shape
 
 _BEFORE_SPACES = ("copula", "null", "features", "scaling", "landmarks", "neighbours", "projection")
 
@@ -49,6 +49,70 @@ _TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
 }
 
 
+# The plan's estimate counts as much as what was measured when this share of the work is done, more before, less after.
+TRUST = 0.05
+# The share of the workers' time that goes into stages, before it is known.
+_EFFICIENCY = 0.9
+
+
+class Pace:
+    """Learns from finished stages how long those of each kind and class take, against what was estimated."""
+
+    def __init__(self) -> None:
+        self._estimated: Counter[tuple[str, str]] = Counter()
+        self._measured: Counter[tuple[str, str]] = Counter()
+
+    def learn(self, task: Task, estimate: float, seconds: float) -> None:
+        """Take note of the CPU seconds of a finished task."""
+        self._estimated[task_class(task)] += estimate
+        self._measured[task_class(task)] += seconds
+
+    def seconds(self, estimates: Mapping[tuple[str, str], float]) -> float:
+        """Return the CPU seconds of work that is yet to do, from its estimates by kind and class of stage.
+
+        A class that was measured goes by what was measured; one that was not goes by all others, which tell at least
+        how fast this machine is.
+        """
+        total = sum(estimates.values()) + sum(self._estimated.values())
+        overall = _ratio(sum(self._measured.values()), sum(self._estimated.values()), TRUST * total, 1.0)
+        return sum(
+            left * _ratio(self._measured[name], self._estimated[name], TRUST * (left + self._estimated[name]), overall)
+            for name, left in estimates.items()
+        )
+
+
+def _ratio(measured: float, estimated: float, trust: float, supposed: float) -> float:
+    return (measured + trust * supposed) / (estimated + trust) if estimated + trust else supposed
+
+
+def wall_seconds(left: float, longest: float, spent: float, elapsed: float, workers: int) -> float:
+    """Return the wall seconds in which workers do what is left.
+
+    Parameters
+    ----------
+    left, longest
+        CPU seconds of all work that is left, and of the task among it that takes longest.
+    spent, elapsed
+        CPU seconds of what was done so far, and the wall seconds that it took.
+    workers
+        How many work at once.
+    """
+    # Tasks that are not finished count for nothing yet: little is concluded from the first seconds.
+    trust = TRUST * (left + spent) + workers * longest
+    efficiency = (spent + trust * _EFFICIENCY) / (elapsed * workers + trust) if trust else 1.0
+    return max(left / workers, longest) / min(1.0, efficiency)
+
+
+def task_class(task: Task) -> tuple[str, str]:
+    """Return what tells how long a task takes: its kind, and the class of its estimator where it has one."""
+    return task.kind, _target(task.nodes[0])
+
+
+def _target(node: Node) -> str:
+    config = node.config.get("clusterer", node.config)
+    return class_name(config) if "_target_" in config else ""
+
+
 class _Family(NamedTuple):
     """Seconds of one configuration of a clusterer, and of each further one that shares its work."""
 
@@ -73,8 +137,7 @@ _STABILITY_DRAWS = 20
 
 def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
     """Return the estimated CPU seconds of one stage for a number of customers, alone or ``further`` to its like."""
-    config = node.config.get("clusterer", node.config)
-    target = class_name(config) if "_target_" in config else ""
+    target = _target(node)
     scale = min(customers, node.sample or customers) / _REFERENCE_N
     seconds, power = _TARGETS.get((node.kind, target), _STAGES[node.kind])
     if node.config.get("approximate"):
@@ -88,18 +151,20 @@ def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
     return _LEAST_SECONDS + seconds * scale**power
 
 
-def task_seconds(task: Task, customers: int) -> float:
+def task_seconds(task: Task, shapes: Mapping[str, Shape]) -> float:
     """Return the estimated CPU seconds of a task, whose stages share their work."""
-    return sum(node_seconds(node, customers, further=place > 0) for place, node in enumerate(task.nodes))
+    return sum(
+        node_seconds(node, shapes[node.key].customers, further=place > 0) for place, node in enumerate(task.nodes)
+    )
 
 
-def priorities(tasks: Sequence[Task], customers: int) -> dict[str, float]:
+def priorities(tasks: Sequence[Task], shapes: Mapping[str, Shape]) -> dict[str, float]:
     """Return the order of work by task's name, highest first.
 
     What makes spaces comes first, the head of the most costly chain before others, so that no long projection is
     left for the end. Then one space after another, the most costly first, so that runs finish one after another.
     """
-    seconds = {task.name: task_seconds(task, customers) for task in tasks}
+    seconds = {task.name: task_seconds(task, shapes) for task in tasks}
     tails = _tails(tasks, seconds)
     by_space: dict[str, float] = defaultdict(float)
     for task in tasks:
@@ -178,11 +243,6 @@ def _space(task: Task) -> str:
     """Return the key of the space that the runs of a task cluster in."""
     inputs = task.nodes[0].inputs
     return inputs.get("native") or inputs.get("space", "")
-
-
-def largest_table(plan: Plan) -> int:
-    """Return the number of customers of the study's largest table."""
-    return max(plan.customers.values(), default=0)
 
 
 def duration(seconds: float) -> str:

@@ -20,12 +20,12 @@ STAGE_VERSIONS: Mapping[str, int] = {
     "neighbours": 1,
     "projection": 1,
     "clustering": 1,
-    "scoring": 1,
+    "scoring": 2,
     "stability": 2,
     "refit": 2,
     "reseed": 2,
     "prediction": 1,
-    "density": 1,
+    "density": 2,
     "quality": 1,
 }
 KINDS: tuple[str, ...] = tuple(STAGE_VERSIONS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +19,7 @@ from segkit.study.confirm import Confirmation, ConfirmSettings, plan_confirmatio
 from segkit.study.confirmed import conclude
 from segkit.study.engine import Work
 from segkit.study.folder import FORMAT
-from segkit.study.graph import counts
+from segkit.study.graph import Node, counts
 from segkit.study.keys import kind_of
 from segkit.study.outputs import (
     Customers,
@@ -57,9 +57,11 @@ class Finished:
     runs: pd.DataFrame
     customers: Customers
     plan: Plan
+    store: Store
     state: str
     counts: Mapping[str, int] = field(default_factory=dict)
     lost_stages: int = 0
+    damaged: Mapping[str, int] = field(default_factory=dict)
     work: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -93,7 +95,8 @@ class Record:
         self._plans = {run.id: run for run in self.prepared.plan.runs}
         self._identities: dict[str, str] = {}
         self._places: tuple[tuple[Collector, int], pd.DataFrame] | None = None
-        self._labels: tuple[tuple[str, ...], pd.DataFrame, dict[str, str]] | None = None
+        self._labels: tuple[tuple[str, ...], pd.DataFrame, dict[str, Damaged]] | None = None
+        self._damaged: dict[str, None] = {}
 
     def begin(self) -> None:
         """Write what was asked, before anything is computed."""
@@ -125,6 +128,58 @@ class Record:
         self.collector = Collector(plan)
         self.collector.add(known.values())
 
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """All stages of the study so far, by key."""
+        return self.confirmation.nodes if self.confirmation else self.prepared.plan.nodes
+
+    def settled(self) -> dict[str, Outcome]:
+        """Return what became of the stages that nothing more is to be done for."""
+        return self.confirm_outcomes if self.confirmation else self.collector.outcomes
+
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        """Take in what became of stages, and what was damaged on the way."""
+        outcomes = list(outcomes)
+        self._damaged |= {key: None for outcome in outcomes for key in outcome.damaged}
+        if self.confirmation:
+            self.confirm_outcomes |= {outcome.key: outcome for outcome in outcomes}
+        own = self.prepared.plan.nodes
+        self.collector.add(outcome for outcome in outcomes if outcome.key in own)
+
+    def forget(self, damaged: Iterable[str]) -> None:
+        """Take note that results are gone: they are to be computed again, and what was made of them is read again."""
+        for key in damaged:
+            self._damaged[key] = None
+            self.collector.forget(key)
+            self.confirm_outcomes.pop(key, None)
+        self._labels = None
+
+    def unreadable(self) -> list[str]:
+        """Return the keys of stored results that the study's tables are made of and that are damaged."""
+        runs = self._ranked()
+        _partitions, damaged = self._partitions(runs)
+        keys = {error.key: None for error in damaged.values()}
+        store = self.prepared.store
+        return [*keys, *(key for key in self._read_at_the_end(runs) if key not in keys and not store.intact(key))]
+
+    def _read_at_the_end(self, runs: pd.DataFrame) -> list[str]:
+        """Return the keys of the results, beside labels, that tables and pictures are made of."""
+        best = [self._plans[run] for run in best_first(runs)]
+        keys = dict.fromkeys(embedding_runs(best))
+        # Where nothing was projected, the best run's scaled features are drawn.
+        keys |= {run.stages["scaling"]: None for run in best[:1] if not keys}
+        reference = f"scoring:{next(iter(self.prepared.plan.references))}"
+        keys |= {self.nodes[run.stages[reference]].inputs["space"]: None for run in best if reference in run.stages}
+        if self.confirmation:
+            refits = (stages["refit"] for stages in self.confirmation.stages.values())
+            keys |= {key: None for key in refits if self.confirm_outcomes[key].status == "ok"}
+        return list(keys)
+
+    def damaged(self) -> dict[str, int]:
+        """Return how many stored results were damaged, by kind."""
+        keys = dict.fromkeys([*self._damaged, *self.prepared.store.damaged])
+        return dict(Counter(map(kind_of, keys)))
+
     def contenders(self, drawn: Collection[str]) -> list[RunPlan]:
         """Return the runs that can still reach the shortlist, of those drawn last (at first, of all)."""
         study = self.prepared.composition.study["scoring"]
@@ -149,12 +204,7 @@ class Record:
             return None
         pictured = [spaces[0] for spaces in embedding_runs([plans[run] for run in best_first(runs)]).values()]
         ok = [plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
-        settings = ConfirmSettings(
-            draws=study["confirm_draws"],
-            refits=study["refits"],
-            seeds=study["seeds"],
-            nulls=study["nulls"],
-        )
+        settings = ConfirmSettings.of(study)
         planner = self.prepared.plan.planner
         self.confirmation = plan_confirmation(planner, chosen, siblings(ok, chosen), pictured, settings)
         return self.confirmation
@@ -172,7 +222,7 @@ class Record:
         write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
         self._provenance("running", {})
 
-    def _partitions(self, runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    def _partitions(self, runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Damaged]]:
         """Return the partitions of the runs that came through, and what is wrong with those that cannot be read."""
         ok = tuple(runs.loc[runs["status"] == "ok", "run"])
         if self._labels is None or self._labels[0] != ok:
@@ -220,7 +270,18 @@ class Record:
         found = _status_counts(runs, len(self.prepared.plan.runs))
         self._provenance(state, customers.tables, found)
         lost = sum(outcome.again for outcome in self.confirm_outcomes.values())
-        return Finished(self.folder, runs, customers, self.prepared.plan, state, found, lost, self.work.figures())
+        return Finished(
+            folder=self.folder,
+            runs=runs,
+            customers=customers,
+            plan=self.prepared.plan,
+            store=self.prepared.store,
+            state=state,
+            counts=found,
+            lost_stages=lost,
+            damaged=self.damaged(),
+            work=self.work.figures(),
+        )
 
     def _tables(self, runs: pd.DataFrame) -> None:
         write_table(runs, self.folder / "runs.parquet")
@@ -304,6 +365,7 @@ class Record:
             **self.surroundings,
             "data": data_facts(tables) if tables else {},
             "failures": self._failures(),
+            "damaged": self.damaged(),
         }
         if tables:
             told["data"] |= {"variance_shares": self._variance_shares(), "feature_warnings": self._warnings()}
@@ -363,14 +425,14 @@ def _status_counts(runs: pd.DataFrame, total: int) -> dict[str, int]:
     return {status: found[status] for status in ("ok", "failed", "skipped")} | {"waiting": total - len(runs)}
 
 
-def _without(runs: pd.DataFrame, damaged: Mapping[str, str]) -> pd.DataFrame:
+def _without(runs: pd.DataFrame, damaged: Mapping[str, Damaged]) -> pd.DataFrame:
     """Mark runs whose stored labels could not be read as failed: the next launch makes them again."""
     lost = runs["run"].isin(list(damaged))
     if not lost.any():
         return runs
     runs = runs.copy()
     runs.loc[lost, "status"] = "failed"
-    runs.loc[lost, "reason"] = runs.loc[lost, "run"].map(damaged)
+    runs.loc[lost, "reason"] = runs.loc[lost, "run"].map({run: str(error) for run, error in damaged.items()})
     runs.loc[lost, ["rank", "pareto", "weight_share"]] = [None, False, None]
     return runs
 

@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +88,7 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
         store = Store(folder)
         try:
-            plan = _plan(study, entry, row, data, store)
+            plan = _plan(study, entry, row, data)
         except UsageError as error:
             changed = _data_change(entry, data)
             if changed is None:
@@ -104,18 +103,18 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))
 
 
-def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, Any], store: Store) -> Plan:
+def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, Any]) -> Plan:
     groups = {**entry["groups"], "data": data}
     configuration = Configuration(entry["choices"], groups, entry["seed"])
     settings = study.settings
-    infos = partial(_info, store.memo)
     # A race may have stopped before all of them.
     draws = int(row["stability_draws"]) if settings["scoring"].get("racing") else settings["scoring"]["draws"]
-    return make_plan([configuration], settings["references"], draws, infos, Sampling.of(settings))
+    return make_plan([configuration], settings["references"], draws, _info, Sampling.of(settings))
 
 
-def _info(memo: Path, data: Mapping[str, Any]) -> TableInfo:
-    return source(data).info(memo)
+def _info(data: Mapping[str, Any]) -> TableInfo:
+    # Without a memo: the data is read anew, too.
+    return source(data).info()
 
 
 def _located(study: Study, entry: Mapping[str, Any], data_path: str | None) -> dict[str, Any]:

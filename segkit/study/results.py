@@ -73,6 +73,13 @@ class Collector:
                 if not waiting and run.id not in self.rows:
                     self._finish(run)
 
+    def forget(self, key: str) -> None:
+        """Take an outcome back: runs that have no row yet wait for it again."""
+        self.outcomes.pop(key, None)
+        for run in self._by_key.get(key, ()):
+            if run.id not in self.rows:
+                self._waiting[run.id].add(key)
+
     def _finish(self, run: RunPlan) -> None:
         row = run_row(run, self.plan.references, self.outcomes, self._users)
         self.rows[run.id] = row
@@ -135,10 +142,20 @@ def _status(run: RunPlan, settled: Mapping[str, Outcome]) -> tuple[str, str]:
     if run.reason:
         return "skipped", run.reason
     for wanted in ("failed", "skipped"):
-        for outcome in settled.values():
+        for role, outcome in settled.items():
             if outcome.status == wanted:
-                return wanted, outcome.reason
+                return wanted, _located(role, outcome.reason, run)
     return "ok", ""
+
+
+def _located(role: str, reason: str, run: RunPlan) -> str:
+    """Name the feature set, and the scaler, that a reason is about: stages are shared and do not know these names."""
+    if role == "features":
+        return f"features={run.choices['features']}: {reason.removeprefix('features: ')}"
+    if role == "scaling":
+        chosen = f"features={run.choices['features']} scaler={run.choices['scaler']}"
+        return f"{chosen}: {reason.removeprefix('scaling: ').removeprefix('scaler: ')}"
+    return reason
 
 
 def space_suffix(space: str, references: Sequence[str]) -> str:

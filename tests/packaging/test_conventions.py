@@ -38,8 +38,8 @@ LAYER_OF = {name: height for height, layer in enumerate(LAYERS) for name in laye
 CONFINED = {
     "hydra": ("segkit.cli", "segkit.study.compose"),
     "omegaconf": ("segkit.cli", "segkit.study.compose"),
-    "dask": ("segkit.study.engine",),
-    "distributed": ("segkit.study.engine",),
+    "dask": ("segkit.study.engine", "segkit.study.cluster"),
+    "distributed": ("segkit.study.engine", "segkit.study.cluster"),
     "matplotlib": ("segkit.report.figures",),
     "seaborn": ("segkit.report.figures",),
 }

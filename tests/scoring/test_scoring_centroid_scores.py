@@ -8,7 +8,7 @@ from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score
 from segkit.scoring import calinski_harabasz, centroids, davies_bouldin
 from segkit.scoring.centroids import spread
 from segkit.scoring.contract import Status, group
-from segkit.scoring.distances import centred
+from segkit.scoring.distances import scaled
 
 SCORES = [
     (davies_bouldin.compute_many, davies_bouldin_score),
@@ -85,10 +85,10 @@ def test_the_unit_does_not_matter(ours, sklearn, scale):
 def test_centroids_and_distances_are_those_of_each_cluster_in_blocks_too(n):
     rng = np.random.default_rng(n)
     X, labels = rng.normal(size=(n, 3)), rng.integers(-1, 300 if n > 50 else 3, n)
-    points, groups = centred(X), group(labels)
+    points, groups = scaled(X), group(labels)
     found = spread(points, groups)
     for c in range(groups.n_clusters):
-        members = points.coordinates[groups.codes == c]
+        members = points[groups.codes == c]
         assert np.allclose(found.centroids[c], members.mean(axis=0), rtol=0, atol=1e-14)
         assert np.allclose(found.squared[found.codes == c], np.square(members - members.mean(axis=0)).sum(axis=1))
 

@@ -118,6 +118,13 @@ def told(overrides, config_dir=None):
         (["engine.workers=0"], ["engine.workers=0"]),
         (["engine.workers=two"], ["engine.workers=two"]),
         (["engine.address=localhost"], ["engine.address=localhost", "tcp://"]),
+        (["engine.tls=keys"], ["engine.tls=keys", "ca, cert, key"]),
+        (["+engine.tls.certificate=a.pem"], ["engine.tls.certificate", "ca, cert, key"]),
+        (["engine.tls.ca=none.pem"], ["engine.tls.ca=none.pem", "a file in PEM format that exists"]),
+        (
+            [f"engine.tls={{ca: {__file__}, cert: {__file__}, key: {__file__}}}", "engine.address=tcp://host:8786"],
+            ["engine.address=tcp://host:8786", "such as tls://host:8786"],
+        ),
         # what another setting would pass over in silence
         (["engine=inline", "engine.workers=4"], ["engine.workers=4", "engine=local"]),
         (["engine=inline", "engine.address=tcp://a:1"], ["engine.address=tcp://a:1", "engine=local"]),
