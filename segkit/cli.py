@@ -157,6 +157,7 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
     """Tell a study's progress and its failures."""
     from segkit.study.folder import find_study, state_of
     from segkit.study.going import read_going
+    from segkit.study.published import edited, edited_lines
 
     found = find_study(study)
     going = read_going(found.folder) if found.provenance["state"] == "running" else None
@@ -170,6 +171,7 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         "efficiency": found.provenance.get("efficiency"),
         "progress": None if going is None else asdict(going),
         "reasons": [{"reason": reason, "runs": count} for reason, count in reasons.most_common()],
+        "edited": edited(found.folder, found.provenance),
         "tracebacks": [text or "" for text in found.provenance["failures"].values()],
     }
     if as_json:
@@ -183,6 +185,8 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         print(*map(one_line, going.lines), sep="\n")
     for item in told["reasons"]:
         print(f"  {item['runs']:>6} x {one_line(item['reason'])}")
+    for line in edited_lines(found.folder, found.provenance):
+        print(one_line(f"warning: {line}"))
     for text in told["tracebacks"]:
         print(f"\n{harmless(text).rstrip()}")
     print(harmless(found.folder))
@@ -252,7 +256,7 @@ def reproduce(
         print(json.dumps(found.as_dict(), indent=1))
     else:
         for stage in found.stages:
-            print(f"{one_line(stage.stage):<20} {stage.verdict:<11} {one_line(stage.detail)}".rstrip())
+            print(f"{one_line(stage.stage):<29} {stage.verdict:<11} {one_line(stage.detail)}".rstrip())
         for change in found.changed:
             print(f"changed: {one_line(change)}")
         print(f"run {found.run}: {found.verdict}")
@@ -367,12 +371,14 @@ def _report(finished: Finished, workers: int) -> None:
     import segkit.report
     from segkit.segments.keep import keep_profiles
     from segkit.segments.silhouettes import keep_silhouettes
+    from segkit.study.published import seal
 
     again = f"write the report with: {shlex.join([*_program(), 'report', str(finished.folder)])}"
     try:
         with signals.last_words(lambda: f"interrupted; the runs are all there; {again}"), signals.ends_here():
             keep_profiles(finished, workers=workers)
             keep_silhouettes(finished)
+            seal(finished.folder)
             segkit.report.build(finished.folder, tell=_tell)
     except KeyboardInterrupt:
         _fail(f"interrupted; the runs are all there; {again}", INTERRUPTED)

@@ -169,6 +169,11 @@ class Study:
         return self._table("partitions.parquet")
 
     @cached_property
+    def nulls(self) -> pd.DataFrame:
+        """The scores of the confirmed runs on tables without segments."""
+        return self._table("nulls.parquet")
+
+    @cached_property
     def recommendation(self) -> dict[str, Any]:
         """The recommended run and what led there."""
         return self._document("recommendation.json", ["run"], {"run": RUN})

@@ -220,7 +220,7 @@ class Record:
         self._labels = None
         write_table(partitions, self.folder / "partitions.parquet")
         gates = self.prepared.composition.study["scoring"]["gates"]
-        found = recommend(runs, gates, _agreement(partitions))
+        found = recommend(runs, gates, agreement_of(partitions))
         write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
         self._provenance("running", {})
 
@@ -342,7 +342,7 @@ class Record:
     def _conclusion(self, runs: pd.DataFrame, partitions: pd.DataFrame) -> pd.DataFrame:
         """Write the recommendation and return the runs table with all that is known."""
         study = self.prepared.composition.study["scoring"]
-        agreement = _agreement(partitions)
+        agreement = agreement_of(partitions)
         if self.confirmation and all(key in self.confirm_outcomes for key in self.confirmation.leaves):
             store, outcomes = self.prepared.store, self.confirm_outcomes
             found = conclude(self.confirmation, outcomes, store, runs, self._plans, study, agreement)
@@ -470,7 +470,9 @@ def _identity_of(labels: pd.Series) -> str:
     return content_digest({"here": here, "labels": labels.to_numpy(dtype="int64", na_value=0)}, {})
 
 
-def _agreement(partitions: pd.DataFrame) -> Callable[[str, str], float]:
+def agreement_of(partitions: pd.DataFrame) -> Callable[[str, str], float]:
+    """Return what gives the ARI of the partitions of two runs, over the customers that both clustered."""
+
     def agreement(first: str, second: str) -> float:
         if not {first, second} <= set(partitions.columns):
             return 0.0

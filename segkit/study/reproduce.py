@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from segkit.study.folder import Study
 from segkit.study.graph import make_tasks
 from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.provenance import commit, versions
+from segkit.study.published import edited_lines, labels_difference, row_difference, verdict_difference
 from segkit.study.results import Collector, space_suffix
 from segkit.study.sampling import Sampling
 from segkit.study.stages import Outcome
@@ -28,6 +29,8 @@ EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
 MATRIX_TOLERANCE = 1e-6
 LABELS_ARI = 0.99
 SCORE_TOLERANCE = 0.005
+# What begins the name of what is compared with the study's files themselves.
+PUBLISHED = "published:"
 _ORDER = (EXACT, EQUIVALENT, DIFFERENT)
 
 
@@ -99,6 +102,7 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
             for _task, outcomes in engine.run(make_tasks(plan.nodes, plan.leaves, set()), {}):
                 collector.add(outcomes)
         stages = _compare(study, entry, row, plan.runs[0], collector, store)
+        stages += _published(study, run, row, stages, collector, store)
     changed = _changes(study, entry, plan)
     return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))
 
@@ -172,6 +176,42 @@ def _compare(
     return found
 
 
+def _published(
+    study: Study, run: str, row: Any, stages: Sequence[StageComparison], collector: Collector, store: Store
+) -> list[StageComparison]:
+    """Compare what was published of a run with what was computed, not only with the digests kept beside it."""
+    outcomes = {role: collector.outcomes.get(key) for role, key in collector.plan.runs[0].stages.items()}
+    if any(outcome is None or outcome.status != "ok" for outcome in outcomes.values()):
+        return []
+    verdicts = {stage.stage: stage.verdict for stage in stages}
+    exact = set(verdicts.values()) == {EXACT}
+    computed = collector.frame().iloc[0]
+    differences = {
+        "runs.parquet": row_difference(row, computed, None if exact else SCORE_TOLERANCE),
+        "partitions.parquet": _labels_published(study, run, outcomes, store) if verdicts["clustering"] == EXACT else "",
+        "recommendation.json": verdict_difference(study),
+    }
+    compared = [
+        StageComparison(f"{PUBLISHED}{name}", DIFFERENT if text else EXACT, f"run {run}, {text}" if text else "")
+        for name, text in differences.items()
+    ]
+    lines = edited_lines(study.folder, study.provenance)
+    return [*compared, StageComparison(f"{PUBLISHED}files", DIFFERENT if lines else EXACT, " ".join(lines))]
+
+
+def _labels_published(study: Study, run: str, outcomes: Mapping[str, Any], store: Store) -> str:
+    if run not in study.partitions:
+        return "its labels are missing"
+    features = outcomes["features"]
+    rows = store.arrays(features.key)["rows"]
+    labels = store.arrays(outcomes["clustering"].key)["labels"]
+    published = study.partitions[run]
+    if len(published) != features.record["facts"]["customers"]:
+        # A study of several tables: those of the others are missing here.
+        published, rows = published.dropna().reset_index(drop=True), range(len(labels))
+    return labels_difference(published, rows, labels)
+
+
 def _comparison(role: str) -> Callable[..., tuple[str, str]]:
     if role == "clustering":
         return _compare_labels
@@ -239,6 +279,7 @@ def _verdict(stages: list[StageComparison]) -> str:
     """Return the worst stage's verdict; what leads to the labels only makes a difference if the labels differ."""
     decisive = [stage for stage in stages if stage.stage == "clustering" or ":" in stage.stage]
     decisive += [stage for stage in stages if stage.stage == "stability"]
+    # Of a run that was computed otherwise on the way, what was published is compared all the same.
     worst = max((stage.verdict for stage in decisive), key=_ORDER.index, default=DIFFERENT)
     if worst == EXACT and any(stage.verdict != EXACT for stage in stages):
         return EQUIVALENT
