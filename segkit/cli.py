@@ -22,6 +22,7 @@ import typer
 
 from segkit import signals, streams
 from segkit.errors import UsageError, WorkersLost
+from segkit.terminal import harmless, one_line
 from segkit.version import __version__
 
 if TYPE_CHECKING:
@@ -169,21 +170,22 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         "efficiency": found.provenance.get("efficiency"),
         "progress": None if going is None else asdict(going),
         "reasons": [{"reason": reason, "runs": count} for reason, count in reasons.most_common()],
-        "tracebacks": list(found.provenance["failures"].values()),
+        "tracebacks": [text or "" for text in found.provenance["failures"].values()],
     }
     if as_json:
         print(json.dumps(told, indent=1))
         return DONE
     some = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     state = state_of(found.folder, told["state"]) if going is None else told["state"]
-    print(f"{state}: {some}")
+    # A study may be somebody else's: nothing in it steers the terminal or passes for another line.
+    print(one_line(f"{state}: {some}"))
     if going is not None:
-        print(*going.lines, sep="\n")
+        print(*map(one_line, going.lines), sep="\n")
     for item in told["reasons"]:
-        print(f"  {item['runs']:>6} x {item['reason']}")
+        print(f"  {item['runs']:>6} x {one_line(item['reason'])}")
     for text in told["tracebacks"]:
-        print(f"\n{text.rstrip()}")
-    print(found.folder)
+        print(f"\n{harmless(text).rstrip()}")
+    print(harmless(found.folder))
     return DONE
 
 
@@ -205,7 +207,7 @@ def report(
 
     size = None if max_mb is None else _number(max_mb)
     page = segkit.report.build(find_study(study).folder, customers=customers, max_mb=size, tell=_tell)
-    print(page)
+    print(harmless(page))
     if open_:
         _open(page)
     return DONE
@@ -227,7 +229,7 @@ def _open(page: Path) -> None:
 
 
 def _tell(line: str) -> None:
-    print(f"segkit: {line}", file=sys.stderr)
+    print(f"segkit: {one_line(line)}", file=sys.stderr)
 
 
 @app.command()
@@ -250,9 +252,9 @@ def reproduce(
         print(json.dumps(found.as_dict(), indent=1))
     else:
         for stage in found.stages:
-            print(f"{stage.stage:<20} {stage.verdict:<11} {stage.detail}".rstrip())
+            print(f"{one_line(stage.stage):<20} {stage.verdict:<11} {one_line(stage.detail)}".rstrip())
         for change in found.changed:
-            print(f"changed: {change}")
+            print(f"changed: {one_line(change)}")
         print(f"run {found.run}: {found.verdict}")
     return NOT_REPRODUCED if found.verdict == DIFFERENT else DONE
 
@@ -416,7 +418,7 @@ def _print_row(row: dict[str, Any]) -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    print(f"segkit: error: {message}", file=sys.stderr)
+    print(f"segkit: error: {harmless(message)}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -486,7 +488,7 @@ def _code() -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
             raise
-        traceback.print_exc()
+        print(harmless(traceback.format_exc()), end="", file=sys.stderr)
         _fail("this is a bug in segkit, please report it with the lines above", INTERNAL)
 
 

@@ -171,11 +171,14 @@ _WARM_LIMITS = {"n_clusters": 3, "min_cluster_size": 10, "min_samples": 5}
 
 
 def _too_large(X: np.ndarray) -> str | None:
-    """Say if distances would overflow, with which some libraries search for ever; a missing value is theirs to refuse."""
+    """Say if distances would overflow, with which some libraries search for ever."""
     from segkit.data.limits import LARGEST
 
     largest = max(X.max(initial=0.0), -X.min(initial=0.0))
-    return f"the space holds {largest:g}; numbers from -{LARGEST:g} to {LARGEST:g} can be clustered" if largest > LARGEST else None
+    # A missing value fails the comparison: it is the estimator's to refuse.
+    if not largest > LARGEST:
+        return None
+    return f"the space holds {largest:g}; numbers from {-LARGEST:g} to {LARGEST:g} can be clustered"
 
 
 def _family(name: str) -> ModuleType:

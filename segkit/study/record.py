@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from segkit.study.prepare import Prepared
 
+_UNWRITTEN = "its tables could not be written"
 FLUSH_SECONDS = 10.0
 # Writing the table of finished runs may take at most this share of the study's time.
 FLUSH_SHARE = 0.01
@@ -251,6 +253,14 @@ class Record:
 
     def end(self, state: str) -> Finished:
         """Write everything that is known."""
+        try:
+            return self._end(state)
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._provenance(f"stopped: {_UNWRITTEN}" if state == "finished" else state, {})
+            raise
+
+    def _end(self, state: str) -> Finished:
         # First of all, so that the state is right even if the rest cannot be written.
         self._provenance("concluding" if state == "finished" else state, {})
         runs, customers = self._ranked(), self.customers

@@ -248,7 +248,7 @@ def _scaling(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
 
     (node,) = nodes
     features = node.inputs["features"]
-    matrix = scale(inputs.matrix(features), node.config, inputs.store.record(features)["facts"]["names"])
+    matrix = scale(inputs.matrix(features), node.config, inputs.facts(features)["names"])
     facts = {"variance_shares": variance_shares(matrix).tolist(), "sketch": sketch(matrix)}
     return [Result({"matrix": matrix}, facts)]
 
