@@ -22,7 +22,7 @@ MODULES = {
 
 # From the bottom up; a module may import from its own layer and from those before it.
 LAYERS = (
-    ("version", "errors", "signals", "streams"),
+    ("version", "errors", "signals", "streams", "terminal"),
     ("targets",),
     ("data",),
     ("expressions", "feature_set", "features"),
