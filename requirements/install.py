@@ -1,8 +1,7 @@
 """Install what lock.txt pins, and segkit in editable mode, into the environment of the Python that runs this.
 
-uv does it where there is one for this machine, else pip. Both check the lock's hashes, and uv itself is checked against
-those in uv.txt; what has no wheel is built with locked versions. uv is told of the registries that pip is set up
-to use.
+uv does it where there is one for this machine, else pip. Both check the lock's hashes, and uv itself is checked
+against those in uv.txt; what has no wheel is built with locked versions. uv looks where pip is set up to look.
 """
 
 from __future__ import annotations
@@ -69,11 +68,10 @@ def with_uv(editable: Path) -> bool:
     # What the user has set for uv itself comes first.
     environment = {**uv_environment(listed), **os.environ}
     uv = (Path(sysconfig.get_path("scripts")) / "uv", "pip", "install", "--quiet", "--python", sys.executable)
-    return _run(uv, "--require-hashes", "-r", LOCK, "--build-constraint", LOCK, environment=environment) and _run(
-        uv,
-        *("--no-deps", "--no-build-isolation", "--reinstall-package", "segkit", "-e", editable),
-        environment=environment,
-    )
+    locked = ("--require-hashes", "-r", LOCK, "--build-constraint", LOCK)
+    # Made again even where uv finds it: the folder may have moved.
+    own = ("--no-deps", "--no-build-isolation", "--reinstall-package", "segkit", "-e", editable)
+    return all(_run(uv, *what, environment=environment) for what in (locked, own))
 
 
 def with_pip(editable: Path) -> bool:
@@ -82,9 +80,8 @@ def with_pip(editable: Path) -> bool:
     constraints.write_text("\n".join(pins(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
     # Two variables: pip 25.3 gave builds one of their own.
     told = dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), str(constraints))
-    return _run(PIP, "install", "--quiet", "--require-hashes", "-r", LOCK, environment={**os.environ, **told}) and _run(
-        PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", editable
-    )
+    locked = _run(PIP, "install", "--quiet", "--require-hashes", "-r", LOCK, environment={**os.environ, **told})
+    return locked and _run(PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", editable)
 
 
 def compile_libraries() -> None:

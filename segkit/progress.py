@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Running = Callable[[], Sequence[str]]
 
 PLAIN_SECONDS = 10.0
+# Of the time left when the latest stage was done: what is at work may take longer than expected.
+LEAST_LEFT = 0.25
 # How often the folder is told, and the display of what takes long; a thousandth of a core.
 BEAT_SECONDS = 2.0
 # Of the thread that tells how it goes on; it may be asking workers that are gone.
@@ -45,7 +47,7 @@ class Progress(ABC):
         self.pace = Pace()
         self.later = self.work = self.work_done = self.spent = self.paused = 0.0
         self.workers = 1
-        self.began = time.monotonic()
+        self.began = self.latest = time.monotonic()
         self.compiling_since: float | None = None
         self.compiling_expected = 0.0
         self.running: Running = tuple
@@ -78,7 +80,8 @@ class Progress(ABC):
         self._end()
         with self._lock:
             self.folder, self.part, self.counts = prepared.folder, part, finished
-            self.began, self.paused, self.spent, self.work_done = time.monotonic(), 0.0, 0.0, 0.0
+            self.began = self.latest = time.monotonic()
+            self.paused = self.spent = self.work_done = 0.0
             self.later = 0.0 if part == "confirmation" else self.later
             self.workers = prepared.engine.n_workers
             self.estimates = {task.name: prepared.seconds([task]) for task in tasks}
@@ -105,12 +108,13 @@ class Progress(ABC):
                 self._say(f"{COMPILING}, about {duration(expected)}")
             elif self.compiling_since is not None:
                 self.paused += time.monotonic() - self.compiling_since
-                self.compiling_since = None
+                self.compiling_since, self.latest = None, time.monotonic()
 
     def advance(self, task: Task, outcomes: Sequence[Outcome], counts: Mapping[str, int]) -> None:
         """Take note of a finished task."""
         seconds = sum(outcome.record.get("seconds", 0.0) for outcome in outcomes)
         with self._lock:
+            self.latest = time.monotonic()
             estimate = self.estimates[task.name]
             self.done[task.kind] += len(task.nodes)
             self.work_done += estimate
@@ -141,9 +145,11 @@ class Progress(ABC):
             speed = cpu / sum(left.values())
             longest = speed * max((self.estimates[name] for name in self.waiting), default=0.0)
             compiling = 0.0 if self.compiling_since is None else time.monotonic() - self.compiling_since
-            elapsed = time.monotonic() - self.began - self.paused - compiling
+            # What is at work counts when it is done: until then the workers' speed is that of the last time.
+            since = time.monotonic() - self.latest - compiling
             first = max(0.0, self.compiling_expected - compiling) if compiling else 0.0
-            return first + wall_seconds(cpu, longest, self.spent, elapsed, self.workers)
+            left = wall_seconds(cpu, longest, self.spent, self.latest - self.began - self.paused, self.workers)
+            return first + max(left - max(0.0, since), LEAST_LEFT * left)
 
     def line(self) -> str:
         """Return the state in one line."""

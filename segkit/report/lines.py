@@ -90,4 +90,5 @@ def _described(runs: pd.DataFrame, run: str) -> str:
 
 def _printable(line: str) -> str:
     """Write what would steer a terminal as its code: names come from tables and files of others."""
+    line = line.translate(dict.fromkeys(map(ord, words.ISOLATE)))
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)

@@ -16,41 +16,57 @@ if TYPE_CHECKING:
 
 _BEFORE_SPACES = ("copula", "null", "features", "scaling", "landmarks", "neighbours", "projection")
 
-# Seconds at 8,950 customers on one core, as measured; each grows as the power of n beside it.
+
+class _Cost(NamedTuple):
+    """Seconds at 8,950 customers on one core, as measured; the power of n that they grow with; what is always taken."""
+
+    seconds: float
+    power: float
+    fixed: float = 0.0
+
+
 _REFERENCE_N = 8950
 # What the smallest stage takes: its inputs read, its result written.
 _LEAST_SECONDS = 0.002
 # To hand a task over takes 3 to 5 ms of CPU. A worker should be handed so many, that all end at about the same time.
 _BUNDLE_SECONDS = 0.5
 _BUNDLES_EACH = 20
-_STAGES: Mapping[str, tuple[float, float]] = {
-    "copula": (3.0, 0.0),
-    "null": (0.1, 1.0),
-    "features": (0.1, 1.0),
-    "scaling": (0.03, 1.0),
-    "landmarks": (0.5, 1.0),
-    "neighbours": (0.9, 2.0),
-    "projection": (0.1, 1.0),
-    "clustering": (0.2, 1.0),
-    "scoring": (0.03, 2.0),
-    "stability": (2.0, 1.0),
-    "refit": (0.05, 1.0),
-    "reseed": (0.02, 1.0),
-    "prediction": (1.0, 1.0),
-    "density": (3.0, 2.0),
-    "quality": (20.0, 2.0),
+_STAGES: Mapping[str, _Cost] = {
+    "copula": _Cost(0.6, 0.5, 0.4),
+    "null": _Cost(0.015, 1.0),
+    "features": _Cost(0.03, 1.0),
+    "scaling": _Cost(0.02, 1.0),
+    "landmarks": _Cost(0.125, 1.0),
+    "neighbours": _Cost(0.7, 1.3),
+    "projection": _Cost(0.01, 1.0),
+    "clustering": _Cost(0.2, 1.0),
+    "scoring": _Cost(0.025, 1.8),
+    "stability": _Cost(2.0, 1.0),
+    "refit": _Cost(0.02, 1.0),
+    "reseed": _Cost(0.003, 1.0),
+    "prediction": _Cost(0.4, 1.0),
+    "density": _Cost(0.65, 1.6),
+    "quality": _Cost(7.2, 1.5),
 }
-_DESCENT = (4.0, 1.1)
-_TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
-    ("scaling", "sklearn.preprocessing.PowerTransformer"): (0.2, 1.0),
-    ("projection", "openTSNE.TSNE"): (40.0, 1.0),
-    ("projection", "umap.UMAP"): (10.0, 1.0),
-    ("projection", "sklearn.manifold.MDS"): (285.0, 2.0),
+_DESCENT = _Cost(4.0, 1.1)
+_TARGETS: Mapping[tuple[str, str], _Cost] = {
+    ("scaling", "sklearn.preprocessing.PowerTransformer"): _Cost(0.08, 1.0, 0.09),
+    ("projection", "openTSNE.TSNE"): _Cost(34.0, 1.25),
+    ("projection", "umap.UMAP"): _Cost(10.0, 1.05),
+    ("projection", "sklearn.manifold.MDS"): _Cost(285.0, 2.0),
 }
+# UMAP's own choice of its number of epochs: 500 up to so many customers, 200 beyond.
+_UMAP_LONG, _UMAP_SHORTER = 10_000, 0.4
+# Davies-Bouldin and Calinski-Harabasz are of everybody where the silhouette is of drawn customers.
+_SCORED_ALL = 0.0009
+# Of each draw of a stability: its customers drawn, its labels compared.
+_DRAW_SECONDS = 0.0004
 
 
 # The plan's estimate counts as much as what was measured when this share of the work is done, more before, less after.
 TRUST = 0.05
+# So much of one kind and class has to be measured to count as much as what was expected of it.
+_NOISE_SECONDS = 0.05
 # The share of the workers' time that goes into stages, before it is known.
 _EFFICIENCY = 0.9
 
@@ -76,7 +92,7 @@ class Pace:
         total = sum(estimates.values()) + sum(self._estimated.values())
         overall = _ratio(sum(self._measured.values()), sum(self._estimated.values()), TRUST * total, 1.0)
         return sum(
-            left * _ratio(self._measured[name], self._estimated[name], TRUST * (left + self._estimated[name]), overall)
+            left * _ratio(self._measured[name], self._estimated[name], _NOISE_SECONDS, overall)
             for name, left in estimates.items()
         )
 
@@ -138,17 +154,25 @@ _STABILITY_DRAWS = 20
 def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
     """Return the estimated CPU seconds of one stage for a number of customers, alone or ``further`` to its like."""
     target = _target(node)
-    scale = min(customers, node.sample or customers) / _REFERENCE_N
-    seconds, power = _TARGETS.get((node.kind, target), _STAGES[node.kind])
+    everybody = customers / _REFERENCE_N
+    worked_on = min(customers, node.sample or customers)
+    scale = worked_on / _REFERENCE_N
+    seconds, power, fixed = _TARGETS.get((node.kind, target), _STAGES[node.kind])
     if node.config.get("approximate"):
-        seconds, power = _DESCENT
+        seconds, power, fixed = _DESCENT
     if (node.kind, target) in _FAMILIES:
         family = _FAMILIES[node.kind, target][kind_of(node.inputs["space"]) == "scaling"]
         seconds, power = family.further if further else family.first, family.power
+    if target == "umap.UMAP" and worked_on > _UMAP_LONG and node.config.get("n_epochs") is None:
+        seconds *= _UMAP_SHORTER
+    if node.kind == "scoring" and node.sample:
+        fixed += _SCORED_ALL * everybody
     if node.kind == "stability":
-        seconds *= (node.config["draws"] - node.config.get("done", 0)) / _STABILITY_DRAWS
+        draws = node.config["draws"] - node.config.get("done", 0)
+        seconds *= draws / _STABILITY_DRAWS
+        fixed += draws * _DRAW_SECONDS
         scale *= 1 / DISTINCT if node.sample else 1
-    return _LEAST_SECONDS + seconds * scale**power
+    return _LEAST_SECONDS + fixed + seconds * scale**power
 
 
 def task_seconds(task: Task, shapes: Mapping[str, Shape]) -> float:
