@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
@@ -9,6 +10,8 @@ import pandas as pd
 import pytest
 
 import segkit.report
+from segkit import cli
+from segkit.errors import UsageError
 from segkit.progress import Silent
 from segkit.segments.keep import keep_profiles
 from segkit.segments.silhouettes import keep_silhouettes
@@ -144,3 +147,55 @@ def test_a_study_without_digests_is_not_suspected(folder):
     (folder / "runs.csv").write_text("")
     assert edited(folder, provenance) == []
     assert again(folder)[0] == EXACT
+
+
+def test_a_report_uses_no_store_that_a_study_names(folder, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    asked = (folder / "study.yaml").read_text().splitlines()
+    lines = [f"store: {elsewhere}" if line.startswith("store:") else line for line in asked]
+    (folder / "study.yaml").write_text("\n".join(lines))
+    segkit.report.build(folder)
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["figures", "report.html", "summary.md", "effects.csv"])
+def test_a_report_writes_through_no_link_that_leads_out_of_the_study(folder, tmp_path, name):
+    outside = tmp_path / "outside"
+    if name == "figures":
+        outside.mkdir()
+    else:
+        outside.write_text("mine")
+    path = folder / name
+    if path.exists():
+        shutil.rmtree(path)
+    path.symlink_to(outside)
+    # A file's link is replaced, a folder's is refused.
+    with contextlib.suppress(UsageError):
+        segkit.report.build(folder)
+    assert list(outside.iterdir()) == [] if outside.is_dir() else outside.read_text() == "mine"
+
+
+def test_what_a_study_says_cannot_steer_the_terminal_of_who_looks_at_it(folder, capsys, monkeypatch):
+    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance |= {"state": "fin\x1b[2Jished\nrun 1: exact", "failures": {"a": "\x1b]0;title\x07 text"}}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    monkeypatch.setattr("sys.argv", ["segkit", "status", str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    output = capsys.readouterr()
+    assert ended.value.code == 0
+    assert "\x1b" not in output.out + output.err
+    assert "\\x1b[2J" in output.out
+    assert "run 1: exact" not in output.out.splitlines()
+
+
+def test_a_class_that_is_not_allowed_is_refused_before_it_is_made(folder, tmp_path):
+    lines = [json.loads(line) for line in (folder / "configs.jsonl").read_text().splitlines()]
+    target = tmp_path / "made"
+    for line in lines:
+        line["groups"]["clusterer"] = {"_target_": "pathlib.Path.touch", "self": str(target)}
+    (folder / "configs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(UsageError, match=r"pathlib\.Path\.touch.*is not an allowed class"):
+        again(folder)
+    assert not target.exists()
