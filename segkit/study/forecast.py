@@ -62,6 +62,9 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
 def expected_seconds(prepared: Prepared) -> tuple[float, float | None]:
     """Return the estimated wall seconds of the screen and of the confirmation; None where there is none."""
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, prepared.stored)
+    # With the screen stored, the confirmation is planned at once, and says itself how long it takes.
+    if not tasks:
+        return 0.0, None
     pace, workers = _stored_pace(prepared), prepared.engine.n_workers
     expected = expected_confirmation(prepared, pace)
     screen = _paced(tasks, prepared.plan.planner, pace) / workers
