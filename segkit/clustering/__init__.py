@@ -147,11 +147,13 @@ def fit_thinned(X: np.ndarray, configs: Sequence[Mapping], share: float) -> list
 
 
 def _too_large(X: np.ndarray) -> str | None:
-    """Say if distances would overflow, with which some libraries search for ever; a missing value is theirs to refuse."""
+    """Say if distances would overflow, on which some libraries search for ever; they refuse missing values."""
     from segkit.data.limits import LARGEST
 
-    largest = max(X.max(initial=0.0), -X.min(initial=0.0))
-    return f"the space holds {largest:g}; numbers from -{LARGEST:g} to {LARGEST:g} can be clustered" if largest > LARGEST else None
+    largest = max(float(X.max()), -float(X.min())) if X.size else 0.0
+    if not largest > LARGEST:
+        return None
+    return f"the space holds {largest:g}; numbers from -{LARGEST:g} to {LARGEST:g} can be clustered"
 
 
 def _family(name: str) -> ModuleType:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segkit import targets
+from segkit.errors import Infeasible
 from segkit.projection.eigen import repeatable_eigenvectors
 from segkit.projection.shared import Memo
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SHARED_METRICS = ("euclidean", "l2")
 _NEIGHBOURS = 15
+# In single precision, which ends at 3.4e38, distances of 30,000 columns are still finite.
+_LARGEST = 1e36
 # What does not depend on min_dist, spread and the layout's other parameters.
 _SHARED_PARTS = ("fuzzy_simplicial_set", "spectral_layout", "tswspectral_layout")
 _MEMO = Memo()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -194,6 +195,15 @@ class Record:
         """Write everything that is known."""
         # First of all, so that the state is right even if the rest cannot be written.
         self._provenance("concluding" if state == "finished" else state, {})
+        try:
+            return self._end(state)
+        except BaseException:
+            # What failed is told by the exception, not by one more of the same kind.
+            with suppress(Exception):
+                self._provenance("stopped: not concluded" if state == "finished" else state, {})
+            raise
+
+    def _end(self, state: str) -> Finished:
         runs, customers = self._ranked(), self.customers
         try:
             self._configurations()
