@@ -8,7 +8,7 @@ ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
 LOCK := requirements/lock.txt
-PINS := .venv/pins.txt
+UV_LOCK := requirements/uv.txt
 
 # The search runs each candidate: a version manager's stand-in exists without its interpreter.
 SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
@@ -48,7 +48,9 @@ lock: ## Resolve pyproject.toml into the lock again (ARGS=--upgrade for the newe
 	    "$$python" -m venv "$$work/venv"; "$$work/venv/bin/python" -m pip install --quiet uv; uv="$$work/venv/bin/uv"; \
 	fi; \
 	"$$uv" pip compile pyproject.toml requirements/build.in --extra dev --universal --python-version 3.11 \
-	    --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --quiet $(ARGS) --output-file $(LOCK)
+	    --fork-strategy fewest --generate-hashes --no-header --no-emit-index-url --quiet $(ARGS) --output-file $(LOCK); \
+	echo uv | "$$uv" pip compile - --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet $(ARGS) --output-file $(UV_LOCK)
 
 clean: ## Remove what builds and tests leave behind (not .venv, not outputs)
 	@rm -rf build dist segkit.egg-info .pytest_cache .ruff_cache
@@ -71,16 +73,10 @@ ifneq "$(shell cat $(READY) 2>/dev/null)" "$(CURDIR)"
 .PHONY: $(READY)
 endif
 
-# The pins go to pip as constraints too, so that a package built from source is built with locked versions;
-# pip refuses a constraint with hashes there. Two variables: pip 25.3 gave builds one of their own.
-$(READY): $(LOCK) pyproject.toml
+$(READY): $(LOCK) $(UV_LOCK) requirements/install.py pyproject.toml
 	@set -e; if ! { $(BIN)/python -c '$(SUITS)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1; then \
 	    $(find_python); echo "Making .venv with $$("$$python" --version)" >&2; "$$python" -m venv --clear .venv; \
 	fi
-	@echo "Installing what $(LOCK) pins (some minutes the first time)" >&2
-	@sed -n 's/^\([A-Za-z0-9][^ ]*==.*[^ ]\) *\\$$/\1/p' $(LOCK) > $(PINS)
-	@PIP_CONSTRAINT=$(PINS) PIP_BUILD_CONSTRAINT=$(PINS) PIP_DISABLE_PIP_VERSION_CHECK=1 \
-	    $(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
-	@PIP_DISABLE_PIP_VERSION_CHECK=1 \
-	    $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@echo "Installing what $(LOCK) pins (half a minute to some minutes the first time)" >&2
+	@$(BIN)/python requirements/install.py
 	@echo '$(CURDIR)' > $@

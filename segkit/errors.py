@@ -17,6 +17,10 @@ class UsageError(SegkitError):
     """
 
 
+class WorkersLost(SegkitError):
+    """A scheduler or all of its workers are gone in the middle of a study: exit code 1; a new launch resumes it."""
+
+
 class Infeasible(SegkitError):
     """A stage that cannot be done on this data (more clusters than customers): its runs are skipped."""
 

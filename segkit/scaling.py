@@ -47,7 +47,7 @@ class LogStandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return np.sign(logarithms) * np.expm1(np.abs(logarithms))
 
 
-def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str]) -> np.ndarray:
+def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str] = ()) -> np.ndarray:
     """Fit a scaler to a feature matrix and apply it.
 
     Parameters
@@ -57,7 +57,7 @@ def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str]) -> np.ndarr
     config : mapping
         The resolved ``scaler`` group: a ``_target_`` and its parameters.
     names : sequence of str
-        The d features, for messages.
+        The d features, for messages; by their number where there are none.
 
     Returns
     -------
@@ -78,7 +78,8 @@ def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str]) -> np.ndarr
     scaled = np.ascontiguousarray(scaled, dtype=np.float64)
     large = beyond(scaled)
     if large:
-        raise Infeasible(f"scaler: by {class_name(config)} {large.told(names)}")
+        features = names or [f"feature {number}" for number in range(matrix.shape[1])]
+        raise Infeasible(f"scaler: by {class_name(config)} {large.told(features)}")
     return scaled
 
 

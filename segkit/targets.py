@@ -8,7 +8,9 @@ line cannot.
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -176,6 +178,28 @@ def _extensions() -> dict[str, object]:
 def allowed() -> tuple[str, ...]:
     """Return the canonical names of all classes that a configuration may name."""
     return (*ALLOWED, *(name for name in _extensions() if name not in ALLOWED))
+
+
+@cache
+def source_digest(name: str) -> str:
+    """Return the sha256 of the source of an allowed class that another package brings; empty for any other name.
+
+    The files are those of the class and of the classes of its own package that it derives from; what these import is
+    not followed.
+
+    Raises
+    ------
+    UsageError
+        If the name does not lead to a class.
+    """
+    if name not in _extensions():
+        return ""
+    class_ = _load(name)
+    package = class_.__module__.partition(".")[0]
+    own = [base for base in class_.__mro__ if base.__module__.partition(".")[0] == package]
+    # A compiled module is its own source.
+    files = sorted({sys.modules[base.__module__].__file__ for base in own})
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
 def _canonical(config: Mapping, where: str) -> str:

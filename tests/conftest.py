@@ -10,6 +10,13 @@ import pytest
 # The command sets this too, and numba minds a change after its first use.
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what tests remember (figures, memos) apart from what this user's own studies do."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,14 @@ def test_the_runs_table_has_the_documented_columns(study):
     assert wanted <= set(runs.columns)
     assert runs["run"].str.fullmatch("[0-9a-f]{12}").all()
     assert runs["status"].eq("ok").all()
+
+
+def test_the_best_runs_are_those_of_the_lowest_rank(study):
+    runs = segkit.load_study(study).runs
+    best = runs.dropna(subset="rank").nsmallest(5, "rank")
+    assert best["rank"].tolist() == list(range(1, len(best) + 1))
+    assert 0 < len(best) < len(runs)
+    assert best["rank"].dtype == "Int64"
 
 
 def test_partitions_are_by_customer_with_a_nullable_integer_column_for_each_run(study):
@@ -359,6 +368,7 @@ def test_help_is_quick_because_it_imports_little():
         (["data=table", "data.path=nowhere.csv"], "nowhere.csv"),
         (["--config-dir", "nowhere"], "nowhere"),
         (["--cfg", "jobs"], "jobs"),
+        (["--resolve"], "--resolve: goes with --cfg"),
         (["--no-such-option"], "--no-such-option"),
         (["clusterer.n_clusters=[1,2"], "clusterer.n_clusters"),
         (["store=/proc/nowhere"], "store"),
@@ -371,7 +381,7 @@ def test_help_is_quick_because_it_imports_little():
     ],
 )
 def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, arguments, told):
-    monkeypatch.setattr("segkit.study.engine.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("segkit.study.cluster.CONNECT_SECONDS", 1)
     base = [] if any(item.startswith(("data", "experiment", "engine")) for item in arguments) else TINY
     assert told in error(invoke("sweep", *base, *arguments))
     assert not list(tmp_path.glob("outputs/*/*/report.html"))
@@ -520,6 +530,8 @@ def test_a_disk_that_fills_up_in_mid_study(tmp_path):
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr
         assert "disk full" in done.stderr.splitlines()[-1]
+        resume = shlex.split(done.stderr.splitlines()[-1].partition("; make room, then go on with: ")[2])
+        assert resume[-len(command[3:]) :] == command[3:]
         assert list(disk.glob("store/*/*/*.json"))
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -595,7 +607,8 @@ def test_a_report_that_cannot_be_written_is_told_in_one_line_and_the_old_figures
 
 
 def test_a_study_of_impossible_runs_says_that_there_is_nothing_to_compute(invoke):
-    _code, _out, err = invoke("sweep", *TINY, "data.n=1")
+    code, _out, err = invoke("sweep", *TINY, "data.n=1")
+    assert code == 1
     assert "there is nothing to compute" in err
     assert "segkit: warning: no run can be done; the most frequent reason: " in err
     assert "stored already" not in err

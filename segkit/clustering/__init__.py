@@ -27,6 +27,7 @@ __all__ = [
     "infeasible",
     "memory",
     "sampled_as",
+    "warm",
 ]
 
 _FAMILIES = {
@@ -146,14 +147,38 @@ def fit_thinned(X: np.ndarray, configs: Sequence[Mapping], share: float) -> list
     return [item if isinstance(item, Infeasible) else next(found) for item in thin]
 
 
+def warm(config: Mapping) -> None:
+    """Compile what a clusterer needs, by clustering a few random points.
+
+    Parameters
+    ----------
+    config : Mapping
+        The resolved clusterer.
+    """
+    import numpy as np
+
+    limited = {
+        name: min(config[name], most) for name, most in _WARM_LIMITS.items() if isinstance(config.get(name), int)
+    }
+    # In two clumps, so that every way of selecting clusters finds some.
+    points = np.random.default_rng(0).normal(size=(_WARM_CUSTOMERS, 3))
+    points[: _WARM_CUSTOMERS // 2] += 10
+    fit_many(points, [{**config, **limited}])
+
+
+_WARM_CUSTOMERS = 200
+_WARM_LIMITS = {"n_clusters": 3, "min_cluster_size": 10, "min_samples": 5}
+
+
 def _too_large(X: np.ndarray) -> str | None:
-    """Say if distances would overflow, on which some libraries search for ever; they refuse missing values."""
+    """Say if distances would overflow, with which some libraries search for ever."""
     from segkit.data.limits import LARGEST
 
     largest = max(float(X.max()), -float(X.min())) if X.size else 0.0
+    # A missing value fails the comparison: it is the estimator's to refuse.
     if not largest > LARGEST:
         return None
-    return f"the space holds {largest:g}; numbers from -{LARGEST:g} to {LARGEST:g} can be clustered"
+    return f"the space holds {largest:g}; numbers from {-LARGEST:g} to {LARGEST:g} can be clustered"
 
 
 def _family(name: str) -> ModuleType:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 CHUNK = 1 << 20
 PARQUET_MAGIC = b"PAR1"
+# A memo is read whole at every launch; the files that were looked at last are kept.
+_MOST_FILES = 500
 
 
 def is_parquet(path: Path) -> bool:
@@ -56,23 +58,28 @@ class Memo:
 
     def recall(self, path: Path, key: str) -> object | None:
         """Return what was remembered of a file under a key, or None if unknown or the file has changed."""
-        entry = self._files.get(_address(path))
-        if not isinstance(entry, dict) or entry.get("state") != _state(path):
-            return None
+        return self._facts(path).get(key)
+
+    def _facts(self, path: Path) -> dict:
+        entry, address, state = self._files.get(_address(path)), _address(path), _state(path)
+        if not isinstance(entry, dict) or entry.get("state") != state:
+            return {}
         facts = entry.get("facts")
-        return facts.get(key) if isinstance(facts, dict) else None
+        # A flipped digit of a fingerprint would be another table's.
+        sealed = isinstance(facts, dict) and entry.get("seal") == digest_of([address, state, facts])
+        return facts if sealed else {}
 
     def remember(self, path: Path, key: str, value: object) -> None:
         """Keep a JSON value about a file as it is now; facts about an earlier state are forgotten."""
         if self.path is None:
             return
         self._files = Memo(self.path)._files  # others may have written since
-        entry, state = self._files.get(_address(path)), _state(path)
-        known = isinstance(entry, dict) and entry.get("state") == state and isinstance(entry.get("facts"), dict)
-        facts = {**entry["facts"], key: value} if known else {key: value}
-        self._files[_address(path)] = {"state": state, "facts": facts}
+        address, state, facts = _address(path), _state(path), {**self._facts(path), key: value}
+        self._files.pop(address, None)
+        self._files[address] = {"state": state, "facts": facts, "seal": digest_of([address, state, facts])}
+        self._files = dict(list(self._files.items())[-_MOST_FILES:])
         with suppress(OSError):
-            _write_atomically(self.path, json.dumps({"files": self._files}, indent=1, sort_keys=True))
+            _write_atomically(self.path, json.dumps({"files": self._files}, indent=1))
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

@@ -120,8 +120,9 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
         raise Infeasible(reason)
     large = beyond(X)
     if large:
-        allowed = f"numbers from -{LARGEST:g} to {LARGEST:g} are allowed"
-        raise Infeasible(f"the scaled features hold {large.value:g}; {allowed}")
+        raise Infeasible(
+            f"the scaled features hold {large.value:g}; numbers from {-LARGEST:g} to {LARGEST:g} are allowed"
+        )
     coordinates, figures = _family(config).project(config, X, _needed(config, X, neighbours))
     coordinates = np.ascontiguousarray(coordinates, dtype=np.float64)
     lost = int((~np.isfinite(coordinates)).any(axis=1).sum())

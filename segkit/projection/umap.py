@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SHARED_METRICS = ("euclidean", "l2")
 _NEIGHBOURS = 15
-# In single precision, which ends at 3.4e38, distances of 30,000 columns are still finite.
-_LARGEST = 1e36
+# UMAP computes in single precision, in which squares above 3.4e38 overflow, and with it the sum over the features.
+_LARGEST = 1e15
 # What does not depend on min_dist, spread and the layout's other parameters.
 _SHARED_PARTS = ("fuzzy_simplicial_set", "spectral_layout", "tswspectral_layout")
 _MEMO = Memo()

@@ -12,7 +12,8 @@ import pandas as pd
 from segkit.errors import UsageError
 from segkit.report.files import LACKING, Files
 from segkit.study import folder as kinds
-from segkit.study.folder import Kind, require
+from segkit.study.folder import Kind, is_run, require
+from segkit.study.reading import safe_yaml
 
 STATUSES = ("ok", "failed", "skipped")
 # In every table of runs, whatever became of them; the other columns are empty where they are absent.
@@ -86,9 +87,7 @@ _PLANE = {"label": kinds.TEXT, "runs": kinds.TEXTS, "drawn_for": kinds.TEXT, "va
 
 def read_study(files: Files) -> dict[str, Any]:
     """Read ``study.yaml``; what stands in it without a value is as if it were not in it."""
-    import yaml
-
-    found = {name: value for name, value in files.mapping("study.yaml", yaml.safe_load).items() if value is not None}
+    found = {name: value for name, value in files.mapping("study.yaml", safe_yaml).items() if value is not None}
     require(found, _STUDY, f"{files.folder / 'study.yaml'}: ")
     return found
 
@@ -166,9 +165,9 @@ def check_runs(table: pd.DataFrame, where: str, ranked: bool, scores: Sequence[s
     absent = [name for name in (*ALWAYS, *(RANKED if ranked else ())) if name not in table]
     if absent:
         raise UsageError(f"{where}: has no column {', '.join(map(repr, absent))}")
-    odd = [name for name in table["run"] if not isinstance(name, str)]
+    odd = [name for name in table["run"] if not is_run(name)]
     if odd:
-        raise UsageError(f"{where}: column 'run' must hold texts, holds {odd[0]!r}")
+        raise UsageError(f"{where}: column 'run' must hold {kinds.RUN.allowed}, holds {odd[0]!r:.60}")
     twice = table["run"][table["run"].duplicated()]
     if len(twice):
         raise UsageError(f"{where}: has the run {twice.iloc[0]!r} more than once")

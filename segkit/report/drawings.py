@@ -1,23 +1,21 @@
-"""Figures yet to be drawn; one of the same numbers that was drawn before is found in the store."""
+"""Figures yet to be drawn; one of the same numbers that was drawn before is found in the user's cache."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
-import json
-from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from segkit.report import cache
+from segkit.report.cache import Image
 from segkit.report.characters import uncommon
 from segkit.study.keys import library_version
-from segkit.study.store import StoreFull, replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,17 +42,8 @@ def to_draw(name: str, *arguments: Any) -> Drawing:
     return Drawing(name, arguments)
 
 
-@dataclass(frozen=True)
-class Image:
-    """A drawn figure: an element of the page, the paths of its letters by their ids, and a file's bytes by format."""
-
-    element: str
-    glyphs: Mapping[str, str]
-    files: Mapping[str, bytes]
-
-
-def drawn(drawing: Drawing, name: str, formats: Sequence[str], store: Path | None) -> Image:
-    """Return a figure's image: the one kept in the store if the same was drawn before, else a new one, which is kept.
+def drawn(drawing: Drawing, name: str, formats: Sequence[str], folder: Path | None) -> Image:
+    """Return a figure's image: the one kept in the cache if the same was drawn before, else a new one, which is kept.
 
     Parameters
     ----------
@@ -64,16 +53,16 @@ def drawn(drawing: Drawing, name: str, formats: Sequence[str], store: Path | Non
         Of the figure in the page.
     formats
         Of the files: png, pdf.
-    store
-        The folder of the store; None: nothing is kept.
+    folder
+        The folder of the cache; None: nothing is kept.
     """
-    path = None if store is None else _path(store, drawing, name, formats)
-    found = None if path is None else _kept(path)
-    if found is None:
-        found = _image(drawing, name, formats)
-        if path is not None:
-            _keep(found, path)
-    return found
+    key = "" if folder is None else _key(drawing, name, formats)
+    image = None if folder is None else cache.kept(folder, key, formats)
+    if image is None:
+        image = _image(drawing, name, formats)
+        if folder is not None:
+            cache.keep(folder, key, image)
+    return image
 
 
 def _image(drawing: Drawing, name: str, formats: Sequence[str]) -> Image:
@@ -92,11 +81,10 @@ def _image(drawing: Drawing, name: str, formats: Sequence[str]) -> Image:
 # what was drawn before
 
 
-def _path(store: Path, drawing: Drawing, name: str, formats: Sequence[str]) -> Path:
+def _key(drawing: Drawing, name: str, formats: Sequence[str]) -> str:
     told = hashlib.sha256(_code())
     _tell(told, [drawing.name, name, list(formats), _fonts(drawing), *drawing.arguments])
-    key = told.hexdigest()
-    return store / "figures" / key[:2] / f"{key}.json"
+    return told.hexdigest()
 
 
 def _fonts(drawing: Drawing) -> list[str]:
@@ -109,7 +97,7 @@ def _fonts(drawing: Drawing) -> list[str]:
     return figures.families(letters)
 
 
-@cache
+@functools.cache
 def _code() -> bytes:
     """Return what draws: the functions' source and the libraries' versions."""
     versions = " ".join(map(library_version, _LIBRARIES))
@@ -138,20 +126,3 @@ def _tell(told: Any, value: Any) -> None:
         told.update(b"]")
     else:
         told.update(f"{type(value).__name__} {value!r};".encode())
-
-
-def _kept(path: Path) -> Image | None:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return Image(found["element"], found["glyphs"], {kind: b64decode(text) for kind, text in found["files"].items()})
-
-
-def _keep(image: Image, path: Path) -> None:
-    files = {kind: b64encode(data).decode() for kind, data in image.files.items()}
-    # A figure that could not be kept is drawn again the next time.
-    with contextlib.suppress(OSError, StoreFull):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path, "w") as file:
-            json.dump({"element": image.element, "glyphs": dict(image.glyphs), "files": files}, file)

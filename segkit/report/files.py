@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow
 import pyarrow.parquet
 
 from segkit.errors import UsageError
+from segkit.study import reading
 
 # Without these there is nothing to tell; they are looked for in this order.
 NEEDED = ("study.yaml", "runs.parquet")
@@ -59,7 +61,7 @@ class Files:
 
     def has(self, name: str) -> bool:
         """Tell whether a file is there; the lack of one that the report tells of is remembered."""
-        path = self.folder / name
+        path = reading.inside(self.folder, name)
         if why := self._wrong(name):
             if name in NEEDED:
                 raise UsageError(f"{path}: {why}; without it no report can be made{self._readable()}")
@@ -103,16 +105,10 @@ class Files:
         """Return a document's names and values; an empty one if it is not there and not needed."""
         if not self.has(name):
             return {}
-        import yaml
-
         path = self.folder / name
-        try:
-            found = parse(path.read_text(encoding="utf-8"))
-        except (ValueError, yaml.YAMLError) as cause:
-            raise self._broken(name, cause) from cause
-        if not isinstance(found, dict):
-            raise UsageError(f"{path}: must hold names and values, holds {type(found).__name__}")
-        return found
+        with self._explained(name):
+            found = reading.parsed(path, reading.content(path), parse)
+        return reading.mapping(found, path)
 
     def columns(self, name: str) -> list[str]:
         """Return the names of a table's columns; none if it is not there and not needed."""
@@ -120,14 +116,14 @@ class Files:
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """Read a table that is there, or some of its columns."""
-        return self.arrow(name, columns).to_pandas()
+        stored = self.arrow(name, columns)
+        with self._explained(name):
+            return reading.frame(stored, self.folder / name)
 
     def arrow(self, name: str, columns: Sequence[str] | None = None) -> pyarrow.Table:
         """Read a table that is there, or some of its columns, as it is stored."""
-        try:
-            return self.opened(name).read(columns=None if columns is None else list(columns))
-        except (pyarrow.ArrowException, OSError) as cause:
-            raise self._broken(name, cause) from cause
+        with self._explained(name):
+            return reading.table(self.opened(name), self.folder / name, columns)
 
     def rows(self, name: str) -> int:
         """Return the number of a table's rows; 0 if it is not there and not needed."""
@@ -137,16 +133,19 @@ class Files:
         """Open a table that is there."""
         # Kept open: the head of a table of thousands of runs takes long to read.
         if name not in self._opened:
-            try:
-                self._opened[name] = pyarrow.parquet.ParquetFile(self.folder / name)
-            except (pyarrow.ArrowException, OSError) as cause:
-                raise self._broken(name, cause) from cause
+            with self._explained(name):
+                self._opened[name] = reading.opened_table(reading.inside(self.folder, name))
         return self._opened[name]
 
-    def _broken(self, name: str, cause: Exception) -> UsageError:
-        without = (LACKING | {"nulls.parquet": WITHOUT_NULLS}).get(name)
-        help_ = f"; without this file a report can be made, in which {without}" if without else self._readable()
-        return UsageError(f"{self.folder / name}: is not readable ({' '.join(str(cause).split())[:120]}){help_}")
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        """Say what becomes of the report without a file that cannot be read."""
+        try:
+            yield
+        except UsageError as error:
+            without = (LACKING | {"nulls.parquet": WITHOUT_NULLS}).get(name)
+            rest = f"; without this file a report can be made, in which {without}" if without else self._readable()
+            raise UsageError(f"{error}{'' if str(error).endswith(rest) else rest}") from error
 
 
 def _stamp(path: Path) -> tuple[str, int, int]:

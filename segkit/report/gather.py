@@ -22,6 +22,8 @@ from segkit.report.documents import check_runs, read_planes, read_provenance, re
 from segkit.report.files import WITHOUT_NULLS, Files
 from segkit.report.options import Options, lost, options
 from segkit.study.folder import check_folder, check_format, state_of
+from segkit.study.published import edited_lines
+from segkit.study.reading import content
 
 if TYPE_CHECKING:
     from segkit.scoring import ScoreDefinition
@@ -309,6 +311,7 @@ def _lacking(
         state = state_of(files.folder, state)
         share = f"{len(runs):,} of {total:,} runs" if isinstance(total, int) else f"{len(runs):,} runs"
         told.append(f"The study is not finished (its state: {state}): {share} are here.")
+    told += edited_lines(files.folder, provenance)
     configurations = _configurations(files, runs)
     told += [f"{name} is left out, it {why}: {files.lack(name)}." for name, why in files.unfit.items()]
     lost: dict[str, list[str]] = {}
@@ -340,7 +343,7 @@ def _configurations(files: Files, runs: pd.DataFrame) -> list[str]:
     """Say of which runs it is lost how to make them again."""
     if not files.has("configs.jsonl"):
         return []
-    lines = (files.folder / "configs.jsonl").read_bytes().splitlines()
+    lines = content(files.folder / "configs.jsonl").splitlines()
     found = {run for line in lines for run in _CONFIGURED.findall(line[:_HEAD])[:1] if line.endswith(b"}")}
     lost = [run for run in runs["run"] if run.encode() not in found]
     if not lost:

@@ -17,10 +17,12 @@ from markupsafe import Markup
 from segkit.errors import UsageError
 from segkit.report import words
 from segkit.report.blocks import Cards, Leaderboard, Notice, Section
-from segkit.report.drawings import Image, drawn
+from segkit.report.cache import Image, own_folder, trim, user_figures
+from segkit.report.drawings import drawn
 from segkit.report.options import FORMATS, MEGABYTE
 from segkit.report.payload import payload
 from segkit.report.sections import sections
+from segkit.study.reading import inside
 from segkit.study.results import write_table, write_text
 from segkit.study.store import replacing
 
@@ -82,7 +84,7 @@ def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
     _check_writable(summary.folder)
     told = sections(summary)
     told[0].blocks.extend(Notice(line) for line in summary.lacking)
-    images = draw(told, summary.formats, _store(summary))
+    images = draw(told, summary.formats, own_folder(user_figures()))
     effects, short, page = (summary.folder / name for name in FILES)
     text, cut = _made_page(summary, told, images, page.name)
     shortened = markdown(summary, told)
@@ -101,9 +103,9 @@ def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
 
 def _check_writable(folder: Path) -> None:
     """Raise a UsageError for what of a report cannot be written in a folder, before anything is."""
-    figures = folder / "figures"
+    figures = inside(folder, "figures")
     drawn_before = [path for kind in FORMATS for path in figures.glob(f"*.{kind}")]
-    for path in (*(folder / name for name in FILES), *drawn_before):
+    for path in (*(inside(folder, name) for name in FILES), *drawn_before):
         if path.is_dir():
             raise UsageError(f"{path}: the report cannot be written (it is a directory; move it away)")
     if figures.exists() and not figures.is_dir():
@@ -164,16 +166,13 @@ def _write_figures(folder: Path, images: dict[str, Image]) -> None:
         stale.unlink()
 
 
-def draw(told: list[Section], formats: Sequence[str], store: Path | None = None) -> dict[str, Image]:
-    """Draw every figure of the sections, by name; those that were drawn before are found in the store."""
+def draw(told: list[Section], formats: Sequence[str], folder: Path | None = None) -> dict[str, Image]:
+    """Draw every figure of the sections, by name; those that were drawn before are found in the folder."""
     plots = [block for section in told for block in section.blocks if block.kind == "plot"]
-    return {plot.name: drawn(plot.draw, plot.name, formats, store) for plot in plots}
-
-
-def _store(summary: Summary) -> Path | None:
-    """Return the folder of the study's store, None if it is not here (any more)."""
-    name = summary.study.get("store")
-    return Path(name) if isinstance(name, str) and Path(name).is_dir() else None
+    images = {plot.name: drawn(plot.draw, plot.name, formats, folder) for plot in plots}
+    if folder is not None:
+        trim(folder)
+    return images
 
 
 def html(
@@ -276,7 +275,7 @@ def escaped(value: object, width: int = 2000) -> object:
 
 def code(text: str) -> Markup:
     """Write text as a code span that it cannot leave."""
-    text = " ".join(str(text).split())
+    text = words.visible(" ".join(str(text).split()))
     fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""
     return Markup(f"{fence}{pad}{text}{pad}{fence}")

@@ -923,8 +923,10 @@ def provenance(summary: Summary) -> Section:
     """Say how to do it again."""
     found = summary.provenance
     section = Section("provenance", "Provenance", "Can I redo it?", _provenance_answer(summary))
-    if found.get("command"):
-        section.blocks.append(Command(words.command(found["command"])))
+    told = words.command(found.get("command") or "")
+    # Whoever reads the page may paste it: what another program is called with is not offered.
+    if told.startswith("segkit "):
+        section.blocks.append(Command(told))
     section.blocks.append(Table(["What", "Value"], _facts(summary), "ll"))
     section.blocks.append(_definitions(summary))
     section.blocks.append(Text(words.READ_ON))

@@ -22,7 +22,9 @@ NONE = "–"
 # Characters that turn the direction of a text: marks, embeddings, overrides, isolates. In a name they would turn the
 # report's own words as well.
 _TURNS = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_TURNING = re.compile(f"[{_TURNS}]")
+# What a terminal obeys, as text of the page is pasted into one, and what no file can hold.
+_OBEYED = "\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff"
+_HIDDEN = re.compile(f"[{_TURNS}{_OBEYED}]")
 TURNED = "\u2423"
 # What the report itself sets around a name: first strong isolate, pop directional isolate.
 ISOLATE = "\u2068\u2069"
@@ -233,10 +235,8 @@ def segment(label: int) -> str:
 
 
 def visible(text: str, kept: str = "") -> str:
-    """Put a mark in place of each character that would turn the direction of what follows, but for those kept."""
-    if text.isascii() or not _TURNING.search(text):
-        return text
-    return "".join(TURNED if c in _TURNS and c not in kept else c for c in text)
+    """Put a mark in place of each character that turns what follows or that a terminal obeys, but for those kept."""
+    return _HIDDEN.sub(lambda found: found[0] if found[0] in kept else TURNED, text)
 
 
 def isolated(name: str) -> str:
@@ -316,8 +316,11 @@ def status(name: str) -> str:
 
 
 def command(given: str | Sequence[str]) -> str:
-    """Write a command line, given as one or as its words."""
-    return given if isinstance(given, str) else shlex.join(map(str, given))
+    """Write a command line, given as one or as its words, so that a shell would start one command and no other."""
+    try:
+        return shlex.join(shlex.split(given) if isinstance(given, str) else map(str, given))
+    except ValueError:
+        return shlex.quote(given)
 
 
 def reproduce(folder: Path, run: str) -> str:

@@ -44,14 +44,13 @@ def keep_profiles(finished: Finished, most: int | None = None, most_rows: int = 
     import pandas as pd
 
     study = load_study(finished.folder)
-    store = Store(study.settings["store"])
     runs = shortlisted(finished.runs, most or study.settings["report"]["shortlist"], study.recommendation["run"])
     chosen = _chosen(finished, runs, most_rows)
     kept: list[pd.DataFrame] = []
     threads = workers if len(finished.customers) >= _THREADED_FROM else 1
     with ThreadPoolExecutor(threads) as pool:
         while some := list(islice(chosen, _AT_ONCE)):
-            kept += pool.map(lambda pair: _profile(finished, *pair, store), some)
+            kept += pool.map(lambda pair: _profile(finished, *pair, finished.store), some)
     names = ["run", *COLUMNS]
     columns = {name: np.concatenate([part[name].to_numpy() for part in kept]) for name in names} if kept else {}
     found = pd.DataFrame(columns, columns=names)
@@ -98,7 +97,7 @@ def _profile(finished: Finished, run: RunPlan, labels: pd.Series, store: Store) 
         kept = own.notna().to_numpy()
         found = profile(table.frame.reset_index(drop=True)[kept], own[kept].to_numpy(dtype=int))
         arrays = {name: found[name].to_numpy() for name in COLUMNS if name != "feature"}
-        with contextlib.suppress(StoreFull):
+        with contextlib.suppress(OSError, StoreFull):
             store.save(key, arrays, {"feature": found["feature"].tolist()}, time.thread_time() - begun)
     return found.assign(run=run.id)[["run", *COLUMNS]]
 

@@ -7,7 +7,6 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from segkit.study.folder import load_study
 from segkit.study.keys import stage_key
 from segkit.study.record import best_first
 from segkit.study.results import write_table
@@ -35,7 +34,7 @@ def keep_silhouettes(finished: Finished, most: int = MOST_CUSTOMERS) -> None:
     """
     import pandas as pd
 
-    store = Store(load_study(finished.folder).settings["store"])
+    store = finished.store
     plans = {run.id: run for run in finished.plan.runs}
     columns: dict[str, pd.Series] = {}
     for run in _chosen(finished):
@@ -83,7 +82,7 @@ def _silhouettes(run: RunPlan, finished: Finished, store: Store, most: int) -> t
     # A reference space has every customer, a run may have dropped some with missing values.
     matrix = matrix[at] if len(matrix) == len(rows) else matrix[rows[at]]
     found = {"rows": rows[at], "silhouettes": silhouette_samples(matrix, store.arrays(clustering)["labels"][at])}
-    with contextlib.suppress(StoreFull):
+    with contextlib.suppress(OSError, StoreFull):
         store.save(key, found, {}, time.process_time() - begun)
     return found["rows"], found["silhouettes"]
 

@@ -21,9 +21,18 @@ _CODE = ("targets.py", "projection/umap.py", "projection/tsne.py", "clustering/h
 
 def user_memo() -> Path:
     """Return the memo of this user on this machine, which all studies share."""
+    return _user_cache() / "checked.json"
+
+
+def file_memo() -> Path:
+    """Return the memo of what this user's data files hold; paths and times are those of this machine."""
+    return _user_cache() / "files.json"
+
+
+def _user_cache() -> Path:
     from platformdirs import user_cache_path
 
-    return user_cache_path("segkit", appauthor=False) / "checked.json"
+    return user_cache_path("segkit", appauthor=False)
 
 
 def check_estimators(configs: Iterable[tuple[str, Mapping[str, Any]]], memo: Path) -> None:

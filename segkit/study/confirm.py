@@ -36,6 +36,11 @@ class ConfirmSettings:
     seeds: int
     nulls: Mapping[str, int]
 
+    @classmethod
+    def of(cls, scoring: Mapping[str, Any]) -> ConfirmSettings:
+        """Return what a study's ``scoring`` settings ask for."""
+        return cls(scoring["confirm_draws"], scoring["refits"], scoring["seeds"], scoring["nulls"])
+
 
 @dataclass(frozen=True)
 class Confirmation:

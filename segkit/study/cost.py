@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,41 +12,121 @@ from segkit.targets import class_name
 
 if TYPE_CHECKING:
     from segkit.study.graph import Node, Task
-    from segkit.study.plan import Plan
+    from segkit.study.plan import Shape
 
 _BEFORE_SPACES = ("copula", "null", "features", "scaling", "landmarks", "neighbours", "projection")
 
-# Seconds at 8,950 customers on one core, as measured; each grows as the power of n beside it.
+
+class _Cost(NamedTuple):
+    """Seconds at 8,950 customers on one core, as measured; the power of n that they grow with; what is always taken."""
+
+    seconds: float
+    power: float
+    fixed: float = 0.0
+
+
 _REFERENCE_N = 8950
 # What the smallest stage takes: its inputs read, its result written.
 _LEAST_SECONDS = 0.002
 # To hand a task over takes 3 to 5 ms of CPU. A worker should be handed so many, that all end at about the same time.
 _BUNDLE_SECONDS = 0.5
 _BUNDLES_EACH = 20
-_STAGES: Mapping[str, tuple[float, float]] = {
-    "copula": (3.0, 0.0),
-    "null": (0.1, 1.0),
-    "features": (0.1, 1.0),
-    "scaling": (0.03, 1.0),
-    "landmarks": (0.5, 1.0),
-    "neighbours": (0.9, 2.0),
-    "projection": (0.1, 1.0),
-    "clustering": (0.2, 1.0),
-    "scoring": (0.03, 2.0),
-    "stability": (2.0, 1.0),
-    "refit": (0.05, 1.0),
-    "reseed": (0.02, 1.0),
-    "prediction": (1.0, 1.0),
-    "density": (3.0, 2.0),
-    "quality": (20.0, 2.0),
+_STAGES: Mapping[str, _Cost] = {
+    "copula": _Cost(0.6, 0.5, 0.4),
+    "null": _Cost(0.015, 1.0),
+    "features": _Cost(0.03, 1.0),
+    "scaling": _Cost(0.02, 1.0),
+    "landmarks": _Cost(0.125, 1.0),
+    "neighbours": _Cost(0.7, 1.3),
+    "projection": _Cost(0.01, 1.0),
+    "clustering": _Cost(0.2, 1.0),
+    "scoring": _Cost(0.025, 1.8),
+    "stability": _Cost(2.0, 1.0),
+    "refit": _Cost(0.02, 1.0),
+    "reseed": _Cost(0.003, 1.0),
+    "prediction": _Cost(0.4, 1.0),
+    "density": _Cost(0.65, 1.6),
+    "quality": _Cost(7.2, 1.5),
 }
-_DESCENT = (4.0, 1.1)
-_TARGETS: Mapping[tuple[str, str], tuple[float, float]] = {
-    ("scaling", "sklearn.preprocessing.PowerTransformer"): (0.2, 1.0),
-    ("projection", "openTSNE.TSNE"): (40.0, 1.0),
-    ("projection", "umap.UMAP"): (10.0, 1.0),
-    ("projection", "sklearn.manifold.MDS"): (285.0, 2.0),
+_DESCENT = _Cost(4.0, 1.1)
+_TARGETS: Mapping[tuple[str, str], _Cost] = {
+    ("scaling", "sklearn.preprocessing.PowerTransformer"): _Cost(0.08, 1.0, 0.09),
+    ("projection", "openTSNE.TSNE"): _Cost(34.0, 1.25),
+    ("projection", "umap.UMAP"): _Cost(10.0, 1.05),
+    ("projection", "sklearn.manifold.MDS"): _Cost(285.0, 2.0),
 }
+# UMAP's own choice of its number of epochs: 500 up to so many customers, 200 beyond.
+_UMAP_LONG, _UMAP_SHORTER = 10_000, 0.4
+# Davies-Bouldin and Calinski-Harabasz are of everybody where the silhouette is of drawn customers.
+_SCORED_ALL = 0.0009
+# Of each draw of a stability: its customers drawn, its labels compared.
+_DRAW_SECONDS = 0.0004
+
+
+# The plan's estimate counts as much as what was measured when this share of the work is done, more before, less after.
+TRUST = 0.05
+# So much of one kind and class has to be measured to count as much as what was expected of it.
+_NOISE_SECONDS = 0.05
+# The share of the workers' time that goes into stages, before it is known.
+_EFFICIENCY = 0.9
+
+
+class Pace:
+    """Learns from finished stages how long those of each kind and class take, against what was estimated."""
+
+    def __init__(self) -> None:
+        self._estimated: Counter[tuple[str, str]] = Counter()
+        self._measured: Counter[tuple[str, str]] = Counter()
+
+    def learn(self, task: Task, estimate: float, seconds: float) -> None:
+        """Take note of the CPU seconds of a finished task."""
+        self._estimated[task_class(task)] += estimate
+        self._measured[task_class(task)] += seconds
+
+    def seconds(self, estimates: Mapping[tuple[str, str], float]) -> float:
+        """Return the CPU seconds of work that is yet to do, from its estimates by kind and class of stage.
+
+        A class that was measured goes by what was measured; one that was not goes by all others, which tell at least
+        how fast this machine is.
+        """
+        total = sum(estimates.values()) + sum(self._estimated.values())
+        overall = _ratio(sum(self._measured.values()), sum(self._estimated.values()), TRUST * total, 1.0)
+        return sum(
+            left * _ratio(self._measured[name], self._estimated[name], _NOISE_SECONDS, overall)
+            for name, left in estimates.items()
+        )
+
+
+def _ratio(measured: float, estimated: float, trust: float, supposed: float) -> float:
+    return (measured + trust * supposed) / (estimated + trust) if estimated + trust else supposed
+
+
+def wall_seconds(left: float, longest: float, spent: float, elapsed: float, workers: int) -> float:
+    """Return the wall seconds in which workers do what is left.
+
+    Parameters
+    ----------
+    left, longest
+        CPU seconds of all work that is left, and of the task among it that takes longest.
+    spent, elapsed
+        CPU seconds of what was done so far, and the wall seconds that it took.
+    workers
+        How many work at once.
+    """
+    # Tasks that are not finished count for nothing yet: little is concluded from the first seconds.
+    trust = TRUST * (left + spent) + workers * longest
+    efficiency = (spent + trust * _EFFICIENCY) / (elapsed * workers + trust) if trust else 1.0
+    return max(left / workers, longest) / min(1.0, efficiency)
+
+
+def task_class(task: Task) -> tuple[str, str]:
+    """Return what tells how long a task takes: its kind, and the class of its estimator where it has one."""
+    return task.kind, _target(task.nodes[0])
+
+
+def _target(node: Node) -> str:
+    config = node.config.get("clusterer", node.config)
+    return class_name(config) if "_target_" in config else ""
 
 
 class _Family(NamedTuple):
@@ -73,33 +153,42 @@ _STABILITY_DRAWS = 20
 
 def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
     """Return the estimated CPU seconds of one stage for a number of customers, alone or ``further`` to its like."""
-    config = node.config.get("clusterer", node.config)
-    target = class_name(config) if "_target_" in config else ""
-    scale = min(customers, node.sample or customers) / _REFERENCE_N
-    seconds, power = _TARGETS.get((node.kind, target), _STAGES[node.kind])
+    target = _target(node)
+    everybody = customers / _REFERENCE_N
+    worked_on = min(customers, node.sample or customers)
+    scale = worked_on / _REFERENCE_N
+    seconds, power, fixed = _TARGETS.get((node.kind, target), _STAGES[node.kind])
     if node.config.get("approximate"):
-        seconds, power = _DESCENT
+        seconds, power, fixed = _DESCENT
     if (node.kind, target) in _FAMILIES:
         family = _FAMILIES[node.kind, target][kind_of(node.inputs["space"]) == "scaling"]
         seconds, power = family.further if further else family.first, family.power
+    if target == "umap.UMAP" and worked_on > _UMAP_LONG and node.config.get("n_epochs") is None:
+        seconds *= _UMAP_SHORTER
+    if node.kind == "scoring" and node.sample:
+        fixed += _SCORED_ALL * everybody
     if node.kind == "stability":
-        seconds *= (node.config["draws"] - node.config.get("done", 0)) / _STABILITY_DRAWS
+        draws = node.config["draws"] - node.config.get("done", 0)
+        seconds *= draws / _STABILITY_DRAWS
+        fixed += draws * _DRAW_SECONDS
         scale *= 1 / DISTINCT if node.sample else 1
-    return _LEAST_SECONDS + seconds * scale**power
+    return _LEAST_SECONDS + fixed + seconds * scale**power
 
 
-def task_seconds(task: Task, customers: int) -> float:
+def task_seconds(task: Task, shapes: Mapping[str, Shape]) -> float:
     """Return the estimated CPU seconds of a task, whose stages share their work."""
-    return sum(node_seconds(node, customers, further=place > 0) for place, node in enumerate(task.nodes))
+    return sum(
+        node_seconds(node, shapes[node.key].customers, further=place > 0) for place, node in enumerate(task.nodes)
+    )
 
 
-def priorities(tasks: Sequence[Task], customers: int) -> dict[str, float]:
+def priorities(tasks: Sequence[Task], shapes: Mapping[str, Shape]) -> dict[str, float]:
     """Return the order of work by task's name, highest first.
 
     What makes spaces comes first, the head of the most costly chain before others, so that no long projection is
     left for the end. Then one space after another, the most costly first, so that runs finish one after another.
     """
-    seconds = {task.name: task_seconds(task, customers) for task in tasks}
+    seconds = {task.name: task_seconds(task, shapes) for task in tasks}
     tails = _tails(tasks, seconds)
     by_space: dict[str, float] = defaultdict(float)
     for task in tasks:
@@ -178,11 +267,6 @@ def _space(task: Task) -> str:
     """Return the key of the space that the runs of a task cluster in."""
     inputs = task.nodes[0].inputs
     return inputs.get("native") or inputs.get("space", "")
-
-
-def largest_table(plan: Plan) -> int:
-    """Return the number of customers of the study's largest table."""
-    return max(plan.customers.values(), default=0)
 
 
 def duration(seconds: float) -> str:

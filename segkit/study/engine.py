@@ -9,41 +9,35 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import signal
-import socket
+import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from typing import Any
-from urllib.parse import urlsplit
 
 from segkit.clustering.partition import MEMORY_VARIABLE
-from segkit.errors import UsageError
+from segkit.errors import SegkitError, UsageError, WorkersLost
+from segkit.study import kernels
+from segkit.study.cluster import Requirement, check_here, check_workers, connected, local_client
 from segkit.study.cost import bundles
-from segkit.study.graph import Task
+from segkit.study.graph import KINDS, Task
 from segkit.study.keys import kind_of
 from segkit.study.stages import Outcome, run_task
 from segkit.targets import class_name
 
-CONNECT_SECONDS = 15
 LOST_WORKER_RETRIES = 2
-# Below the priority of every task.
-_LAST = -1e12
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# Dask watches itself: by default its samples, ticks and counters take a twentieth of all cores.
-_QUIET = {
-    "distributed.worker.profile.enabled": False,
-    "distributed.admin.tick.interval": "500ms",
-    "distributed.admin.system-monitor.interval": "2s",
-    "distributed.admin.system-monitor.disk": False,
-    "distributed.admin.system-monitor.gil.enabled": False,
-    "distributed.worker.memory.monitor-interval": "250ms",
-}
-
-
+# One after another, with nothing done in between: then it is not the stages.
+_MOST_LOST = 20
+# A worker is back in seconds; also where the machine is busy.
+_LOOK_SECONDS, _MOST_MISSES = 5.0, 12
+# All runs stand on these: where workers die with the first of them, there is nothing to go on with.
+_FIRST = ("features", "scaling")
+# Above and below the priority of every task.
+_SOON, _LAST = 1e12, -1e12
+# For what is only told.
+_ASK_SECONDS = 2
 LEAST_MEMORY = 300_000_000
 
 
@@ -54,6 +48,7 @@ class EngineSettings:
     mode: str = "local"
     workers: int | None = None
     address: str | None = None
+    tls: Mapping[str, str | None] | None = None
     memory_limit: str | int | float | None = "auto"
     time_limit: str | None = None
 
@@ -62,9 +57,20 @@ class EngineSettings:
         """One phrase for people."""
         if self.mode == "inline":
             return "in this process"
-        if self.address:
+        if self.scheduler:
             return f"on the scheduler at {self.address}"
         return f"on {self.n_workers} local workers"
+
+    @property
+    def scheduler(self) -> str | None:
+        """Address of the scheduler to use; None for workers of one's own or none."""
+        return None if self.mode == "inline" else self.address
+
+    @property
+    def tls_files(self) -> dict[str, str] | None:
+        """The files that let one in at the scheduler, by name: ``ca``, ``cert`` and ``key``; None if not given."""
+        files = {name: path for name, path in (self.tls or {}).items() if path is not None}
+        return files or None
 
     @property
     def n_workers(self) -> int:
@@ -77,7 +83,7 @@ class EngineSettings:
     def most_memory(self) -> int | None:
         """Bytes that a stage may take, which is what a worker has; None where that is not known or not limited."""
         machine = machine_memory()
-        if machine is None or (self.address and self.mode != "inline"):
+        if machine is None or self.scheduler:
             return None
         if self.memory_limit is None:
             return machine
@@ -132,25 +138,25 @@ def available_cores() -> int:
     return os.cpu_count() or 1
 
 
-def check_address(settings: EngineSettings) -> None:
-    """Check before anything is written that something listens at the scheduler's address.
+def check_scheduler(settings: EngineSettings, store_root: str) -> None:
+    """Check the scheduler that is to be used, if there is one, and its workers, before a study's folder is made.
 
     Raises
     ------
     UsageError
-        If nothing does.
+        If none answers, it has no workers, or one of them has other versions or does not see the store.
     """
-    address = settings.address
-    if settings.mode == "inline" or not address:
-        return
-    parts = urlsplit(address)
-    if parts.scheme not in ("tcp", "tls"):
-        return
-    try:
-        with socket.create_connection((parts.hostname, parts.port), timeout=CONNECT_SECONDS):
+    if settings.scheduler:
+        with connected(settings.scheduler, settings.tls_files, store_root):
             pass
-    except (OSError, ValueError, TypeError) as error:
-        raise _no_scheduler(address, error) from error
+
+
+def open_scheduler(settings: EngineSettings) -> tuple[str, ...]:
+    """Return the warning that a study's scheduler lets everybody in, if it does."""
+    if not (settings.scheduler or "").startswith("tcp://"):
+        return ()
+    told = "whoever reaches that port can run code on its workers and here; tls:// lets only owners of a key in"
+    return (f"engine.address={settings.scheduler} is open: {told}",)
 
 
 @dataclass
@@ -239,17 +245,26 @@ class Engine:
         self.work = Work(settings.n_workers)
         self._stack = contextlib.ExitStack()
         self._client: Any = None
+        self._requirement: Requirement | None = None
         self._started = 0.0
         self._warming: list[Any] = []
+        self._compiled: dict[str, Any] = {}
+        #: Is told when the compilation of kernels begins, with its expected wall seconds, and with None when it ends.
+        self.compiling: Callable[[float | None], None] = lambda _expected: None
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self._client = None
         self._stack.close()
 
     def run(
-        self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None = None
+        self,
+        tasks: Sequence[Task],
+        priorities: Mapping[str, float],
+        seconds: Mapping[str, float] | None = None,
+        known: Iterable[Outcome] = (),
     ) -> Generator[tuple[Task, list[Outcome]]]:
         """Run tasks and yield each with its outcomes as soon as it is done, in any order.
 
@@ -262,61 +277,133 @@ class Engine:
         seconds
             By task's name: estimated CPU seconds. Small ones are handed to a worker several at once; without
             estimates each by itself.
+        known
+            Outcomes of stages that no task does again: tasks are told which of their inputs are impossible.
 
         Raises
         ------
         StoreFull
             If a worker finds the disk full.
         UsageError
-            If the scheduler's address does not answer.
+            If no workers can be started, or they survive nothing; if the scheduler's address does not answer, or a
+            worker of it is not fit.
+        WorkersLost
+            If the scheduler, or all of its workers, are gone.
         """
         if tasks:
             self.work.begin()
         begun = time.process_time()
-        for task, outcomes in self._run(tasks, priorities, seconds):
+        broken = {outcome.key: outcome for outcome in known if outcome.status != "ok"}
+        for task, outcomes in self._run(tasks, priorities, seconds, broken):
             self.work.add(outcomes)
             yield task, outcomes
-        if self._client is not None and not self.settings.address:
-            warmed = sum(future.result() for future in self._warming if future.status == "finished")
+        if self._client is not None and not self.settings.scheduler:
+            begun_first = (*self._warming, *self._compiled.values())
+            warmed = sum(future.result() for future in begun_first if future.status == "finished")
             self.work.account(time.process_time() - begun, self._started + warmed, self._spent())
+
+    def running(self) -> list[str]:
+        """Return the kinds of the stages that are at work, one for each busy worker; empty where that is not known."""
+        if self._client is None:
+            return []
+        with contextlib.suppress(Exception):
+            scheduler = self._client.scheduler
+            by_worker = self._client.sync(scheduler.processing, workers=None, callback_timeout=_ASK_SECONDS)
+            # A worker is handed one more than it can begin: the first is at work.
+            kinds = [kind_of(keys[0]) for keys in by_worker.values() if keys]
+            return [kind for kind in kinds if kind in KINDS]
+        return []
 
     def _spent(self) -> float:
         """Return the CPU seconds of all workers that are there, since they were started."""
         return sum(self._client.run(time.process_time, on_error="ignore").values())
 
     def _run(
-        self, tasks: Sequence[Task], priorities: Mapping[str, float], seconds: Mapping[str, float] | None
+        self,
+        tasks: Sequence[Task],
+        priorities: Mapping[str, float],
+        seconds: Mapping[str, float] | None,
+        broken: dict[str, Outcome],
     ) -> Iterator[tuple[Task, list[Outcome]]]:
         if self.settings.mode == "inline":
             with _environment(_told_memory(self.settings)):
-                yield from _inline(tasks, self.store_root)
+                self._compile_here(tasks)
+                yield from _inline(tasks, self.store_root, broken)
         elif tasks:
             if self._client is None:
-                self._client = self._stack.enter_context(_client(self.settings))
+                self._start()
                 self.work.workers = self._workers()
                 self._started = self._spent()
+            self._compile(tasks)
             if not self._warming:
                 self._warm(tasks)
             bundled = [(task,) for task in tasks] if seconds is None else bundles(tasks, seconds, self.work.workers)
-            yield from _Distributed(self._client, self.store_root, priorities).run(bundled)
+            running = _Distributed(
+                self._client, self.settings, self.store_root, priorities, broken, self._requirement, self._compiled
+            )
+            from distributed.client import ClosedClientError
+            from distributed.comm.core import CommClosedError
+
+            try:
+                yield from running.run(bundled)
+            except (CommClosedError, ClosedClientError) as error:
+                raise running.gone(deserted=False) from error
+
+    def _start(self) -> None:
+        settings = self.settings
+        if settings.scheduler:
+            context = connected(settings.scheduler, settings.tls_files, self.store_root)
+            self._client, self._requirement = self._stack.enter_context(context)
+            return
+        limit = 0 if settings.memory_limit is None else settings.most_memory or "auto"
+        context = local_client(settings.n_workers, limit, _told_memory(settings), LOST_WORKER_RETRIES)
+        self._client = self._stack.enter_context(context)
+
+    def _compile_here(self, tasks: Sequence[Task]) -> None:
+        configs = kernels.uncompiled(tasks)
+        if configs:
+            self.compiling(kernels.compile_seconds(configs, 1))
+            for config in configs.values():
+                kernels.compile_kernels(config)
+            self.compiling(None)
+
+    def _compile(self, tasks: Sequence[Task]) -> None:
+        """Have each kernel that this machine lacks compiled by one worker; what does not need it goes on beside."""
+        if self.settings.scheduler:
+            return
+        configs = {name: item for name, item in kernels.uncompiled(tasks).items() if name not in self._compiled}
+        if not configs:
+            return
+        self.compiling(kernels.compile_seconds(configs, self.work.workers))
+        begun = [
+            self._client.submit(kernels.compile_kernels, config, priority=_SOON - place, pure=False)
+            for place, config in enumerate(configs.values())
+        ]
+        self._compiled |= dict(zip(configs, begun, strict=True))
+        for future in begun:
+            future.add_done_callback(lambda _future: all(item.done() for item in begun) and self.compiling(None))
 
     def _warm(self, tasks: Sequence[Task]) -> None:
         """Have each worker import and compile what the projections need, as long as it has nothing else to do."""
         nodes = [node for task in tasks if task.kind == "projection" for node in task.nodes]
         configs = list({class_name(node.config): dict(node.config) for node in nodes}.values())
         if configs:
+            # Where one worker compiles it, the others wait and load it.
+            after = [self._compiled[name] for name in map(class_name, configs) if name in self._compiled]
             options = {"priority": _LAST, "pure": False}
             workers = self._client.nthreads()
-            self._warming = [self._client.submit(_warmed, configs, workers=[name], **options) for name in workers]
+            self._warming = [
+                self._client.submit(_warmed, configs, after, workers=[name], **options) for name in workers
+            ]
 
     def _workers(self) -> int:
         """Return how many tasks run at once: on a scheduler of others, the threads of its workers."""
-        if not self.settings.address:
+        if not self.settings.scheduler:
             return self.settings.n_workers
         return max(1, sum(self._client.nthreads().values()))
 
 
-def _warmed(configs: Sequence[Mapping[str, Any]]) -> float:
+def _warmed(configs: Sequence[Mapping[str, Any]], _after: Sequence[float] = ()) -> float:
     """Return the CPU seconds that it took."""
     begun = time.process_time()
     from segkit import projection
@@ -328,15 +415,26 @@ def _warmed(configs: Sequence[Mapping[str, Any]]) -> float:
     return time.process_time() - begun
 
 
-def _inline(tasks: Sequence[Task], store_root: str) -> Iterator[tuple[Task, list[Outcome]]]:
-    done: dict[str, list[Outcome]] = {}
+def _inline(tasks: Sequence[Task], store_root: str, broken: dict[str, Outcome]) -> Iterator[tuple[Task, list[Outcome]]]:
     for task in tasks:
-        done[task.name] = run_task(task, store_root, *(done[name] for name in task.after))
-        yield task, done[task.name]
+        outcomes = run_task(task, store_root, _inputs_among(broken, [task]))
+        broken |= {outcome.key: outcome for outcome in outcomes if outcome.status != "ok"}
+        yield task, outcomes
+
+
+def _inputs_among(broken: Mapping[str, Outcome], tasks: Sequence[Task]) -> list[Outcome]:
+    """Return the outcomes of the tasks' inputs that are broken."""
+    keys = {key for task in tasks for node in task.nodes for key in node.inputs.values()}
+    return [broken[key] for key in keys if key in broken]
 
 
 def run_bundle(
-    bundle: Sequence[Task], store_root: str, known: Sequence[Outcome], *before: Sequence[Sequence[Outcome]]
+    bundle: Sequence[Task],
+    store_root: str,
+    requirement: Requirement | None,
+    known: Sequence[Outcome],
+    *before: Sequence[Sequence[Outcome]],
+    compiled: Sequence[float] = (),  # noqa: ARG001
 ) -> list[list[Outcome]]:
     """Compute tasks one after another: what a worker is handed.
 
@@ -346,16 +444,27 @@ def run_bundle(
         Tasks in a possible order.
     store_root
         The store's folder.
+    requirement
+        What this worker must have; None for one that was started from here.
     known
         Outcomes from elsewhere.
     before
         What this returned for the bundles that this one comes after.
+    compiled
+        Of the kernels that have to be there first.
 
     Returns
     -------
     list of list of Outcome
         For each task those of its nodes, in order.
+
+    Raises
+    ------
+    UsageError
+        If the worker is not as required: it came after the others had been checked.
     """
+    if requirement is not None:
+        check_here(requirement)
     others = [known, *(outcomes for bundle in before for outcomes in bundle)]
     done: list[list[Outcome]] = []
     for task in bundle:
@@ -370,11 +479,26 @@ class _Distributed:
     again, each task that a worker was lost with by itself while nothing else runs: only what is lost then has failed.
     """
 
-    def __init__(self, client: Any, store_root: str, priorities: Mapping[str, float]):
+    def __init__(
+        self,
+        client: Any,
+        settings: EngineSettings,
+        store_root: str,
+        priorities: Mapping[str, float],
+        broken: dict[str, Outcome],
+        requirement: Requirement | None,
+        compiled: Mapping[str, Any],
+    ):
+        self.compiled = compiled
         self.client = client
+        self.settings = settings
         self.store_root = store_root
         self.priorities = priorities
-        self.broken: list[Outcome] = []
+        self.broken = broken
+        self.requirement = requirement
+        self.lost_in_a_row = 0
+        # Whether any worker has finished anything.
+        self.lived = False
 
     def run(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Task, list[Outcome]]]:
         lost: set[str] = set()
@@ -389,6 +513,8 @@ class _Distributed:
         for task in again:
             if task.name in suspects:
                 ((_, found),) = self._round([(task,)])
+                if isinstance(found, _Lost) and task.kind in _FIRST and not self.lived:
+                    raise self._dying(f"workers died with the first stage ({task.kind})")
                 yield task, self._noted(self._lost(task) if isinstance(found, _Lost) else found[0])
         rest = [(task,) for task in again if task.name not in suspects]
         if rest:
@@ -396,36 +522,84 @@ class _Distributed:
 
     def _noted(self, outcomes: list[Outcome]) -> list[Outcome]:
         """Remember what is broken, for what stands on it."""
-        self.broken += [outcome for outcome in outcomes if outcome.status != "ok"]
+        self.broken |= {outcome.key: outcome for outcome in outcomes if outcome.status != "ok"}
         return outcomes
 
     def _round(self, bundled: Sequence[Sequence[Task]]) -> Iterator[tuple[Sequence[Task], list[list[Outcome]] | _Lost]]:
         """Run bundles and yield each with its tasks' outcomes, or with those whose worker was lost."""
         from distributed import as_completed
 
-        futures = self._submitted(bundled)
-        by_key = {future.key: bundle for bundle, future in futures}
+        submitted = self._submitted(bundled)
+        by_key = {future.key: bundle for bundle, future in submitted}
+        futures = [future for _, future in submitted]
         try:
-            for future, found in as_completed([future for _, future in futures], with_results=True, raise_errors=False):
-                yield by_key[future.key], found if future.status == "finished" else _lost(future, by_key)
+            with _watched(self.client, futures) as deserted:
+                for future, found in as_completed(futures, with_results=True, raise_errors=False):
+                    if future.status == "finished":
+                        self.lost_in_a_row, self.lived = 0, True
+                        yield by_key[future.key], found
+                    elif future.status == "cancelled":
+                        raise self.gone(deserted.is_set())
+                    else:
+                        yield by_key[future.key], self._suspects(future, by_key)
         finally:
             with contextlib.suppress(Exception):
-                self.client.cancel([future for _, future in futures])
+                self.client.cancel(futures)
+
+    def gone(self, deserted: bool) -> SegkitError:
+        """Return the error that nobody is there any more who could compute anything."""
+        address = self.settings.scheduler
+        if address is None:
+            return self._dying("all workers died")
+        lost = "all of its workers are" if deserted else "the scheduler is"
+        return WorkersLost(f"engine.address={address}: {lost} gone")
+
+    def _dying(self, what: str) -> UsageError:
+        """Return the error that workers do not live long enough to compute anything."""
+        settings = self.settings
+        if settings.scheduler:
+            return UsageError(f"engine.address={settings.scheduler}: {what} (out of memory?); give them more memory")
+        had = "as much memory as they want" if settings.most_memory is None else f"{settings.most_memory / 1e6:.0f} MB"
+        told = f"{what} (out of memory? each has {had})"
+        instead = "give them more (engine.memory_limit), ask for fewer, or run in one process with engine=inline"
+        return UsageError(f"engine.workers={settings.n_workers}: {told}; {instead}")
+
+    def _suspects(self, future: Any, by_key: Mapping[str, Sequence[Task]]) -> _Lost:
+        """Return what was lost with a worker, or raise what went wrong on one."""
+        from distributed import KilledWorker
+
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            # What only waited for it is told the same; one that is tried by itself says nothing of the others.
+            self.lost_in_a_row += error.task == future.key and len(by_key) > 1
+            if self.lost_in_a_row >= _MOST_LOST:
+                raise self._dying(f"workers died again and again, {LOST_WORKER_RETRIES + 1} times with each stage")
+            return _Lost(by_key.get(error.task, ()))
+        if self.requirement is not None and not isinstance(error, SegkitError):
+            # A worker that came later may not even understand what it is handed.
+            check_workers(self.client, self.settings.scheduler, self.requirement)
+        raise error
 
     def _submitted(self, bundled: Sequence[Sequence[Task]]) -> list[tuple[Sequence[Task], Any]]:
         # Another study on this scheduler may want the same tasks for a store of its own.
         launch = uuid.uuid4().hex[:8]
+        if self.client.status != "running":
+            # What is handed over now would wait for ever.
+            raise self.gone(deserted=False)
         made_by: dict[str, Any] = {}
         futures = []
         for bundle in bundled:
             after = {name: made_by[name] for task in bundle for name in task.after if name in made_by}
-            wanted = {key for task in bundle for node in task.nodes for key in node.inputs.values()}
+            needed = [self.compiled[name] for name in set(map(kernels.needed_by, bundle)) if name in self.compiled]
             future = self.client.submit(
                 run_bundle,
                 bundle,
                 self.store_root,
-                [outcome for outcome in self.broken if outcome.key in wanted],
+                self.requirement,
+                _inputs_among(self.broken, bundle),
                 *{future.key: future for future in after.values()}.values(),
+                # Where that was lost, the stage compiles on its own.
+                compiled=[item for item in needed if item.status in ("pending", "finished")],
                 key=f"{bundle[0].name}-{launch}",
                 priority=max(self.priorities[task.name] for task in bundle),
                 retries=LOST_WORKER_RETRIES,
@@ -447,13 +621,29 @@ class _Lost:
     suspects: Sequence[Task]
 
 
-def _lost(future: Any, by_key: Mapping[str, Sequence[Task]]) -> _Lost:
-    from distributed import KilledWorker
+@contextlib.contextmanager
+def _watched(client: Any, futures: Sequence[Any]) -> Iterator[threading.Event]:
+    """Cancel futures and set an event when no worker has been there for a minute: Dask waits for ever for new ones."""
+    deserted, over = threading.Event(), threading.Event()
 
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        return _Lost(by_key[error.task])
-    raise error
+    def watch() -> None:
+        # Looks, not seconds: those go on while this process is stopped.
+        misses = 0
+        while misses < _MOST_MISSES:
+            if over.wait(_LOOK_SECONDS):
+                return
+            # Where the scheduler is gone, its client cancels by itself.
+            with contextlib.suppress(Exception):
+                misses = 0 if client.nthreads() else misses + 1
+        deserted.set()
+        client.cancel(list(futures), force=True)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield deserted
+    finally:
+        over.set()
 
 
 def _told_memory(settings: EngineSettings) -> dict[str, str]:
@@ -474,76 +664,3 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _client(settings: EngineSettings) -> Iterator[Any]:
-    import dask
-    from distributed import Client
-
-    if settings.address:
-        with _connect(settings.address) as client:
-            yield client
-        return
-    options = {
-        **_QUIET,
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(_THREADS, "1"),
-        # In the worker alone: what is set before it starts is set here too for a moment, and numba minds a change.
-        "distributed.nanny.environ": {"NUMBA_NUM_THREADS": "1", **_told_memory(settings)},
-        "distributed.scheduler.allowed-failures": LOST_WORKER_RETRIES,
-    }
-    with dask.config.set(options), _local_cluster(settings) as cluster, Client(cluster) as client:
-        yield client
-
-
-@contextlib.contextmanager
-def _local_cluster(settings: EngineSettings) -> Iterator[Any]:
-    import logging
-
-    from distributed import LocalCluster
-
-    with _interrupts_held():
-        cluster = LocalCluster(
-            n_workers=settings.n_workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            memory_limit=0 if settings.memory_limit is None else settings.most_memory or "auto",
-            silence_logs=logging.CRITICAL,
-        )
-    try:
-        yield cluster
-    finally:
-        cluster.close(timeout=10)
-
-
-@contextlib.contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Start processes that leave Ctrl-C, which a terminal sends to all of them, to this one.
-
-    They inherit that the signal is blocked; here it is only held back until the block ends.
-    """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    # It would lift the block of the thread that starts it.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _connect(address: str) -> Any:
-    from distributed import Client
-
-    try:
-        return Client(address, timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise _no_scheduler(address, error) from error
-
-
-def _no_scheduler(address: str, error: Exception) -> UsageError:
-    first_line = (str(error).splitlines() or [type(error).__name__])[0]
-    return UsageError(f"engine.address={address}: no scheduler answers there ({first_line})")

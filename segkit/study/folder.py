@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError
+from segkit.study.reading import content, inside, mapping, parsed, read_frame, safe_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 _SHOWN = 60
 _GOING_ON = ("running", "concluding")
+_RUN = re.compile("[0-9A-Za-z]{1,64}")
 # It writes its provenance every few seconds, but while a long stage is computed.
 _QUIET_MINUTES = 5
 
@@ -54,7 +58,13 @@ def _named(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and all(item is None or fits(item) for item in value.values())
 
 
+def is_run(value: object) -> bool:
+    """Tell whether a value can be a run's id: it stands in commands that are pasted, so it must be plain."""
+    return isinstance(value, str) and bool(_RUN.fullmatch(value))
+
+
 TEXT = Kind("a text", _is_text)
+RUN = Kind("a run's id, letters and digits", is_run)
 NUMBER = Kind("a number", _is_number)
 COUNT = Kind("a whole number from 0", _is_count)
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
@@ -67,6 +77,25 @@ NUMBERS = Kind("names and numbers", _named(_is_number))
 COUNTS = Kind("names and whole numbers from 0", _named(_is_count))
 TEXTS_BY_NAME = Kind("names and texts", _named(_is_text))
 NUMBERS_BY_NAMES = Kind("names, each with names and numbers", _named(NUMBERS.fits))
+MAPPINGS_BY_NAME = Kind("names, each with names and values", _named(MAPPING.fits))
+# What the commands that follow a study up read of it.
+_PROVENANCE = {"state": TEXT, "counts": COUNTS, "failures": TEXTS_BY_NAME, "versions": TEXTS_BY_NAME}
+_STUDY = {
+    "scoring": MAPPING,
+    "scoring.draws": COUNT,
+    "scoring.racing": FLAG,
+    "references": MAPPINGS_BY_NAME,
+    "overrides": TEXTS,
+    "store": TEXT,
+}
+_CONFIGURATION = {
+    "run": RUN,
+    "choices": TEXTS_BY_NAME,
+    "groups": MAPPINGS_BY_NAME,
+    "stages": MAPPINGS_BY_NAME,
+    "seed": COUNT,
+    "data_identity": TEXT,
+}
 
 
 def require(document: Mapping[str, Any], rules: Mapping[str, Kind], where: str, rest: str = "") -> None:
@@ -105,24 +134,25 @@ class Study:
     folder: Path
 
     def _path(self, name: str) -> Path:
-        path = self.folder / name
+        path = inside(self.folder, name)
         if not path.is_file():
             raise UsageError(f"{self.folder}: {name} is not in this study's folder")
         return path
 
     def _table(self, name: str) -> pd.DataFrame:
-        import pandas as pd
-        import pyarrow
+        return read_frame(self._path(name))
 
+    def _document(
+        self,
+        name: str,
+        needed: Sequence[str],
+        rules: Mapping[str, Kind] = MappingProxyType({}),
+        parse: Callable[[str], Any] = json.loads,
+    ) -> dict[str, Any]:
         path = self._path(name)
-        try:
-            return pd.read_parquet(path)
-        except pyarrow.ArrowException as error:
-            raise _unreadable(path, error) from error
-
-    def _document(self, name: str, needed: Sequence[str], parse: Callable[[str], Any] = json.loads) -> dict[str, Any]:
-        path = self._path(name)
-        return _mapping(_parsed(path, parse), str(path), needed)
+        document = mapping(parsed(path, content(path), parse), path, needed)
+        require(document, rules, f"{path}: ")
+        return document
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -139,33 +169,33 @@ class Study:
         return self._table("partitions.parquet")
 
     @cached_property
+    def nulls(self) -> pd.DataFrame:
+        """The scores of the confirmed runs on tables without segments."""
+        return self._table("nulls.parquet")
+
+    @cached_property
     def recommendation(self) -> dict[str, Any]:
         """The recommended run and what led there."""
-        return self._document("recommendation.json", ["run"])
+        return self._document("recommendation.json", ["run"], {"run": RUN})
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
         """Command, versions, machine, data, seeds and the state of the study."""
-        found = self._document("provenance.json", ["state", "counts", "failures"])
-        require(
-            found, {"state": TEXT, "counts": COUNTS, "failures": TEXTS_BY_NAME}, f"{self.folder / 'provenance.json'}: "
-        )
-        return found
+        return self._document("provenance.json", ["state", "counts", "failures"], _PROVENANCE)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
         """What was asked: the study's resolved settings and axes."""
-        import yaml
-
-        return self._document("study.yaml", ["scoring", "references", "store"], yaml.safe_load)
+        return self._document("study.yaml", ["scoring", "references", "store"], _STUDY, safe_yaml)
 
     @cached_property
     def configurations(self) -> dict[str, dict[str, Any]]:
         """Each run's full resolved configuration by its id."""
         path, found = self._path("configs.jsonl"), {}
-        for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        for number, line in enumerate(content(path).splitlines(), 1):
             where = f"{path}: line {number}"
-            entry = _mapping(_loaded(where, line, json.loads), where, ["run", "groups", "stages", "seed", "choices"])
+            entry = mapping(parsed(where, line), where, ["run", "groups", "stages", "seed", "choices"])
+            require(entry, _CONFIGURATION, f"{where}: ")
             found[entry["run"]] = entry
         return found
 
@@ -185,7 +215,7 @@ def load_study(path: str | Path) -> Study:
     """
     folder = Path(path)
     check_folder(folder)
-    if not (folder / "study.yaml").is_file():
+    if not inside(folder, "study.yaml").is_file():
         raise UsageError(f"{folder}: not a study's folder ({_instead(folder)})")
     check_format(folder)
     return Study(folder)
@@ -224,8 +254,8 @@ def _instead(folder: Path) -> str:
 
 def check_format(folder: Path) -> None:
     """Raise a UsageError if a newer version wrote the folder, in a way that this one may read wrong."""
-    path = folder / "provenance.json"
-    found = _parsed(path, json.loads) if path.is_file() else {}
+    path = inside(folder, "provenance.json")
+    found = parsed(path, content(path)) if path.is_file() else {}
     written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
     if not isinstance(written, int) or isinstance(written, bool):
         raise UsageError(f"{path}: is not readable (format={_told(written)}: must be a whole number)")
@@ -236,32 +266,6 @@ def check_format(folder: Path) -> None:
         f"{path}: format={written}: written by a newer segkit{version}, this one knows format {FORMAT}; "
         "update it, or read report.html, summary.md and runs.csv as they are"
     )
-
-
-def _parsed(path: Path, parse: Callable[[str], Any]) -> Any:
-    return _loaded(str(path), path.read_bytes(), parse)
-
-
-def _loaded(where: str, content: bytes, parse: Callable[[str], Any]) -> Any:
-    import yaml
-
-    try:
-        return parse(content.decode("utf-8"))
-    except (ValueError, yaml.YAMLError) as error:
-        raise _unreadable(where, error) from error
-
-
-def _mapping(found: Any, where: str, needed: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise UsageError(f"{where}: must hold names and values, holds {type(found).__name__}")
-    for name in needed:
-        if name not in found:
-            raise UsageError(f"{where}: '{name}' is missing")
-    return found
-
-
-def _unreadable(where: Path | str, error: Exception) -> UsageError:
-    return UsageError(f"{where}: is not readable ({' '.join(str(error).split())[:120]})")
 
 
 def find_study(name: str, outputs: Path = Path("outputs")) -> Study:

@@ -1,30 +1,42 @@
-"""What a sweep would do, told before it runs: counts, what is stored, what is impossible, estimated time."""
+"""What a sweep would do, told before it runs: counts, what is stored, what is impossible, estimated time and disk."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from segkit.study.cost import duration
-from segkit.study.graph import KINDS, counts, make_tasks
+from segkit.study.confirm import ConfirmSettings, plan_confirmation, siblings
+from segkit.study.cost import Pace, duration, node_seconds, task_class, task_seconds
+from segkit.study.disk import amount, bytes_by_kind
+from segkit.study.graph import KINDS, Task, counts, make_tasks, wanted_keys
+from segkit.study.outputs import embedding_runs
+from segkit.study.plan import Planner, RunPlan, space_of
+from segkit.study.record import Record
+from segkit.study.results import Collector
+from segkit.study.settled import settled_outcomes
 
 if TYPE_CHECKING:
     from segkit.study.prepare import Prepared
 
 
 def forecast(prepared: Prepared) -> dict[str, Any]:
-    """Return the counts of runs and stages, stored and to compute, the reasons of skipped runs and the estimated time.
+    """Return the counts of runs and stages, stored and to compute, the reasons of skipped runs, and estimates.
 
     Returns
     -------
     dict
-        ``seconds`` is CPU time over all workers, ``wall_seconds`` its share of each worker, both estimates.
+        ``seconds`` is CPU time over all workers, ``wall_seconds`` its share of each worker, ``disk_bytes`` what is
+        added to the store by kind of stage: estimates. ``confirm`` has the same for the confirmation, ``exact`` where
+        the screen is stored, so that the runs to confirm are known.
     """
     plan = prepared.plan
     tasks = make_tasks(plan.nodes, plan.leaves, prepared.stored)
-    wanted = [node.key for task in tasks for node in task.nodes]
+    wanted = [node for task in tasks for node in task.nodes]
     skipped = Counter(run.reason for run in plan.runs if run.reason)
-    seconds = prepared.seconds(tasks)
+    pace = _stored_pace(prepared)
+    seconds = _paced(tasks, plan.planner, pace)
     return {
         "experiment": prepared.composition.experiment,
         "runs": len(plan.runs),
@@ -32,7 +44,7 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "impossible": [{"reason": reason, "runs": count} for reason, count in skipped.most_common()],
         "stages": counts(plan.nodes),
         "stored": counts(key for key in plan.nodes if key in prepared.stored),
-        "to_compute": counts(wanted),
+        "to_compute": counts(node.key for node in wanted),
         "tasks": len(tasks),
         "customers": dict(plan.customers),
         "drawn": _drawn(prepared),
@@ -40,10 +52,127 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "engine": prepared.engine.description,
         "seconds": round(seconds, 1),
         "wall_seconds": round(seconds / prepared.engine.n_workers, 1),
+        "disk_bytes": bytes_by_kind(wanted, plan.planner.shapes),
         "racing": _racing(prepared),
-        "confirm": _confirmation(prepared),
+        "confirm": _confirmation(prepared, pace),
         "warnings": list(prepared.warnings),
     }
+
+
+def expected_seconds(prepared: Prepared) -> tuple[float, float | None]:
+    """Return the estimated wall seconds of the screen and of the confirmation; None where there is none."""
+    tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, prepared.stored)
+    pace, workers = _stored_pace(prepared), prepared.engine.n_workers
+    expected = expected_confirmation(prepared, pace)
+    screen = _paced(tasks, prepared.plan.planner, pace) / workers
+    return screen, None if expected is None else expected.seconds / workers
+
+
+def _paced(tasks: Sequence[Task], planner: Planner, pace: Pace) -> float:
+    """Return the estimated CPU seconds of tasks, by what like ones took."""
+    estimates: Counter[tuple[str, str]] = Counter()
+    for task in tasks:
+        estimates[task_class(task)] += task_seconds(task, planner.shapes)
+    return pace.seconds(estimates)
+
+
+def _stored_pace(prepared: Prepared) -> Pace:
+    """Learn from the stages of this plan that are stored, a few of each kind and class."""
+    plan, pace = prepared.plan, Pace()
+    learned: Counter[tuple[str, str]] = Counter()
+    for task in make_tasks(plan.nodes, plan.leaves, ()):
+        name = task_class(task)
+        if learned[name] < _LEARNED and all(node.key in prepared.stored for node in task.nodes):
+            records = [prepared.store.record(node.key) for node in task.nodes]
+            if all(records):
+                learned[name] += 1
+                pace.learn(task, task_seconds(task, plan.planner.shapes), sum(item["seconds"] for item in records))
+    return pace
+
+
+# Tasks of each kind and class whose records are read.
+_LEARNED = 5
+
+
+@dataclass(frozen=True)
+class ExpectedConfirmation:
+    """What the confirmation takes: its tasks, CPU seconds, stages in all and to compute by kind, bytes by kind.
+
+    ``exact`` says that the screen is stored, so that it is known which runs are confirmed.
+    """
+
+    seconds: float
+    tasks: int
+    stages: Mapping[str, int]
+    to_compute: Mapping[str, int]
+    size: Mapping[str, int]
+    exact: bool
+
+
+def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmation | None:
+    """Return what the confirmation is expected to take; None where nothing is confirmed.
+
+    Which runs are confirmed is known after the screen. Before, it is planned for as many runs of this plan, from the
+    cheapest to the most costly: what they share is then shared in the estimate too.
+    """
+    study = prepared.composition.study["scoring"]
+    able = [run for run in prepared.plan.runs if run.stages]
+    if not study["confirm"] or not able:
+        return None
+    planner = prepared.plan.planner.branch()
+    known = set(prepared.plan.leaves) <= prepared.stored
+    chosen = _shortlisted(prepared) if known else _typical(able, planner, study["shortlist"])
+    if chosen is None:
+        return None
+    pictured = [runs[0] for runs in embedding_runs(able).values()]
+    settings = ConfirmSettings.of(study)
+    confirmation = plan_confirmation(planner, chosen, siblings(able, chosen), pictured, settings)
+    own = wanted_keys(confirmation.nodes, confirmation.leaves, prepared.plan.nodes)
+    tasks = make_tasks(confirmation.nodes, confirmation.leaves, {*prepared.stored, *prepared.plan.nodes})
+    return ExpectedConfirmation(
+        seconds=_paced(tasks, planner, pace),
+        tasks=len(tasks),
+        stages=counts(own),
+        to_compute=counts(node.key for task in tasks for node in task.nodes),
+        size=bytes_by_kind((node for task in tasks for node in task.nodes), planner.shapes),
+        exact=known,
+    )
+
+
+def _shortlisted(prepared: Prepared) -> list[RunPlan] | None:
+    """Return the runs that the stored screen is followed by; None if none passes the gates."""
+    record = Record(prepared, [], Collector(prepared.plan))
+    record.collector.add(settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored).values())
+    confirmation = record.shortlist()
+    if confirmation is None:
+        return None
+    plans = {run.id: run for run in prepared.plan.runs}
+    return [plans[run] for run in confirmation.shortlist]
+
+
+def _typical(able: Sequence[RunPlan], planner: Planner, size: int) -> list[RunPlan]:
+    """Return runs at even distances in the order of what a run costs on its own, and as many in the same spaces.
+
+    The best runs of a study share their spaces: the 20 confirmed ones of the card customers have about half as many.
+    """
+
+    def seconds(run: RunPlan) -> tuple[float, str]:
+        made = {key for role, key in run.stages.items() if role in ("neighbours", "projection", "clustering")}
+        return sum(node_seconds(planner.nodes[key], planner.shapes[key].customers) for key in made), run.id
+
+    ordered = sorted(able, key=seconds)
+    size = min(size, len(ordered))
+    spread = (size + 1) // 2
+    chosen = {run.id: run for run in _evenly(ordered, spread)}
+    spaces = {space_of(run.stages) for run in chosen.values()}
+    others = [run for run in ordered if run.id not in chosen]
+    alike = [run for run in others if space_of(run.stages) in spaces]
+    return [*chosen.values(), *_evenly(alike or others, size - len(chosen))]
+
+
+def _evenly(runs: Sequence[RunPlan], count: int) -> list[RunPlan]:
+    count = min(count, len(runs))
+    return [runs[(2 * place + 1) * len(runs) // (2 * count)] for place in range(count)]
 
 
 def _drawn(prepared: Prepared) -> dict[str, int]:
@@ -60,13 +189,26 @@ def _racing(prepared: Prepared) -> dict[str, int] | None:
     return {"draws": scoring["draws"], "runs": sum(not run.reason for run in prepared.plan.runs)}
 
 
-def _confirmation(prepared: Prepared) -> dict[str, Any] | None:
-    """Return what the confirmation will do; which runs it is about, and so its time, is known after the screen."""
+def _confirmation(prepared: Prepared, pace: Pace) -> dict[str, Any] | None:
+    """Return what the confirmation will do, and what it is expected to take."""
     scoring = prepared.composition.study["scoring"]
     if not scoring["confirm"]:
         return None
     names = ("shortlist", "confirm_draws", "refits", "seeds", "nulls")
-    return {name: scoring[name] for name in names}
+    asked = {name: scoring[name] for name in names}
+    expected = expected_confirmation(prepared, pace)
+    if expected is None:
+        return {**asked, "tasks": 0}
+    return {
+        **asked,
+        "stages": dict(expected.stages),
+        "to_compute": dict(expected.to_compute),
+        "tasks": expected.tasks,
+        "seconds": round(expected.seconds, 1),
+        "wall_seconds": round(expected.seconds / prepared.engine.n_workers, 1),
+        "disk_bytes": dict(expected.size),
+        "exact": expected.exact,
+    }
 
 
 def forecast_text(found: dict[str, Any]) -> str:
@@ -79,7 +221,8 @@ def forecast_text(found: dict[str, Any]) -> str:
     left = "nothing to compute"
     if found["tasks"]:
         wall, cpu = duration(found["wall_seconds"]), duration(found["seconds"])
-        left = f"estimated: {wall} {found['engine']} ({cpu} of CPU, {found['tasks']} tasks)"
+        disk = amount(sum(found["disk_bytes"].values()))
+        left = f"estimated: {wall} {found['engine']} ({cpu} of CPU, {found['tasks']} tasks), {disk} of disk"
     skipped = [f"skipped: {found['skipped']}, which cannot be done:", *impossible] if impossible else []
     lines = [
         f"{found['experiment'] or 'study'}: {found['runs']} runs",
@@ -119,5 +262,16 @@ def _confirmation_lines(confirm: dict[str, Any] | None) -> list[str]:
         return ["screen only (scoring.confirm=false)"]
     tables = sum(confirm["nulls"].values())
     how = f"{confirm['confirm_draws']} fresh draws, {confirm['refits']} refits, {confirm['seeds']} other seeds"
-    runs = f"up to {confirm['shortlist']} runs are confirmed"
-    return [f"then, not in the estimate: {runs} with {how} and {tables} tables without segments"]
+    if "stages" not in confirm:
+        return ["no run of the stored screen passes the gates: nothing will be confirmed"]
+    runs = f"then up to {confirm['shortlist']} runs are confirmed with {how} and {tables} tables without segments"
+    stages, to_compute = sum(confirm["stages"].values()), sum(confirm["to_compute"].values())
+    if not to_compute:
+        return [f"{runs}: {stages:,} stages, all stored"]
+    wall, cpu = duration(confirm["wall_seconds"]), duration(confirm["seconds"])
+    basis = "the runs are known" if confirm["exact"] else "which runs is known after the screen: typical ones"
+    return [
+        f"{runs}:",
+        f"  {stages:,} stages, {to_compute:,} to compute ({basis})",
+        f"  estimated: {wall} ({cpu} of CPU), {amount(sum(confirm['disk_bytes'].values()))} of disk",
+    ]

@@ -9,6 +9,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
+from segkit.targets import source_digest
+
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}
 # Libraries that do part of a class's work here.
 _BEHIND = {
@@ -94,12 +96,17 @@ def kind_of(key: str) -> str:
 
 @cache
 def library_version(target: str) -> str:
-    """Return ``name==version`` of the distribution that provides the target's top-level package."""
+    """Return ``name==version`` of the distribution that provides the target's top-level package.
+
+    Of a class that segkit does not know itself, its source counts too: it is edited without a new version.
+    """
     package = target.partition(".")[0]
     if package == "segkit":
         return "segkit"
     names = (_DISTRIBUTIONS.get(package, package), *_BEHIND.get(target, ()))
-    return " ".join(f"{name}=={_version(name)}" for name in names)
+    versions = " ".join(f"{name}=={_version(name)}" for name in names)
+    source = source_digest(target)
+    return f"{versions} {source}" if source else versions
 
 
 def _version(name: str) -> str:

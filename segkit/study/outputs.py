@@ -133,8 +133,8 @@ def customers_frame(customers: Customers, drawn: np.ndarray) -> pd.DataFrame:
 
 def partitions_frame(
     runs: Iterable[RunPlan], store: Store, customers: Customers
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the partitions, and the reason for each run whose stored labels cannot be read.
+) -> tuple[pd.DataFrame, dict[str, Damaged]]:
+    """Return the partitions, and which stored result each run lacks whose labels cannot be read.
 
     Returns
     -------
@@ -148,7 +148,7 @@ def partitions_frame(
 
     columns: dict[str, Any] = {"id": customers.ids()}
     kept: dict[str, np.ndarray] = {}
-    damaged: dict[str, str] = {}
+    damaged: dict[str, Damaged] = {}
     for run in runs:
         features = run.stages["features"]
         try:
@@ -156,7 +156,7 @@ def partitions_frame(
                 kept[features] = customers.place(run.data, store.arrays(features)["rows"])
             labels = store.arrays(run.stages["clustering"])["labels"]
         except Damaged as error:
-            damaged[run.id] = str(error)
+            damaged[run.id] = error
             continue
         values = np.zeros(len(customers), dtype=labels.dtype)
         missing = np.ones(len(customers), dtype=bool)

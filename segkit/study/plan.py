@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from segkit import clustering, projection, scoring
 from segkit.data import TableInfo
@@ -74,6 +75,17 @@ class World:
     share: float = 1.0
 
 
+class Shape(NamedTuple):
+    """How many customers (rows) and columns a stage works on, or about how many; for estimates only."""
+
+    customers: int
+    columns: int
+
+
+# The input that a stage's customers are those of, and so its columns but for a projection's.
+_SIZED_BY = ("table", "native", "scaling", "space", "features", "partition")
+
+
 class Planner:
     """Adds stages to a graph, each once; what is asked for again is remembered."""
 
@@ -95,6 +107,8 @@ class Planner:
         self.scores = canonical([item.name for item in scoring.definitions()])
         self.nodes: dict[str, Node] = {}
         self.customers: dict[str, int] = {}
+        self.columns: dict[str, int] = {}
+        self.shapes: dict[str, Shape] = {}
         self._memo: dict[tuple[Any, ...], Any] = {}
         self._texts: dict[int, tuple[Mapping[str, Any], str]] = {}
 
@@ -122,13 +136,40 @@ class Planner:
         """Add a stage, if it is not there, and return its key: a hash of its kind, its version and what decides it."""
         drawn = () if sample is None else ({"sample": sample, "version": SAMPLED_VERSION},)
         key = stage_key(kind, STAGE_VERSIONS[kind], *decides, *drawn)
-        self.nodes.setdefault(key, Node(key, config, dict(inputs), sample))
+        if key not in self.nodes:
+            self.nodes[key] = Node(key, config, dict(inputs), sample)
+            self.shapes[key] = self._shape(kind, config, inputs)
         return key
+
+    def _shape(self, kind: str, config: Mapping[str, Any], inputs: Mapping[str, str]) -> Shape:
+        sized_by = next((inputs[role] for role in _SIZED_BY if role in inputs), None)
+        if sized_by is None:
+            root, drawn = config["root"], config.get("draw")
+            every = self.customers.get(root, 0)
+            customers = every if drawn is None else drawn.get("size") or ceil(DISTINCT * every)
+            shape = Shape(customers, self.columns.get(root, 0))
+        else:
+            shape = self.shapes[sized_by]
+        if kind == "features":
+            chosen = config["features"]
+            columns = chosen.get("columns")
+            own = len(columns) if isinstance(columns, Sequence) and not isinstance(columns, str) else shape.columns
+            return shape._replace(columns=own + len(chosen.get("expressions") or ()))
+        axes = config.get("n_components")
+        return shape._replace(columns=axes) if kind == "projection" and isinstance(axes, int) else shape
+
+    def branch(self) -> Planner:
+        """Return a planner that knows what this one knows and adds stages to a graph of its own."""
+        other = copy(self)
+        for name in ("nodes", "customers", "columns", "shapes", "_memo"):
+            setattr(other, name, dict(getattr(self, name)))
+        return other
 
     def info(self, data: Mapping[str, Any]) -> TableInfo:
         """Return the facts of a resolved ``data`` group's table."""
         info = self.once(lambda: self.infos(data), "info", self._text(data))
         self.customers[info.fingerprint] = info.n_customers
+        self.columns[info.fingerprint] = len(info.columns)
         return info
 
     def world(self, data: Mapping[str, Any]) -> World:
@@ -252,7 +293,7 @@ class Planner:
 
     def _slow(self, key: str, customers: int) -> str | None:
         node = self.nodes[key]
-        seconds = node_seconds(node, customers)
+        seconds = node_seconds(node, self.shapes[key].customers)
         if seconds <= self.seconds:
             return None
         limits = {"neighbours": "projection", "projection": "projection", "scoring": "scores", "stability": "draws"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,20 @@ from segkit import features
 from segkit.data import source
 from segkit.errors import UsageError
 from segkit.study import cost
-from segkit.study.checked import check_estimators, user_memo
-from segkit.study.engine import EngineSettings, check_memory
+from segkit.study.checked import check_estimators, file_memo, user_memo
+from segkit.study.engine import EngineSettings, check_memory, open_scheduler
 from segkit.study.graph import KINDS, Task
 from segkit.study.plan import Plan, RunPlan, make_plan
+from segkit.study.process import unique_suffix
 from segkit.study.sampling import Sampling
 from segkit.study.store import Store
 
 if TYPE_CHECKING:
     from segkit.study.compose import Composition
+
+
+# The folder within a store of the stores in which studies were computed anew.
+AGAIN = "again"
 
 
 @dataclass(frozen=True)
@@ -34,33 +40,45 @@ class Prepared:
     stored: frozenset[str]
     folder: Path
     warnings: tuple[str, ...] = ()
+    claimed: bool = False
 
     @property
     def folder_is_given(self) -> bool:
-        """Whether the user named the study's folder."""
-        return any(text.startswith("hydra.sweep.dir=") for text in self.composition.asked)
+        """Whether the user named the study's folder, on the command line or in a file."""
+        return self.composition.folder_is_given
 
     def seconds(self, tasks: Sequence[Task]) -> float:
         """Return the estimated CPU seconds of tasks."""
-        customers = cost.largest_table(self.plan)
-        return sum(cost.task_seconds(task, customers) for task in tasks)
+        return sum(cost.task_seconds(task, self.plan.planner.shapes) for task in tasks)
 
 
-def prepare(composition: Composition) -> Prepared:
+def prepare(composition: Composition, *, again: bool = False) -> Prepared:
     """Check the configurations and plan the study; nothing is computed, and only memos are written.
+
+    Parameters
+    ----------
+    composition
+        The study as asked.
+    again
+        Whether to compute everything anew, in a new store within the study's own: nothing that is stored is read, and
+        nobody else's results are changed.
 
     Raises
     ------
     UsageError
         For a configuration or data file that cannot be used.
     """
-    study = composition.study
-    store = Store(Path(study["store"]).resolve())
+    store = Store(Path(composition.study["store"]).resolve())
     if store.root.exists() and not store.root.is_dir():
-        raise UsageError(f"store={study['store']}: must be a folder, is a file")
+        raise UsageError(f"store={composition.study['store']}: must be a folder, is a file")
+    if again:
+        store = Store(store.root / AGAIN / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{unique_suffix()}")
+        # What is written down of the study names the store that it has, so that it can be resumed.
+        composition = replace(composition, study={**composition.study, "store": str(store.root)})
+    study = composition.study
     _check_apart(composition, store.root)
     check_estimators(_estimators(composition), user_memo())
-    infos = _Infos(store.memo)
+    infos = _Infos(file_memo())
     _check_features(composition, infos)
     sampling = Sampling.of(study)
     draws = 0 if study["scoring"]["racing"] else study["scoring"]["draws"]
@@ -69,7 +87,8 @@ def prepare(composition: Composition) -> Prepared:
     stored = frozenset(store.keys(KINDS))
     limits = engine.most_memory, engine.most_seconds, stored
     plan = make_plan(composition.configurations, composition.references, draws, infos, sampling, *limits)
-    return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), infos.warnings)
+    warnings = (*infos.warnings, *open_scheduler(engine))
+    return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), warnings)
 
 
 def _check_apart(composition: Composition, store: Path) -> None:

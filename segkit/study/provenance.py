@@ -12,7 +12,8 @@ from typing import Any
 
 from segkit.version import __version__
 
-PACKAGES = (
+#: With another version of one of these a result may have other digits.
+RESULT_PACKAGES = (
     "numpy",
     "scipy",
     "pandas",
@@ -20,11 +21,10 @@ PACKAGES = (
     "umap-learn",
     "hdbscan",
     "openTSNE",
+    "pynndescent",
     "numba",
-    "hydra-core",
-    "dask",
-    "distributed",
 )
+PACKAGES = (*RESULT_PACKAGES, "hydra-core", "dask", "distributed")
 
 
 def versions() -> dict[str, str]:

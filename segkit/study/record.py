@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -19,7 +20,7 @@ from segkit.study.confirm import Confirmation, ConfirmSettings, plan_confirmatio
 from segkit.study.confirmed import conclude
 from segkit.study.engine import Work
 from segkit.study.folder import FORMAT
-from segkit.study.graph import counts
+from segkit.study.graph import Node, counts
 from segkit.study.keys import kind_of
 from segkit.study.outputs import (
     Customers,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from segkit.study.prepare import Prepared
 
+_UNWRITTEN = "its tables could not be written"
 FLUSH_SECONDS = 10.0
 # Writing the table of finished runs may take at most this share of the study's time.
 FLUSH_SHARE = 0.01
@@ -57,15 +59,21 @@ class Finished:
     runs: pd.DataFrame
     customers: Customers
     plan: Plan
+    store: Store
     state: str
     counts: Mapping[str, int] = field(default_factory=dict)
     lost_stages: int = 0
+    damaged: Mapping[str, int] = field(default_factory=dict)
     work: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def some_failed(self) -> bool:
-        """Whether a run, or a stage of the confirmation, failed."""
-        return bool(self.counts["failed"] or self.lost_stages)
+    def complete(self) -> bool:
+        """Whether everything that was asked for is there: no run, nor a stage of the confirmation, was lost or failed.
+
+        Runs that this data cannot have are skipped, which is an answer; a study of none but those has no result.
+        """
+        lost = self.counts["failed"] + self.counts["waiting"] + self.lost_stages
+        return self.counts["ok"] > 0 and not lost
 
 
 class Record:
@@ -89,7 +97,8 @@ class Record:
         self._plans = {run.id: run for run in self.prepared.plan.runs}
         self._identities: dict[str, str] = {}
         self._places: tuple[tuple[Collector, int], pd.DataFrame] | None = None
-        self._labels: tuple[tuple[str, ...], pd.DataFrame, dict[str, str]] | None = None
+        self._labels: tuple[tuple[str, ...], pd.DataFrame, dict[str, Damaged]] | None = None
+        self._damaged: dict[str, None] = {}
 
     def begin(self) -> None:
         """Write what was asked, before anything is computed."""
@@ -121,6 +130,58 @@ class Record:
         self.collector = Collector(plan)
         self.collector.add(known.values())
 
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """All stages of the study so far, by key."""
+        return self.confirmation.nodes if self.confirmation else self.prepared.plan.nodes
+
+    def settled(self) -> dict[str, Outcome]:
+        """Return what became of the stages that nothing more is to be done for."""
+        return self.confirm_outcomes if self.confirmation else self.collector.outcomes
+
+    def take(self, outcomes: Iterable[Outcome]) -> None:
+        """Take in what became of stages, and what was damaged on the way."""
+        outcomes = list(outcomes)
+        self._damaged |= {key: None for outcome in outcomes for key in outcome.damaged}
+        if self.confirmation:
+            self.confirm_outcomes |= {outcome.key: outcome for outcome in outcomes}
+        own = self.prepared.plan.nodes
+        self.collector.add(outcome for outcome in outcomes if outcome.key in own)
+
+    def forget(self, damaged: Iterable[str]) -> None:
+        """Take note that results are gone: they are to be computed again, and what was made of them is read again."""
+        for key in damaged:
+            self._damaged[key] = None
+            self.collector.forget(key)
+            self.confirm_outcomes.pop(key, None)
+        self._labels = None
+
+    def unreadable(self) -> list[str]:
+        """Return the keys of stored results that the study's tables are made of and that are damaged."""
+        runs = self._ranked()
+        _partitions, damaged = self._partitions(runs)
+        keys = {error.key: None for error in damaged.values()}
+        store = self.prepared.store
+        return [*keys, *(key for key in self._read_at_the_end(runs) if key not in keys and not store.intact(key))]
+
+    def _read_at_the_end(self, runs: pd.DataFrame) -> list[str]:
+        """Return the keys of the results, beside labels, that tables and pictures are made of."""
+        best = [self._plans[run] for run in best_first(runs)]
+        keys = dict.fromkeys(embedding_runs(best))
+        # Where nothing was projected, the best run's scaled features are drawn.
+        keys |= {run.stages["scaling"]: None for run in best[:1] if not keys}
+        reference = f"scoring:{next(iter(self.prepared.plan.references))}"
+        keys |= {self.nodes[run.stages[reference]].inputs["space"]: None for run in best if reference in run.stages}
+        if self.confirmation:
+            refits = (stages["refit"] for stages in self.confirmation.stages.values())
+            keys |= {key: None for key in refits if self.confirm_outcomes[key].status == "ok"}
+        return list(keys)
+
+    def damaged(self) -> dict[str, int]:
+        """Return how many stored results were damaged, by kind."""
+        keys = dict.fromkeys([*self._damaged, *self.prepared.store.damaged])
+        return dict(Counter(map(kind_of, keys)))
+
     def contenders(self, drawn: Collection[str]) -> list[RunPlan]:
         """Return the runs that can still reach the shortlist, of those drawn last (at first, of all)."""
         study = self.prepared.composition.study["scoring"]
@@ -145,12 +206,7 @@ class Record:
             return None
         pictured = [spaces[0] for spaces in embedding_runs([plans[run] for run in best_first(runs)]).values()]
         ok = [plans[run] for run in runs.loc[runs["status"] == "ok", "run"]]
-        settings = ConfirmSettings(
-            draws=study["confirm_draws"],
-            refits=study["refits"],
-            seeds=study["seeds"],
-            nulls=study["nulls"],
-        )
+        settings = ConfirmSettings.of(study)
         planner = self.prepared.plan.planner
         self.confirmation = plan_confirmation(planner, chosen, siblings(ok, chosen), pictured, settings)
         return self.confirmation
@@ -164,11 +220,11 @@ class Record:
         self._labels = None
         write_table(partitions, self.folder / "partitions.parquet")
         gates = self.prepared.composition.study["scoring"]["gates"]
-        found = recommend(runs, gates, _agreement(partitions))
+        found = recommend(runs, gates, agreement_of(partitions))
         write_text(json.dumps(found, indent=1), self.folder / "recommendation.json")
         self._provenance("running", {})
 
-    def _partitions(self, runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    def _partitions(self, runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Damaged]]:
         """Return the partitions of the runs that came through, and what is wrong with those that cannot be read."""
         ok = tuple(runs.loc[runs["status"] == "ok", "run"])
         if self._labels is None or self._labels[0] != ok:
@@ -191,19 +247,22 @@ class Record:
         self.flushed = time.monotonic()
         self.flush_cost = self.flushed - now
 
+    def interrupted(self) -> None:
+        """Write that the study was interrupted, where nothing else can be written any more."""
+        self._provenance("interrupted", {})
+
     def end(self, state: str) -> Finished:
         """Write everything that is known."""
-        # First of all, so that the state is right even if the rest cannot be written.
-        self._provenance("concluding" if state == "finished" else state, {})
         try:
             return self._end(state)
         except BaseException:
-            # What failed is told by the exception, not by one more of the same kind.
-            with suppress(Exception):
-                self._provenance("stopped: not concluded" if state == "finished" else state, {})
+            with contextlib.suppress(Exception):
+                self._provenance(f"stopped: {_UNWRITTEN}" if state == "finished" else state, {})
             raise
 
     def _end(self, state: str) -> Finished:
+        # First of all, so that the state is right even if the rest cannot be written.
+        self._provenance("concluding" if state == "finished" else state, {})
         runs, customers = self._ranked(), self.customers
         try:
             self._configurations()
@@ -217,10 +276,22 @@ class Record:
         drawn = drawn_customers(_strata(partitions, best_first(runs)))
         write_table(customers_frame(customers, drawn), self.folder / "customers.parquet")
         self._embeddings([self._plans[run] for run in best_first(runs)], customers, drawn)
-        self._provenance(state, customers.tables)
+        # Of the table that was written: what is damaged in the store is only found while it is made.
+        found = _status_counts(runs, len(self.prepared.plan.runs))
+        self._provenance(state, customers.tables, found)
         lost = sum(outcome.again for outcome in self.confirm_outcomes.values())
-        counts = self.collector.counts()
-        return Finished(self.folder, runs, customers, self.prepared.plan, state, counts, lost, self.work.figures())
+        return Finished(
+            folder=self.folder,
+            runs=runs,
+            customers=customers,
+            plan=self.prepared.plan,
+            store=self.prepared.store,
+            state=state,
+            counts=found,
+            lost_stages=lost,
+            damaged=self.damaged(),
+            work=self.work.figures(),
+        )
 
     def _tables(self, runs: pd.DataFrame) -> None:
         write_table(runs, self.folder / "runs.parquet")
@@ -271,7 +342,7 @@ class Record:
     def _conclusion(self, runs: pd.DataFrame, partitions: pd.DataFrame) -> pd.DataFrame:
         """Write the recommendation and return the runs table with all that is known."""
         study = self.prepared.composition.study["scoring"]
-        agreement = _agreement(partitions)
+        agreement = agreement_of(partitions)
         if self.confirmation and all(key in self.confirm_outcomes for key in self.confirmation.leaves):
             store, outcomes = self.prepared.store, self.confirm_outcomes
             found = conclude(self.confirmation, outcomes, store, runs, self._plans, study, agreement)
@@ -282,7 +353,7 @@ class Record:
         write_text(json.dumps(recommendation, indent=1), self.folder / "recommendation.json")
         return runs
 
-    def _provenance(self, state: str, tables: Mapping[str, Table]) -> None:
+    def _provenance(self, state: str, tables: Mapping[str, Table], by_status: Mapping[str, int] | None = None) -> None:
         composition = self.prepared.composition
         wall = time.monotonic() - self.clock
         told = {
@@ -296,7 +367,7 @@ class Record:
             **self.work.figures(),
             "workers": self.work.workers,
             "engine": self.prepared.engine.description,
-            "counts": self.collector.counts() | {"runs": len(self.prepared.plan.runs)},
+            "counts": dict(by_status or self.collector.counts()) | {"runs": len(self.prepared.plan.runs)},
             "stages": counts(self.prepared.plan.nodes),
             "confirm_seconds": self._confirm_seconds(),
             "seeds": sorted({run.seed for run in self.prepared.plan.runs}),
@@ -304,6 +375,7 @@ class Record:
             **self.surroundings,
             "data": data_facts(tables) if tables else {},
             "failures": self._failures(),
+            "damaged": self.damaged(),
         }
         if tables:
             told["data"] |= {"variance_shares": self._variance_shares(), "feature_warnings": self._warnings()}
@@ -357,14 +429,20 @@ def best_first(runs: pd.DataFrame) -> list[str]:
     return ok.sort_values(["rank", "silhouette_reference"], ascending=[True, False])["run"].tolist()
 
 
-def _without(runs: pd.DataFrame, damaged: Mapping[str, str]) -> pd.DataFrame:
+def _status_counts(runs: pd.DataFrame, total: int) -> dict[str, int]:
+    """Return the number of a table's runs by status, and of those that it lacks as ``waiting``."""
+    found = Counter(runs["status"])
+    return {status: found[status] for status in ("ok", "failed", "skipped")} | {"waiting": total - len(runs)}
+
+
+def _without(runs: pd.DataFrame, damaged: Mapping[str, Damaged]) -> pd.DataFrame:
     """Mark runs whose stored labels could not be read as failed: the next launch makes them again."""
     lost = runs["run"].isin(list(damaged))
     if not lost.any():
         return runs
     runs = runs.copy()
     runs.loc[lost, "status"] = "failed"
-    runs.loc[lost, "reason"] = runs.loc[lost, "run"].map(damaged)
+    runs.loc[lost, "reason"] = runs.loc[lost, "run"].map({run: str(error) for run, error in damaged.items()})
     runs.loc[lost, ["rank", "pareto", "weight_share"]] = [None, False, None]
     return runs
 
@@ -392,7 +470,9 @@ def _identity_of(labels: pd.Series) -> str:
     return content_digest({"here": here, "labels": labels.to_numpy(dtype="int64", na_value=0)}, {})
 
 
-def _agreement(partitions: pd.DataFrame) -> Callable[[str, str], float]:
+def agreement_of(partitions: pd.DataFrame) -> Callable[[str, str], float]:
+    """Return what gives the ARI of the partitions of two runs, over the customers that both clustered."""
+
     def agreement(first: str, second: str) -> float:
         if not {first, second} <= set(partitions.columns):
             return 0.0

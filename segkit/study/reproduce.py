@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from segkit.study.folder import Study
 from segkit.study.graph import make_tasks
 from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.provenance import commit, versions
+from segkit.study.published import edited_lines, labels_difference, row_difference, verdict_difference
 from segkit.study.results import Collector, space_suffix
 from segkit.study.sampling import Sampling
 from segkit.study.stages import Outcome
@@ -29,6 +29,8 @@ EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
 MATRIX_TOLERANCE = 1e-6
 LABELS_ARI = 0.99
 SCORE_TOLERANCE = 0.005
+# What begins the name of what is compared with the study's files themselves.
+PUBLISHED = "published:"
 _ORDER = (EXACT, EQUIVALENT, DIFFERENT)
 
 
@@ -89,7 +91,7 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
         store = Store(folder)
         try:
-            plan = _plan(study, entry, row, data, store)
+            plan = _plan(study, entry, row, data)
         except UsageError as error:
             changed = _data_change(entry, data)
             if changed is None:
@@ -100,22 +102,23 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
             for _task, outcomes in engine.run(make_tasks(plan.nodes, plan.leaves, set()), {}):
                 collector.add(outcomes)
         stages = _compare(study, entry, row, plan.runs[0], collector, store)
+        stages += _published(study, run, row, stages, collector, store)
     changed = _changes(study, entry, plan)
     return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))
 
 
-def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, Any], store: Store) -> Plan:
+def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, Any]) -> Plan:
     groups = {**entry["groups"], "data": data}
     configuration = Configuration(entry["choices"], groups, entry["seed"])
     settings = study.settings
-    infos = partial(_info, store.memo)
     # A race may have stopped before all of them.
     draws = int(row["stability_draws"]) if settings["scoring"].get("racing") else settings["scoring"]["draws"]
-    return make_plan([configuration], settings["references"], draws, infos, Sampling.of(settings))
+    return make_plan([configuration], settings["references"], draws, _info, Sampling.of(settings))
 
 
-def _info(memo: Path, data: Mapping[str, Any]) -> TableInfo:
-    return source(data).info(memo)
+def _info(data: Mapping[str, Any]) -> TableInfo:
+    # Without a memo: the data is read anew, too.
+    return source(data).info()
 
 
 def _located(study: Study, entry: Mapping[str, Any], data_path: str | None) -> dict[str, Any]:
@@ -171,6 +174,42 @@ def _compare(
             verdict, detail = compare(study, old, row, role, outcome, store)
             found.append(StageComparison(role, verdict, detail))
     return found
+
+
+def _published(
+    study: Study, run: str, row: Any, stages: Sequence[StageComparison], collector: Collector, store: Store
+) -> list[StageComparison]:
+    """Compare what was published of a run with what was computed, not only with the digests kept beside it."""
+    outcomes = {role: collector.outcomes.get(key) for role, key in collector.plan.runs[0].stages.items()}
+    if any(outcome is None or outcome.status != "ok" for outcome in outcomes.values()):
+        return []
+    verdicts = {stage.stage: stage.verdict for stage in stages}
+    exact = set(verdicts.values()) == {EXACT}
+    computed = collector.frame().iloc[0]
+    differences = {
+        "runs.parquet": row_difference(row, computed, None if exact else SCORE_TOLERANCE),
+        "partitions.parquet": _labels_published(study, run, outcomes, store) if verdicts["clustering"] == EXACT else "",
+        "recommendation.json": verdict_difference(study),
+    }
+    compared = [
+        StageComparison(f"{PUBLISHED}{name}", DIFFERENT if text else EXACT, f"run {run}, {text}" if text else "")
+        for name, text in differences.items()
+    ]
+    lines = edited_lines(study.folder, study.provenance)
+    return [*compared, StageComparison(f"{PUBLISHED}files", DIFFERENT if lines else EXACT, " ".join(lines))]
+
+
+def _labels_published(study: Study, run: str, outcomes: Mapping[str, Any], store: Store) -> str:
+    if run not in study.partitions:
+        return "its labels are missing"
+    features = outcomes["features"]
+    rows = store.arrays(features.key)["rows"]
+    labels = store.arrays(outcomes["clustering"].key)["labels"]
+    published = study.partitions[run]
+    if len(published) != features.record["facts"]["customers"]:
+        # A study of several tables: those of the others are missing here.
+        published, rows = published.dropna().reset_index(drop=True), range(len(labels))
+    return labels_difference(published, rows, labels)
 
 
 def _comparison(role: str) -> Callable[..., tuple[str, str]]:
@@ -240,6 +279,7 @@ def _verdict(stages: list[StageComparison]) -> str:
     """Return the worst stage's verdict; what leads to the labels only makes a difference if the labels differ."""
     decisive = [stage for stage in stages if stage.stage == "clustering" or ":" in stage.stage]
     decisive += [stage for stage in stages if stage.stage == "stability"]
+    # Of a run that was computed otherwise on the way, what was published is compared all the same.
     worst = max((stage.verdict for stage in decisive), key=_ORDER.index, default=DIFFERENT)
     if worst == EXACT and any(stage.verdict != EXACT for stage in stages):
         return EQUIVALENT

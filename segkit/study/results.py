@@ -73,6 +73,13 @@ class Collector:
                 if not waiting and run.id not in self.rows:
                     self._finish(run)
 
+    def forget(self, key: str) -> None:
+        """Take an outcome back: runs that have no row yet wait for it again."""
+        self.outcomes.pop(key, None)
+        for run in self._by_key.get(key, ()):
+            if run.id not in self.rows:
+                self._waiting[run.id].add(key)
+
     def _finish(self, run: RunPlan) -> None:
         row = run_row(run, self.plan.references, self.outcomes, self._users)
         self.rows[run.id] = row

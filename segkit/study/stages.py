@@ -11,7 +11,7 @@ import json
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -42,7 +42,9 @@ SKETCH_SIGNS = 4
 class Outcome:
     """What became of one node: its status and reason, or its record (facts, seconds of CPU, digest).
 
-    ``again`` says that the next launch tries it again, on another machine perhaps.
+    ``again`` says that the next launch tries it again, on another machine perhaps. ``damaged`` has the keys of stored
+    results that were found damaged on the way: of an outcome that is ok what was computed anew, of one that failed
+    what has to be computed before it can be tried again.
     """
 
     key: str
@@ -51,6 +53,12 @@ class Outcome:
     record: Mapping[str, Any] = field(default_factory=dict)
     details: str = ""
     again: bool = False
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether it failed for nothing but damaged inputs."""
+        return self.status == "failed" and bool(self.damaged)
 
 
 def outcome_of(key: str, record: Mapping[str, Any]) -> Outcome:
@@ -70,8 +78,9 @@ class Result:
 class _Inputs:
     """Reads stored arrays, keeping the latest in memory up to a number of bytes: neighbours in a task share inputs."""
 
-    def __init__(self, store: Store, limit: int = CACHED_BYTES):
+    def __init__(self, store: Store, impossible: Collection[str] = (), limit: int = CACHED_BYTES):
         self.store = store
+        self.impossible = impossible
         self.limit = limit
         self.held: OrderedDict[str, dict[str, np.ndarray]] = OrderedDict()
 
@@ -88,6 +97,9 @@ class _Inputs:
 
     def matrix(self, key: str) -> np.ndarray:
         return self.arrays(key)["matrix"]
+
+    def facts(self, key: str) -> dict[str, Any]:
+        return self.store.facts(key)
 
 
 def sketch(matrix: np.ndarray) -> list[list[float]]:
@@ -168,7 +180,7 @@ def _null(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
     rng = np.random.default_rng(_seed(node.key))
     if node.config["kind"] == "permuted":
         return [_table_result(permuted(frame, rng))]
-    facts = inputs.store.record(node.inputs["copula"])["facts"]
+    facts = inputs.facts(node.inputs["copula"])
     copula = Copula(**facts | {"correlation": inputs.arrays(node.inputs["copula"])["correlation"]})
     return [_table_result(simulate(copula, frame, rng))]
 
@@ -198,7 +210,7 @@ def _made(inputs: _Inputs, key: str) -> Table:
 
     from segkit.data import Table
 
-    facts, arrays = inputs.store.record(key)["facts"], inputs.arrays(key)
+    facts, arrays = inputs.facts(key), inputs.arrays(key)
     columns: dict[str, Any] = {}
     for index, name in enumerate(facts["columns"]):
         values = arrays[f"c{index}"]
@@ -236,7 +248,7 @@ def _scaling(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]
 
     (node,) = nodes
     features = node.inputs["features"]
-    matrix = scale(inputs.matrix(features), node.config, inputs.store.record(features)["facts"]["names"])
+    matrix = scale(inputs.matrix(features), node.config, inputs.facts(features)["names"])
     facts = {"variance_shares": variance_shares(matrix).tolist(), "sketch": sketch(matrix)}
     return [Result({"matrix": matrix}, facts)]
 
@@ -247,7 +259,7 @@ def _landmarks(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exceptio
 
     (node,) = nodes
     features = node.inputs["features"]
-    customers = inputs.store.record(features)["facts"]["customers"]
+    customers = inputs.facts(features)["customers"]
     picked = draw(node.config["identity"], 0, customers, node.config["count"])
     found = nearest(inputs.matrix(node.inputs["space"]), _positions(picked, features, inputs))
     arrays = {"rows": found.rows, "indices": found.indices, "distances": found.distances}
@@ -259,7 +271,7 @@ def _drawn_rows(node: Node, inputs: _Inputs) -> np.ndarray:
     from segkit.scoring.stability import draw
 
     features = node.inputs["features"]
-    customers = inputs.store.record(features)["facts"]["customers"]
+    customers = inputs.facts(features)["customers"]
     return _positions(draw(node.config["identity"], 0, customers, node.sample), features, inputs)
 
 
@@ -274,7 +286,7 @@ def _positions(picked: np.ndarray, features: str, inputs: _Inputs) -> np.ndarray
     import numpy as np
 
     rows = inputs.arrays(features)["rows"]
-    customers = inputs.store.record(features)["facts"]["customers"]
+    customers = inputs.facts(features)["customers"]
     return picked if len(rows) == customers else np.flatnonzero(np.isin(rows, picked, assume_unique=True))
 
 
@@ -309,7 +321,7 @@ def _projection(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Excepti
     graph = Neighbours(**inputs.arrays(node.inputs["neighbours"])) if "neighbours" in node.inputs else None
     found = projection.project(node.config, matrix, graph)
     space, figures = found.coordinates, dict(found.figures)
-    recall = inputs.store.record(node.inputs["neighbours"])["facts"].get("recall") if graph else None
+    recall = inputs.facts(node.inputs["neighbours"]).get("recall") if graph else None
     figures |= {} if recall is None else {"neighbours_recall": recall}
     if node.sample:
         space, r2 = placed(space, _landmarks_of(node, inputs))
@@ -415,7 +427,7 @@ def _draws(node: Node, inputs: _Inputs) -> list[np.ndarray]:
 
 def _customers(node: Node, inputs: _Inputs) -> int:
     """Return how many customers the table has, of which a run may have dropped some."""
-    return inputs.store.record(node.inputs["features"])["facts"]["customers"]
+    return inputs.facts(node.inputs["features"])["customers"]
 
 
 def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
@@ -443,8 +455,17 @@ def _refit(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
 
 
 def _is_there(node: Node, role: str, inputs: _Inputs) -> bool:
-    record = inputs.store.record(node.inputs[role]) if role in node.inputs else None
-    return record is not None and "skipped" not in record["facts"]
+    """Tell whether an input that may be impossible is there.
+
+    Raises
+    ------
+    Damaged
+        If it is possible and yet not there: a draw without a value would be another result.
+    """
+    key = node.inputs.get(role)
+    if key is None or key in inputs.impossible:
+        return False
+    return "skipped" not in inputs.facts(key)
 
 
 def _reseed(nodes: Sequence[Node], inputs: _Inputs) -> list[Result | Exception]:
@@ -589,22 +610,27 @@ def run_task(task: Task, store_root: str, *before: Sequence[Outcome]) -> list[Ou
         else:
             open_nodes.append(node)
     if open_nodes:
-        done |= _compute(open_nodes, store)
+        done |= _compute(open_nodes, _Inputs(store, lost))
     return [done[node.key] for node in task.nodes]
 
 
-def _compute(nodes: Sequence[Node], store: Store) -> dict[str, Outcome]:
-    start = time.thread_time()
+def _compute(nodes: Sequence[Node], inputs: _Inputs) -> dict[str, Outcome]:
+    store, start = inputs.store, time.thread_time()
     with memory() as used:
         try:
             with one_thread():
-                results = COMPUTE[nodes[0].kind](nodes, _Inputs(store))
+                results = COMPUTE[nodes[0].kind](nodes, inputs)
         except StoreFull:
             raise
         except Exception as error:
             results = [error] * len(nodes)
     share = (time.thread_time() - start) / len(nodes)
-    return {node.key: _keep(node, result, store, share, used) for node, result in zip(nodes, results, strict=True)}
+    outcomes = {}
+    for node, result in zip(nodes, results, strict=True):
+        outcome = _keep(node, result, store, share, used)
+        # What was dropped here is told by whoever is made of it, or in its place.
+        outcomes[node.key] = replace(outcome, damaged=tuple(dict.fromkeys(store.damaged)))
+    return outcomes
 
 
 def _keep(node: Node, result: Result | Exception, store: Store, seconds: float, used: Mapping[str, float]) -> Outcome:

@@ -2,7 +2,8 @@
 
 A result is ``<kind>/<2 hex>/<key>.json`` (its facts: figures, seconds, digest) and, where it has arrays,
 ``<key>.npz`` beside it. The arrays are written first and each file appears whole or not at all, so a result whose
-``.json`` exists is complete.
+``.json`` exists is complete. Each file ends with a seal, the sha256 of its key and of all bytes before: whatever was
+changed, cut off or put in another result's place is damaged, which means dropped and computed again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# What the system says of this process, not of the file: nothing is damaged.
+_OUT_OF_MEANS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
+_SEAL_BYTES = hashlib.sha256().digest_size
+# Ends a record, which stays JSON with it.
+_SEAL_NAME = b', "seal": "'
+_CHUNK = 1 << 20
 
 
 class StoreFull(SegkitError):
@@ -34,7 +41,14 @@ class StoreFull(SegkitError):
 
 
 class Damaged(SegkitError):
-    """A stored result that cannot be read; it has been removed, so the next launch makes it again."""
+    """A stored result that cannot be read, and which one; it was dropped, so that it is computed again."""
+
+    def __init__(self, key: str):
+        super().__init__(f"the stored {kind_of(key)} result {key} was damaged and was dropped; launch again")
+        self.key = key
+
+    def __reduce__(self) -> tuple[type[Damaged], tuple[str]]:
+        return Damaged, (self.key,)
 
 
 def content_digest(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> str:
@@ -73,10 +87,17 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 class Store:
-    """Stage results under one folder, shared by all studies that name it."""
+    """Stage results under one folder, shared by all studies that name it.
+
+    Attributes
+    ----------
+    damaged : list of str
+        Keys of the results that this object found damaged, and dropped.
+    """
 
     def __init__(self, root: str | Path):
         self.root = Path(root)
+        self.damaged: list[str] = []
 
     def prepare(self) -> None:
         """Make the folder and check that it can be written.
@@ -88,28 +109,21 @@ class Store:
         """
         writable_folder(self.root, "store")
 
-    @property
-    def memo(self) -> Path:
-        """The file that remembers data files' fingerprints."""
-        return self.root / "fingerprints.json"
-
     def _path(self, key: str, suffix: str) -> str:
         kind, _, digits = key.partition("-")
         # As text: joining paths took longer than looking the files up.
         return f"{self.root}/{kind}/{digits[:2]}/{key}{suffix}"
 
-    def keys(self, kinds: Iterator[str] | tuple[str, ...]) -> set[str]:
-        """Return the keys of all finished results of these kinds (one listing a folder, no file opened)."""
-        found: set[str] = set()
+    def keys(self, kinds: Iterable[str]) -> set[str]:
+        """Return the keys of all results of these kinds (one listing a folder, no file opened)."""
+        keys: set[str] = set()
         for kind in kinds:
-            with contextlib.suppress(FileNotFoundError), os.scandir(self.root / kind) as folders:
-                for folder in (entry for entry in folders if entry.is_dir()):
-                    found.update(name[:-5] for name in os.listdir(folder.path) if name.endswith(".json"))
-        return found
-
-    def has(self, key: str) -> bool:
-        """Say whether a finished result is stored."""
-        return os.path.exists(self._path(key, ".json"))
+            # A folder that cannot be listed holds nothing that could be read.
+            with contextlib.suppress(OSError), os.scandir(self.root / kind) as folders:
+                for folder in folders:
+                    with contextlib.suppress(OSError):
+                        keys.update(name[:-5] for name in os.listdir(folder.path) if name.endswith(".json"))
+        return keys
 
     def save(
         self,
@@ -119,9 +133,15 @@ class Store:
         seconds: float,
         memory: Mapping[str, float] | None = None,
     ) -> dict[str, Any]:
-        """Write a result and return its record: facts, seconds (CPU), memory (``peak`` and ``growth``) and digest."""
-        import numpy as np
+        """Write a result and return its record: facts, seconds (CPU), memory (``peak`` and ``growth``) and digest.
 
+        Raises
+        ------
+        StoreFull
+            If the disk is full.
+        OSError
+            If the result cannot be written.
+        """
         record = {
             "facts": dict(facts),
             "seconds": seconds,
@@ -131,31 +151,67 @@ class Store:
         if memory:
             record["memory"] = dict(memory)
         path = Path(self._path(key, ".json"))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if error.errno in _FULL:
-                raise StoreFull(f"{path.parent}: {error.strerror}; what was finished is kept") from error
-            raise
+        self._make_folder(path.parent)
         if arrays:
+            self._clear(path.with_suffix(".npz"))
             with replacing(path.with_suffix(".npz")) as file:
-                np.savez(file, **arrays)
-        with replacing(path, "w") as file:
+                _write_arrays(file, arrays, key)
+        self._clear(path)
+        with replacing(path) as file:
             # In one piece: json.dump writes piece by piece, in Python.
-            file.write(json.dumps(record))
+            file.write(_sealed(json.dumps(record).encode(), key))
         return record
 
+    def _make_folder(self, folder: Path) -> None:
+        try:
+            # A file in the place of one of the store's folders holds no result.
+            for place in (folder.parent, folder):
+                if place.exists() and not place.is_dir():
+                    _move_aside(place)
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StoreFull(f"{folder}: {error.strerror}; what was finished is kept") from error
+            raise
+
+    def _clear(self, path: Path) -> None:
+        """Move a folder in a file's place aside, which no file could replace."""
+        if path.is_dir():
+            _move_aside(path)
+
     def record(self, key: str) -> dict[str, Any] | None:
-        """Return a finished result's record, or None where there is none that can be read."""
+        """Return a finished result's record, or None where there is none; a damaged one is dropped and noted."""
         # A relaunch asks for thousands: no more is done than is needed.
         try:
-            with open(self._path(key, ".json"), "rb", buffering=0) as file:
-                record = json.loads(file.read().decode())
-        except (FileNotFoundError, ValueError):
+            with open(self._path(key, ".json"), "rb", buffering=0, opener=_without_waiting) as file:
+                content = file.read()
+        except FileNotFoundError:
             return None
-        if not isinstance(record, dict):
+        except OSError as error:
+            return self._unreadable(key, error)
+        record = _unsealed(content, key)
+        if record is None or (record["arrays"] and not os.path.exists(self._path(key, ".npz"))):
+            self.drop(key)
             return None
-        return record if not record.get("arrays") or os.path.exists(self._path(key, ".npz")) else None
+        return record
+
+    def _unreadable(self, key: str, error: OSError) -> None:
+        if error.errno in _OUT_OF_MEANS:
+            raise error
+        self.drop(key)
+
+    def facts(self, key: str) -> dict[str, Any]:
+        """Return the facts of a result that must be there.
+
+        Raises
+        ------
+        Damaged
+            If it is damaged or gone.
+        """
+        record = self.record(key)
+        if record is None:
+            raise self._damage(key)
+        return record["facts"]
 
     def arrays(self, key: str) -> dict[str, np.ndarray]:
         """Return a finished result's arrays.
@@ -163,27 +219,133 @@ class Store:
         Raises
         ------
         Damaged
-            If the file cannot be read; the result is then removed.
+            If the file is damaged or gone; the result is then dropped.
         """
         import numpy as np
 
         try:
-            with np.load(self._path(key, ".npz"), allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
-            # What the system refuses is not damaged; a broken file may ask for a place before its beginning.
-            if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT, errno.EINVAL):
-                raise
-            self.remove(key)
-            raise Damaged(
-                f"the stored {kind_of(key)} result {key} could not be read and was removed; launch again"
-            ) from error
+            with open(self._path(key, ".npz"), "rb", opener=_without_waiting) as file:
+                if not _is_sealed(file, key):
+                    raise self._damage(key)
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as archive:
+                    return {name: archive[name] for name in archive.files}
+        except OSError as error:
+            self._unreadable(key, error)
+            raise Damaged(key) from error
+        except (ValueError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
+            # Sealed by something that is no store.
+            raise self._damage(key) from error
 
-    def remove(self, key: str) -> None:
-        """Remove a result; no error if there is none."""
+    def intact(self, key: str) -> bool:
+        """Tell whether a result is there and whole, its arrays included; a damaged one is dropped."""
+        record = self.record(key)
+        if record is None:
+            return False
+        if not record["arrays"]:
+            return True
+        try:
+            with open(self._path(key, ".npz"), "rb", opener=_without_waiting) as file:
+                whole = _is_sealed(file, key)
+        except OSError as error:
+            self._unreadable(key, error)
+            return False
+        if not whole:
+            self.drop(key)
+        return whole
+
+    def _damage(self, key: str) -> Damaged:
+        self.drop(key)
+        return Damaged(key)
+
+    def drop(self, key: str) -> None:
+        """Remove a damaged result and take note of it; one that cannot be removed is written over later."""
+        self.damaged.append(key)
         for suffix in (".json", ".npz"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._path(key, suffix))
+            path = Path(self._path(key, suffix))
+            with contextlib.suppress(OSError):
+                if path.is_dir():
+                    # Whatever it holds is not the store's to delete.
+                    _move_aside(path)
+                else:
+                    path.unlink()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file to read; a pipe in its place has nothing to say, instead of keeping its reader waiting."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _move_aside(path: Path) -> None:
+    """Give what is in a result's place a hidden name beside it."""
+    os.replace(path, path.with_name(f".{path.name[:40]}-{unique_suffix()}"))
+
+
+def _sealed(content: bytes, key: str) -> bytes:
+    """Return a JSON object's text with its seal as last entry."""
+    seal = hashlib.sha256(key.encode() + b"\n" + content).hexdigest()
+    return content[:-1] + _SEAL_NAME + seal.encode() + b'"}'
+
+
+def _unsealed(content: bytes, key: str) -> dict[str, Any] | None:
+    """Return a record from its sealed text, None where anything in it is not as it was written."""
+    before, name, seal = content.rpartition(_SEAL_NAME)
+    whole = before + b"}"
+    if not name or seal != hashlib.sha256(key.encode() + b"\n" + whole).hexdigest().encode() + b'"}':
+        return None
+    try:
+        record = json.loads(whole)
+    except ValueError:
+        return None
+    kinds = {"facts": dict, "seconds": int | float, "digest": str, "arrays": list}
+    if not isinstance(record, dict) or not all(isinstance(record.get(name), kinds[name]) for name in kinds):
+        return None
+    return record
+
+
+class _Hashed:
+    """A file that is only written to, forwards, and hashes all that passes."""
+
+    def __init__(self, file: IO[bytes], key: str):
+        self.file = file
+        self.hash = hashlib.sha256(key.encode() + b"\n")
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        return self.file.write(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+
+def _write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray], key: str) -> None:
+    """Write arrays as NumPy's archive of them, and the seal behind it, which its readers pass over."""
+    import numpy as np
+
+    hashed = _Hashed(file, key)
+    # A file that cannot be gone back in makes the archive's writer write each byte once and in order.
+    with zipfile.ZipFile(hashed, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            # With a date of its own the same arrays would be other bytes every time.
+            member = zipfile.ZipInfo(f"{name}.npy")
+            with archive.open(member, "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
+    file.write(hashed.hash.digest())
+
+
+def _is_sealed(file: IO[bytes], key: str) -> bool:
+    """Tell whether an open file ends with the seal of its key and of all bytes before."""
+    size = os.fstat(file.fileno()).st_size - _SEAL_BYTES
+    if size < 0:
+        return False
+    seal = hashlib.sha256(key.encode() + b"\n")
+    while size:
+        chunk = file.read(min(_CHUNK, size))
+        if not chunk:
+            return False
+        seal.update(chunk)
+        size -= len(chunk)
+    return file.read() == seal.digest()
 
 
 def writable_folder(path: Path, option: str) -> None:

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
-from types import MappingProxyType
 from typing import Protocol
 
-from segkit.errors import UsageError
+from segkit.errors import UsageError, WorkersLost
+from segkit.signals import ends_here, held, last_words
 from segkit.study import cost
-from segkit.study.engine import Engine, check_address
+from segkit.study.engine import Engine
 from segkit.study.folder import Study
-from segkit.study.graph import KINDS, Node, Task, make_tasks
+from segkit.study.forecast import expected_seconds
+from segkit.study.graph import KINDS, Node, Task, make_tasks, wanted_keys
+from segkit.study.lock import locked
 from segkit.study.plan import Plan
 from segkit.study.prepare import Prepared
 from segkit.study.racing import drawn_further, schedule
 from segkit.study.record import Finished, Record
 from segkit.study.results import Collector
-from segkit.study.stages import Outcome, outcome_of
-from segkit.study.store import Store, StoreFull, writable_folder
+from segkit.study.settled import settled_outcomes
+from segkit.study.stages import Outcome
+from segkit.study.store import StoreFull, writable_folder
+
+# How often a result is computed again that is damaged again.
+_ATTEMPTS = 3
 
 
 class Watch(Protocol):
     """Is told how a study goes on."""
 
-    def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int]) -> None:
-        """Take note that execution begins: the tasks to do, and the runs by status that need none."""
+    def expect(
+        self, prepared: Prepared, running: Callable[[], Sequence[str]], screen: float, confirmation: float | None
+    ) -> None:
+        """Take note of a study that begins: what is at work, and how many wall seconds both parts are to take."""
 
-    def advance(self, task: Task, counts: Mapping[str, int]) -> None:
-        """Take note that a task is done, with the number of runs by status."""
+    def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int], part: str) -> None:
+        """Take note that a part begins: the tasks to do, and the runs by status that need none."""
+
+    def compiling(self, expected: float | None) -> None:
+        """Take note that the compilation of kernels begins, in so many wall seconds, or (None) ends."""
+
+    def advance(self, task: Task, outcomes: Sequence[Outcome], counts: Mapping[str, int]) -> None:
+        """Take note that a task is done, with its outcomes and the number of runs by status."""
 
     def stop(self) -> None:
         """Take note that execution ended, well or not."""
@@ -43,33 +58,65 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     Whatever ends the study early (an interrupt, a full disk), what was finished is written before the exception
     goes on.
     """
-    check_address(prepared.engine)
-    prepared.store.prepare()
-    prepared = replace(prepared, folder=_claimed_folder(prepared))
-    record = Record(prepared, command, Collector(prepared.plan))
+    with claimed(prepared) as prepared:
+        record = Record(prepared, command, Collector(prepared.plan))
+        with last_words(record.interrupted):
+            return _launched(prepared, record, watch)
+
+
+def _launched(prepared: Prepared, record: Record, watch: Watch) -> Finished:
     scoring = prepared.composition.study["scoring"]
     state = "finished"
     try:
-        with Engine(prepared.engine, str(prepared.store.root)) as engine:
-            record.work = engine.work
+        with Engine(prepared.engine, str(prepared.store.root)) as engine, ends_here():
+            record.work, engine.compiling = engine.work, watch.compiling
+            watch.expect(prepared, engine.running, *expected_seconds(prepared))
             _screen(prepared, engine, record, watch)
+            _mend(engine, record, watch)
             if scoring["racing"]:
                 _race(prepared, engine, record, watch)
             if scoring["confirm"]:
                 _confirm(prepared, engine, record, watch)
+            _mend(engine, record, watch)
     except KeyboardInterrupt:
         state = "interrupted"
         raise
     except StoreFull:
         state = "stopped: disk full"
         raise
+    except WorkersLost as error:
+        state = "stopped: workers lost"
+        raise WorkersLost(f"{error}; what was finished is kept in {prepared.folder}") from error
+    except UsageError:
+        state = "stopped: no workers"
+        raise
     except BaseException:
         state = "stopped: internal error"
         raise
     finally:
-        watch.stop()
-        finished = record.end(state)
+        with held():
+            watch.stop()
+            finished = record.end(state)
     return finished
+
+
+@contextmanager
+def claimed(prepared: Prepared) -> Iterator[Prepared]:
+    """Check what the study needs around it, make its folder and hold it for this process while the block runs.
+
+    Raises
+    ------
+    UsageError
+        If something is missing, the folder is not for this study, or another process is at work on it.
+    """
+    if prepared.claimed:
+        yield prepared
+        return
+    prepared.store.prepare()
+    folder = _claimed_folder(prepared)
+    with locked(folder, "hydra.sweep.dir"):
+        _check_same_study(prepared, folder)
+        yield replace(prepared, folder=folder, claimed=True)
 
 
 def _claimed_folder(prepared: Prepared) -> Path:
@@ -80,16 +127,19 @@ def _claimed_folder(prepared: Prepared) -> Path:
         if not (folder / "study.yaml").exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
             told = "holds files but no study; name a folder that is empty, new, or that of this study"
             raise UsageError(f"hydra.sweep.dir={folder}: {told}")
-        if (folder / "configs.jsonl").exists():
-            others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
-            if others:
-                told = f"holds another study, with {len(others)} runs that this one has not; name another folder"
-                raise UsageError(f"hydra.sweep.dir={folder}: {told}")
         return folder
     writable_folder(folder.parent, "hydra.sweep.dir")
     # Two studies may be launched in the same second.
     names = chain([folder.name], (f"{folder.name}_{number}" for number in count(2)))
     return next(claimed for claimed in map(folder.with_name, names) if _made(claimed))
+
+
+def _check_same_study(prepared: Prepared, folder: Path) -> None:
+    if (folder / "configs.jsonl").exists():
+        others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
+        if others:
+            told = f"holds another study, with {len(others)} runs that this one has not; name another folder"
+            raise UsageError(f"hydra.sweep.dir={folder}: {told}")
 
 
 def _made(folder: Path) -> bool:
@@ -105,7 +155,7 @@ def _screen(prepared: Prepared, engine: Engine, record: Record, watch: Watch) ->
     settled = settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored)
     record.collector.add(settled.values())
     record.begin()
-    _compute(prepared, prepared.plan, settled, engine, record, watch)
+    _compute(prepared.plan.nodes, prepared.plan.leaves, engine, record, watch, "screen")
 
 
 def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
@@ -117,19 +167,7 @@ def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> N
         new = {key: plan.nodes[key] for _, key in done.values()}
         stored = frozenset(prepared.store.keys(("stability",)))
         record.collector.add(settled_outcomes(new, prepared.store, stored).values())
-        _compute(prepared, plan, record.collector.outcomes, engine, record, watch)
-
-
-def _compute(
-    prepared: Prepared, plan: Plan, settled: Mapping[str, Outcome], engine: Engine, record: Record, watch: Watch
-) -> None:
-    tasks, collector = make_tasks(plan.nodes, plan.leaves, settled), record.collector
-    watch.start(prepared, tasks, collector.counts())
-    with closing(engine.run(tasks, *_expected(tasks, plan))) as results:
-        for task, outcomes in results:
-            collector.add(outcomes)
-            watch.advance(task, collector.counts())
-            record.flush()
+        _compute(plan.nodes, plan.leaves, engine, record, watch, "race")
 
 
 def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
@@ -140,39 +178,48 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
     nodes = confirmation.nodes
     stored, known = frozenset(prepared.store.keys(KINDS)), record.collector.outcomes
     outcomes = record.confirming(settled_outcomes(nodes, prepared.store, stored, known))
-    tasks = make_tasks(nodes, confirmation.leaves, outcomes)
-    if tasks:
+    if wanted_keys(nodes, confirmation.leaves, outcomes):
         record.screened()
-    watch.start(prepared, tasks, record.collector.counts())
-    with closing(engine.run(tasks, *_expected(tasks, prepared.plan))) as results:
-        for task, done in results:
-            outcomes.update({outcome.key: outcome for outcome in done})
-            watch.advance(task, record.collector.counts())
+    _compute(nodes, confirmation.leaves, engine, record, watch, "confirmation")
+
+
+def _compute(
+    nodes: Mapping[str, Node], leaves: Sequence[str], engine: Engine, record: Record, watch: Watch, part: str
+) -> None:
+    """Compute what is not settled; what turns out to be damaged on the way is computed again, and all that waits."""
+    attempts: Counter[str] = Counter()
+    wanted = list(leaves)
+    while True:
+        settled = record.settled()
+        tasks = make_tasks(nodes, wanted, settled)
+        watch.start(record.prepared, tasks, record.collector.counts(), part)
+        waiting: list[Outcome] = []
+        with closing(engine.run(tasks, *_expected(tasks, record.prepared.plan), settled.values())) as results:
+            for task, outcomes in results:
+                waiting += [outcome for outcome in outcomes if outcome.waits]
+                record.take(outcome for outcome in outcomes if not outcome.waits)
+                watch.advance(task, outcomes, record.collector.counts())
+                record.flush()
+        damaged = {key for outcome in waiting for key in outcome.damaged if key in nodes}
+        attempts.update(damaged)
+        # On a disk that keeps nothing, what was computed again is damaged again.
+        if not damaged or max(attempts[key] for key in damaged) > _ATTEMPTS:
+            record.take(waiting)
+            return
+        record.forget(damaged)
+        wanted = [*leaves, *damaged]
+
+
+def _mend(engine: Engine, record: Record, watch: Watch) -> None:
+    """Compute again what cannot be read of what the study's tables are made of."""
+    attempts: Counter[str] = Counter()
+    while keys := [key for key in record.unreadable() if attempts[key] < _ATTEMPTS]:
+        attempts.update(keys)
+        record.forget(keys)
+        _compute(record.nodes, keys, engine, record, watch, "mending")
 
 
 def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
     """Return the order of work and the estimated seconds by task's name."""
-    customers = cost.largest_table(plan)
-    return cost.priorities(tasks, customers), {task.name: cost.task_seconds(task, customers) for task in tasks}
-
-
-def settled_outcomes(
-    nodes: Mapping[str, Node], store: Store, stored: frozenset[str], known: Mapping[str, Outcome] = MappingProxyType({})
-) -> dict[str, Outcome]:
-    """Return the outcomes that are stored, and those that follow: what stands on an impossible stage is impossible.
-
-    Results that are among the ``known`` are not read again.
-    """
-    found: dict[str, Outcome] = {}
-    for key, node in nodes.items():
-        if key in known and key in stored and known[key].status == "ok":
-            found[key] = known[key]
-            continue
-        skipped = ((role, found[i]) for role, i in node.inputs.items() if i in found and found[i].status == "skipped")
-        stopped = next((outcome for role, outcome in skipped if node.stops(role, again=outcome.again)), None)
-        record = store.record(key) if key in stored else None
-        if stopped:
-            found[key] = Outcome(key, stopped.status, stopped.reason)
-        elif record:
-            found[key] = outcome_of(key, record)
-    return found
+    shapes = plan.planner.shapes
+    return cost.priorities(tasks, shapes), {task.name: cost.task_seconds(task, shapes) for task in tasks}

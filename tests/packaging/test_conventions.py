@@ -22,7 +22,7 @@ MODULES = {
 
 # From the bottom up; a module may import from its own layer and from those before it.
 LAYERS = (
-    ("version", "errors"),
+    ("version", "errors", "signals", "streams", "terminal"),
     ("targets",),
     ("data",),
     ("expressions", "feature_set", "features"),
@@ -38,8 +38,8 @@ LAYER_OF = {name: height for height, layer in enumerate(LAYERS) for name in laye
 CONFINED = {
     "hydra": ("segkit.cli", "segkit.study.compose"),
     "omegaconf": ("segkit.cli", "segkit.study.compose"),
-    "dask": ("segkit.study.engine",),
-    "distributed": ("segkit.study.engine",),
+    "dask": ("segkit.study.engine", "segkit.study.cluster"),
+    "distributed": ("segkit.study.engine", "segkit.study.cluster"),
     "matplotlib": ("segkit.report.figures",),
     "seaborn": ("segkit.report.figures",),
 }

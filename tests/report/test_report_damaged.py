@@ -217,7 +217,10 @@ def test_configurations_that_are_missing_or_cut_off_are_told(small):
         (lambda table: table.assign(silhouette_reference=np.inf), "'silhouette_reference' must hold finite numbers"),
         (lambda table: table.assign(status="weird"), "status=weird: must be one of ok, failed, skipped"),
         (lambda table: pd.concat([table, table]), "more than once"),
-        (lambda table: table.assign(run=range(len(table))), "column 'run' must hold texts, holds 0"),
+        (
+            lambda table: table.assign(run=range(len(table))),
+            "column 'run' must hold a run's id, letters and digits, holds 0",
+        ),
     ],
 )
 def test_a_table_of_runs_that_cannot_be_right_is_named(small, change, told):

@@ -68,7 +68,7 @@ def test_option_equals_the_plain_call(name, kind):
     before = X.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scaled = scale(X, option(name), "abcdefgh")
+        scaled = scale(X, option(name))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = PLAIN[name](X)
@@ -92,9 +92,7 @@ def test_option_is_allowed_and_lists_what_decides(name):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_memory_order_does_not_matter(name):
     X = _data("skewed")
-    np.testing.assert_array_equal(
-        scale(np.asfortranarray(X), option(name), "abcdefgh"), scale(X, option(name), "abcdefgh")
-    )
+    np.testing.assert_array_equal(scale(np.asfortranarray(X), option(name)), scale(X, option(name)))
 
 
 def test_log_standard_is_the_signed_logarithm_standardised():
@@ -126,7 +124,7 @@ def test_log_standard_keeps_scikit_learns_rules():
 def test_a_scaler_that_refuses_the_data_is_infeasible():
     config = {"_target_": "sklearn.preprocessing.PowerTransformer", "method": "box-cox"}
     with pytest.raises(Infeasible, match=r"scaler: sklearn.*PowerTransformer: .*strictly positive") as told:
-        scale(_data("normal"), config, "abcdefgh")
+        scale(_data("normal"), config)
     assert "\n" not in str(told.value)
 
 
@@ -134,8 +132,8 @@ def test_values_that_are_not_finite_are_infeasible():
     X = np.array([[1e308], [-1e308], [1e308]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(Infeasible, match=r"StandardScaler 'amount' is (-?inf|nan); numbers"):
-            scale(X, option("standard"), ["amount"])
+        with pytest.raises(Infeasible, match=r"StandardScaler 'feature 0' is nan; numbers from|too large"):
+            scale(X, option("standard"))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +149,7 @@ def test_values_that_are_not_finite_are_infeasible():
 )
 def test_what_is_no_scaler(config, reason):
     with pytest.raises(UsageError, match=reason):
-        scale(_data("normal"), config, "abcdefgh")
+        scale(_data("normal"), config)
 
 
 def test_published_principal_components(cc_general_csv):
@@ -166,6 +164,6 @@ def test_published_principal_components(cc_general_csv):
     ids = frame.pop("CUST_ID").to_numpy()
     table = Table(frame.astype(float), ids, None, (), "cc_general.csv")
     features = build_features(table, {"columns": "all", "missing": "median"})
-    space = scale(features.matrix, option("standard"), features.names)
+    space = scale(features.matrix, option("standard"))
     shares = PCA(n_components=2).fit(space).explained_variance_ratio_
     assert [f"{share:.2%}" for share in shares] == ["27.30%", "20.31%"]

@@ -12,6 +12,7 @@ from segkit.data.table import Table
 from segkit.segments import keep
 from segkit.segments.profiles import profile
 from segkit.study.outputs import Customers
+from segkit.study.store import Store
 
 
 @pytest.fixture
@@ -38,7 +39,8 @@ def finished(tmp_path):
     settings = {"report": {"shortlist": 16}, "scoring": {}, "references": {}, "store": str(tmp_path / "store")}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(settings))
     plan = SimpleNamespace(runs=plans)
-    return SimpleNamespace(folder=tmp_path, runs=table, customers=Customers(tables), plan=plan, frames=frames)
+    known = {"runs": table, "customers": Customers(tables), "plan": plan, "store": Store(tmp_path / "store")}
+    return SimpleNamespace(folder=tmp_path, frames=frames, **known)
 
 
 def kept(folder: Path) -> pd.DataFrame:

@@ -372,3 +372,48 @@ def test_options_of_ones_own_may_lack_settings_that_are_new(tmp_path):
     study = compose_study(["engine=mine", "sampling=mine"], tmp_path).study
     assert EngineSettings(**study["engine"]).most_seconds is None
     assert not Sampling.of(study).approximates(10**7)
+
+
+def params(tmp_path, entries, *overrides, rest=""):
+    """Compose an experiment that sweeps in Hydra's way."""
+    (tmp_path / "experiment").mkdir(exist_ok=True)
+    lines = "".join(f"      {name}: {value}\n" for name, value in entries.items())
+    body = f"hydra:\n  sweeper:\n    params:\n{lines}{rest}\n"
+    (tmp_path / "experiment" / "own.yaml").write_text(body)
+    return compose_study(["experiment=own", *overrides], tmp_path)
+
+
+def configurations(composition):
+    return [(item.choices, item.groups, item.seed) for item in composition.configurations]
+
+
+def test_hydras_own_way_to_sweep_in_a_file_is_the_command_line_below_the_command_line(tmp_path):
+    swept = {"clusterer": "kmeans", "clusterer.n_clusters": "range(2,6)", "scaler": "standard,power", "seed": "1,2"}
+    lines = [f"{name}={value}" for name, value in swept.items()]
+    found = params(tmp_path, {**swept, "scoring.draws": 3, "engine": "inline"})
+    assert configurations(found) == configurations(compose_study(lines))
+    assert len(found.configurations) == 16
+    assert found.study["scoring"]["draws"] == 3
+    assert found.study["engine"]["mode"] == "inline"
+    over = ["clusterer.n_clusters=7", "scaler=none", "seed=5", "scoring.draws=4", "engine=local"]
+    found = params(tmp_path, {**swept, "scoring.draws": 3, "engine": "inline"}, *over)
+    assert configurations(found) == configurations(compose_study(over))
+    assert found.study["scoring"]["draws"] == 4
+    assert found.study["engine"]["mode"] == "local"
+
+
+def test_hydras_own_way_to_sweep_goes_over_the_sweep_of_the_file(tmp_path):
+    rest = "sweep: {scaler: [none], clusterer: [{kmeans: {n_clusters: [2, 3]}}, dbscan]}"
+    found = params(tmp_path, {"clusterer": "kmeans", "projection": "none,pca"}, rest=rest)
+    assert found.axes == {"projection": ["none", "pca"], "clusterer.n_clusters": [2, 3]}
+
+
+@pytest.mark.parametrize("override", ["hydra.sweep.dir=here", "++hydra.sweep.dir=here"])
+def test_a_folder_is_given_on_the_command_line_or_in_a_file(tmp_path, override):
+    assert not compose_study([]).folder_is_given
+    assert compose_study([override]).folder_is_given
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "own.yaml").write_text("hydra: {sweep: {dir: here}}")
+    found = compose_study(["experiment=own"], tmp_path)
+    assert found.folder_is_given
+    assert found.study_dir == "here"

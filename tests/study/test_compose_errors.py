@@ -6,6 +6,7 @@ import pytest
 
 from segkit.errors import UsageError
 from segkit.study.compose import compose_study, job_config
+from segkit.study.compose.paths import conf_dir
 
 
 def told(overrides, config_dir=None):
@@ -33,7 +34,7 @@ def told(overrides, config_dir=None):
         (["scorin.draws=3"], ["'scorin'", "did you mean 'scoring'"]),
         (["clusterers=kmeans"], ["'clusterers'", "did you mean 'clusterer'"]),
         (["scoring.draw=3"], ["'draw' in scoring", "did you mean 'draws'"]),
-        (["hydra.sweep.dirr=x"], ["'dirr' in hydra.sweep", "did you mean 'dir'"]),
+        (["hydra.sweep.dirr=x"], ["hydra.sweep.dirr=x", "did you mean 'hydra.sweep.dir'"]),
         (["+scoring.drows=3"], ["scoring.drows", "did you mean 'draws'"]),
         (["experiment=smoke", "scoring.draw=3"], ["did you mean 'draws'"]),
         # syntax
@@ -62,7 +63,27 @@ def told(overrides, config_dir=None):
         (["scoring.draws=1,2"], ["scoring.draws", "one value"]),
         (["engine.workers=range(1,3)"], ["engine.workers", "one value"]),
         (["hydra.sweep.dir=a,b"], ["hydra.sweep.dir", "one value"]),
+        # Hydra's own settings, which a study does not heed
         (["hydra.searchpath=[file:///x]"], ["--config-dir"]),
+        (["+hydra.sweeper.params.scaler=power"], ["+hydra.sweeper.params.scaler", "clusterer.n_clusters=2,3"]),
+        (["hydra.sweeper.params={scaler: power}"], ["hydra.sweeper.params", "clusterer.n_clusters=2,3"]),
+        (["hydra.sweeper.max_batch_size=3"], ["hydra.sweeper.max_batch_size=3", "engine.workers"]),
+        (["hydra/sweeper=optuna"], ["hydra/sweeper=optuna", "sweep:"]),
+        (["hydra/launcher=joblib"], ["hydra/launcher=joblib", "engine.workers"]),
+        (["hydra.launcher.n_jobs=2"], ["hydra.launcher.n_jobs=2", "engine.workers"]),
+        (["hydra.job.chdir=true"], ["hydra.job.chdir=true", "hydra.sweep.dir=FOLDER"]),
+        (["hydra.job.name=x"], ["hydra.job.name=x", "name=NAME"]),
+        (["+hydra.job.env_set.A=1"], ["+hydra.job.env_set.A=1", "NAME=VALUE segkit"]),
+        (["hydra/job_logging=default"], ["hydra/job_logging=default", "--quiet"]),
+        (["hydra/hydra_logging=colorlog"], ["hydra/hydra_logging=colorlog", "--quiet"]),
+        (["hydra.verbose=true"], ["hydra.verbose=true", "--quiet"]),
+        (["+hydra.callbacks.mine={a: 1}"], ["+hydra.callbacks.mine", "calls none"]),
+        (["hydra.output_subdir=x"], ["hydra.output_subdir=x", "hydra.sweep.dir=FOLDER"]),
+        (["hydra.sweep.subdir=x"], ["hydra.sweep.subdir=x", "hydra.sweep.dir=FOLDER"]),
+        (["hydra.run.dir=x"], ["hydra.run.dir=x", "hydra.sweep.dir=FOLDER"]),
+        (["hydra.mode=RUN"], ["hydra.mode=RUN", "segkit run"]),
+        (["hydra={job: {chdir: true}}"], ["hydra={job", "hydra.sweep.dir"]),
+        (["~hydra.sweep.dir"], ["~hydra.sweep.dir", "hydra.sweep.dir=FOLDER"]),
         (["clusterer.n_clusters=range(0,1001)", "data.seed=range(0,1001)"], ["1,002,001 configurations"]),
         # interpolations
         (["clusterer.n_clusters=${foo}"], ["clusterer=kmeans", "foo", "not found"]),
@@ -97,6 +118,18 @@ def told(overrides, config_dir=None):
         (["engine.workers=0"], ["engine.workers=0"]),
         (["engine.workers=two"], ["engine.workers=two"]),
         (["engine.address=localhost"], ["engine.address=localhost", "tcp://"]),
+        (["engine.tls=keys"], ["engine.tls=keys", "ca, cert, key"]),
+        (["+engine.tls.certificate=a.pem"], ["engine.tls.certificate", "ca, cert, key"]),
+        (["engine.tls.ca=none.pem"], ["engine.tls.ca=none.pem", "a file in PEM format that exists"]),
+        (
+            [f"engine.tls={{ca: {__file__}, cert: {__file__}, key: {__file__}}}", "engine.address=tcp://host:8786"],
+            ["engine.address=tcp://host:8786", "such as tls://host:8786"],
+        ),
+        # what another setting would pass over in silence
+        (["engine=inline", "engine.workers=4"], ["engine.workers=4", "engine=local"]),
+        (["engine=inline", "engine.address=tcp://a:1"], ["engine.address=tcp://a:1", "engine=local"]),
+        (["engine.address=tcp://a:1", "engine.workers=4"], ["engine.workers=4", "tcp://a:1"]),
+        (["engine.address=tcp://a:1", "engine.memory_limit=4GB"], ["engine.memory_limit=4GB", "tcp://a:1"]),
         (["engine.memory_limit=lots"], ["engine.memory_limit=lots", "4GB"]),
         (["engine.time_limit=soon"], ["engine.time_limit=soon", "90min, 24h or 3d, or null"]),
         (["engine.time_limit=0h"], ["engine.time_limit=0h", "90min, 24h or 3d, or null"]),
@@ -189,6 +222,46 @@ def test_a_wrong_option_file(content, fragments, tmp_path):
     text = told(["clusterer=bad"], tmp_path)
     for fragment in fragments:
         assert fragment in text
+
+
+@pytest.mark.parametrize(
+    ("body", "fragments"),
+    [
+        ("hydra: {sweeper: {max_batch_size: 3}}", ["own.yaml", "hydra.sweeper.max_batch_size", "engine.workers"]),
+        ("hydra: {job: {chdir: true}}", ["own.yaml", "hydra.job.chdir", "hydra.sweep.dir=FOLDER"]),
+        ("hydra: {callbacks: {mine: {_target_: os.system}}}", ["own.yaml", "hydra.callbacks.mine", "calls none"]),
+        ("hydra: {run: {dir: x}}", ["own.yaml", "hydra.run.dir", "hydra.sweep.dir=FOLDER"]),
+        ("hydra: 3", ["own.yaml: hydra:", "hydra.sweep.dir"]),
+        ("defaults: [{override /hydra/launcher: joblib}]", ["own.yaml", "/hydra/launcher", "engine.workers"]),
+        ("defaults: [{override hydra/job_logging: colorlog}]", ["own.yaml", "hydra/job_logging", "--quiet"]),
+        ("defaults: [{/scaler@hydra.job: power}]", ["own.yaml", "/scaler@hydra.job"]),
+        ("hydra: {sweeper: {params: [1]}}", ["own.yaml", "hydra.sweeper.params", "n_clusters: 2,3"]),
+        ("hydra: {sweeper: {params: {clusterer: {n_clusters: 3}}}}", ["hydra.sweeper.params.clusterer"]),
+        ("hydra: {sweeper: {params: {scaler: standrad}}}", ["hydra.sweeper.params", "did you mean 'standard'"]),
+        ("hydra: {sweeper: {params: {clusterer.n_cluster: 3}}}", ["hydra.sweeper.params", "'n_clusters'"]),
+        ("hydra: {sweeper: {params: {scoring.draws: '2,3'}}}", ["hydra.sweeper.params", "one value"]),
+        ("hydra: {sweeper: {params: {hydra.job.chdir: true}}}", ["hydra.sweeper.params", "hydra.job.chdir"]),
+        ("hydra: {sweeper: {params: {experiment: demo}}}", ["hydra.sweeper.params.experiment", "experiment=demo"]),
+    ],
+)
+def test_what_a_study_does_not_heed_in_an_experiment(body, fragments, tmp_path):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "own.yaml").write_text(body)
+    text = told(["experiment=own"], tmp_path)
+    for fragment in fragments:
+        assert fragment in text
+
+
+def test_what_a_study_does_not_heed_in_a_main_configuration_and_in_an_option(tmp_path):
+    main = (conf_dir() / "config.yaml").read_text()
+    (tmp_path / "config.yaml").write_text(main)
+    compose_study([], tmp_path)
+    (tmp_path / "config.yaml").write_text(main.replace("chdir: false", "chdir: true"))
+    assert "config.yaml: hydra.job.chdir" in told([], tmp_path)
+    (tmp_path / "config.yaml").unlink()
+    (tmp_path / "scaler").mkdir()
+    (tmp_path / "scaler" / "loud.yaml").write_text("# @package hydra.job\nchdir: true\n")
+    assert "loud.yaml: @package hydra.job" in told(["scaler=loud"], tmp_path)
 
 
 def test_a_folder_of_options_that_is_not_there(tmp_path):

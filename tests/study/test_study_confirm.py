@@ -301,7 +301,7 @@ def test_another_seed_that_cannot_be_clustered_is_a_draw_without_a_value(tmp_pat
     (outcome,) = stages.run_task(Task("t", (Node("reseed-dd", {"seeds": 2}, inputs),), ()), tmp_path)
     facts = outcome.record["facts"]
     assert (outcome.status, facts["draws"], facts["stability_draws_valid"]) == ("ok", 2, 1)
-    assert store.has("clustering-cc")
+    assert store.intact("clustering-cc")
 
 
 def test_a_study_whose_tables_without_segments_are_all_lost_ends_with_what_was_screened(tmp_path, monkeypatch):

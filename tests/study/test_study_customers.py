@@ -117,5 +117,5 @@ def test_there_is_no_plane_of_one_feature_or_without_variance(tmp_path, matrix):
 def test_without_the_scaled_features_there_is_no_plane(tmp_path):
     customers = Customers({"one": table(pd.DataFrame({"a": np.zeros(20)}))})
     store, run = scaled(tmp_path, np.eye(20), np.arange(20))
-    store.remove("scaling-0123456789")
+    store.drop("scaling-0123456789")
     assert drawing_frame(run, store, customers, np.arange(20))[1] == {}

@@ -149,6 +149,6 @@ def test_what_fails_while_a_study_concludes_is_its_state(table, monkeypatch):
         patched.setattr("segkit.study.record.drawing_frame", failing)
         with pytest.raises(RuntimeError, match="no picture"):
             launched(table, "features=fine")
-    assert state(table / "study") == "stopped: not concluded"
+    assert state(table / "study") == "stopped: its tables could not be written"
     assert len(pd.read_parquet(table / "study" / "runs.parquet")) == 1
     assert state(launched(table, "features=fine").folder) == "finished"

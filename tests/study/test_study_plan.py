@@ -154,7 +154,7 @@ def test_ten_thousand_configurations_are_one_run_for_each_distinct_one():
 
 def test_spaces_are_made_first_and_then_finished_one_after_another(cc_general):
     tasks = make_tasks(cc_general, set())
-    order = priorities(tasks, 8950)
+    order = priorities(tasks, cc_general.planner.shapes)
     ranked = sorted(tasks, key=lambda task: -order[task.name])
     kinds = [task.kind for task in ranked]
     makes = {"features", "scaling", "neighbours", "projection"}

@@ -18,8 +18,16 @@ from typing import TYPE_CHECKING
 
 from segkit.errors import UsageError
 from segkit.study.compose import axes as axis
-from segkit.study.compose import paths
-from segkit.study.compose.loader import Composed, Loader, hydra_version, one_line, resolved_node, unknown_name
+from segkit.study.compose import hydra_settings, paths
+from segkit.study.compose.loader import (
+    Composed,
+    Loader,
+    hydra_version,
+    named,
+    one_line,
+    resolved_node,
+    unknown_name,
+)
 from segkit.study.compose.paths import RUN_GROUPS, experiments, options
 from segkit.study.compose.resolve import Base, Resolver
 from segkit.study.compose.settings import SETTINGS, check_name, check_seed, check_study
@@ -58,6 +66,7 @@ class Composition:
     ``study`` holds what is the same for all runs (scoring, engine, report, store, name, seed), resolved.
     ``axes`` has the values of everything that takes more than one. ``references`` has, for each reference space
     by name, the resolved ``features`` and ``scaler`` that make it. ``question`` is what the experiment asks.
+    ``folder_is_given`` says that ``study_dir`` was asked for, and is not the dated folder of a launch.
     """
 
     experiment: str
@@ -68,6 +77,7 @@ class Composition:
     asked: list[str]
     references: dict[str, dict[str, dict]] = field(default_factory=dict)
     question: str = ""
+    folder_is_given: bool = False
 
 
 def compose_study(overrides: Sequence[str], config_dir: Path | str | None = None, single: bool = False) -> Composition:
@@ -101,6 +111,7 @@ def _compose(loader: Loader, overrides: Sequence[str], single: bool) -> Composit
         experiment=study["name"],
         study=study,
         study_dir=draft.study_dir(),
+        folder_is_given=draft.folder_is_given(),
         configurations=_configurations(draft),
         axes=varied,
         asked=list(overrides),
@@ -171,6 +182,12 @@ class _Draft:
     def read(cls, loader: Loader, overrides: Sequence[str]) -> _Draft:
         asked = axis.read_command_line(loader.parse(overrides), loader.options, loader.groups)
         first = cls._first(loader, asked)
+        params = hydra_settings.params(first.config.hydra)
+        if params:
+            with named(f"{hydra_settings.PARAMS}: "):
+                in_file = axis.read_command_line(loader.parse(params), loader.options, loader.groups)
+            asked = axis.overridden(in_file, asked)
+            first = cls._first(loader, asked)
         where = f"experiment={first.choices['experiment']}: sweep" if first.choices.get("experiment") else "sweep"
         swept = _read_sweep(first.root.get("sweep"), loader, where)
         axes = axis.merge(swept, asked)
@@ -218,6 +235,10 @@ class _Draft:
         if not isinstance(folder, str | int) or not str(folder).strip():
             raise UsageError(f"hydra.sweep.dir={folder}: must be a folder's path")
         return str(folder)
+
+    def folder_is_given(self) -> bool:
+        """Whether the command line or an experiment names the study's folder."""
+        return self.first.config.hydra.sweep._get_node("dir")._value() != self.loader.default_folder()
 
     def first_config(self) -> DictConfig:
         """Return the first configuration as Hydra would, unresolved, with Hydra's own node."""

@@ -10,6 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from segkit.errors import UsageError, did_you_mean
+from segkit.study.compose import hydra_settings
 from segkit.study.compose.paths import RUN_GROUPS
 
 if TYPE_CHECKING:
@@ -237,6 +238,21 @@ def read_command_line(
     return Asked(chosen, tuple(parameters.values()), seeds, tuple(passed))
 
 
+def overridden(in_file: Asked, asked: Asked) -> Asked:
+    """Return what a file asks for as a command line would, under the command line itself."""
+    options = {**in_file.options, **asked.options}
+    keys = {parameter.key for parameter in asked.parameters}
+    kept = tuple(
+        replace(parameter, asked=f"{hydra_settings.PARAMS}: {parameter.asked}")
+        for parameter in in_file.parameters
+        if parameter.key not in keys
+    )
+    said = {line.partition("=")[0].lstrip("+") for line in asked.passed}
+    passed = tuple(line for line in in_file.passed if line.partition("=")[0].lstrip("+") not in said)
+    seeds = in_file.seeds if asked.seeds is None else asked.seeds
+    return Asked(options, kept + asked.parameters, seeds, passed + asked.passed)
+
+
 def _refuse_prefix(override: Override) -> None:
     line, key = override.input_line, override.key_or_group
     if override.is_delete():
@@ -274,8 +290,8 @@ def _passed(override: Override, options: Callable, groups: Sequence[str]) -> str
     if override.is_sweep_override():
         reason = "a study has one experiment" if key == "experiment" else f"{key} has one value in a study"
         raise UsageError(f"{line}: {reason}; only {', '.join(RUN_GROUPS)}, their parameters and seed can vary")
-    if key.startswith("hydra.searchpath"):
-        raise UsageError(f"{line}: a folder of options is given with --config-dir")
+    if root_of(key) == "hydra":
+        hydra_settings.check_override(key, override.value(), line, deleted=override.is_delete())
     if (key in groups or key == "experiment") and not isinstance(override.value(), dict):
         if not override.is_delete() and key in ("experiment", "scoring", "sampling", "engine", "report"):
             _refuse_prefix(override)

@@ -49,6 +49,15 @@ def one_line(prefix: str = "") -> Iterator[None]:
         raise UsageError(prefix + compressed(error)) from None
 
 
+@contextmanager
+def named(prefix: str) -> Iterator[None]:
+    """Say of each error in the block where what it names was asked for."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"{prefix}{error}") from None
+
+
 def _no_such_option(error: Any) -> str:
     group, _, option = (error.missing_cfg_file or "").rpartition("/")
     if not group or not error.options:
@@ -136,6 +145,14 @@ class Loader:
             config = self._loader.load_configuration("config", list(lines), RunMode.RUN, from_shell=False)
         root = {str(key): _unresolved(config, key) for key in config if key != "hydra"}
         return Composed(config, dict(config.hydra.runtime.choices), root)
+
+    def default_folder(self) -> str | None:
+        """Return the study's folder where nothing else is asked for, unresolved."""
+        from omegaconf import OmegaConf
+
+        main = self._loader.repository.load_config("config").config
+        node = OmegaConf.to_container(main, resolve=False).get("hydra") or {}
+        return (node.get("sweep") or {}).get("dir")
 
     def own_content(self, group: str, option: str) -> dict | None:
         """Return what an option's file holds, unresolved; None if it takes more than the file to tell."""

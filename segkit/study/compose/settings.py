@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
+from pathlib import Path
 
 from segkit.errors import UsageError, did_you_mean
 
@@ -16,16 +17,17 @@ _SECTIONS = {
     ),
     "scoring.gates": ("coverage", "smallest_cluster", "clusters"),
     "scoring.nulls": ("copula", "permuted"),
-    "engine": ("mode", "workers", "address", "memory_limit", "time_limit"),
+    "engine": ("mode", "workers", "address", "tls", "memory_limit", "time_limit"),
     "report": ("formats", "customers", "max_mb", "shortlist"),
     "sampling": ("projection", "neighbours", "clustering", "kmeans", "scores", "draws"),
 }
 # What options of one's own from before there was such a setting lack: it is then null.
-_MAY_BE_MISSING = ("engine.time_limit", "sampling.neighbours")
+_MAY_BE_MISSING = ("engine.time_limit", "engine.tls", "sampling.neighbours")
 #: The names at the top of a study's configuration, without the groups of its runs.
 SETTINGS = ("seed", "store", "name", "scoring", "sampling", "engine", "report")
 _FORMATS = ("png", "pdf")
 _MODES = ("local", "inline")
+_TLS = ("ca", "cert", "key")
 _LEAST_DRAWN = 100
 _MOST_MEGABYTES = 1_000_000
 
@@ -118,7 +120,7 @@ def _check_sampling(sampling: Mapping) -> None:
 
 
 def _check_engine(engine: Mapping) -> None:
-    mode, workers, address, memory, limit = (engine.get(name) for name in _SECTIONS["engine"])
+    mode, workers, address, tls, memory, limit = (engine.get(name) for name in _SECTIONS["engine"])
     if mode not in _MODES:
         raise UsageError(f"engine.mode={_shown(mode)}: must be {' or '.join(_MODES)}{did_you_mean(str(mode), _MODES)}")
     _require(
@@ -133,6 +135,9 @@ def _check_engine(engine: Mapping) -> None:
         address,
         "a scheduler's address such as tcp://host:8786, or null",
     )
+    if tls is not None:
+        _check_tls(tls, address)
+    _check_engine_fits(mode, workers, address, memory)
     positive = isinstance(memory, Real) and not isinstance(memory, bool) and 0 < memory < math.inf
     sized = _is_text(memory) and bool(re.fullmatch(r"auto|\d+(\.\d+)?\s*([kKMGT]i?)?B?", memory))
     _require(
@@ -144,6 +149,35 @@ def _check_engine(engine: Mapping) -> None:
     timed = _is_text(limit) and re.fullmatch(r"[0-9]*[1-9][0-9]*(\.[0-9]+)?\s*(s|min|h|d)", limit) is not None
     told = "the most that a stage may be estimated to take, such as 90min, 24h or 3d, or null for any time"
     _require(limit is None or timed, "engine.time_limit", limit, told)
+
+
+def _check_tls(tls: object, address: str | None) -> None:
+    _check_names(tls, _TLS, "engine.tls")
+    if all(tls[name] is None for name in _TLS):
+        return
+    for name in _TLS:
+        _require(
+            _is_text(tls[name]) and Path(tls[name]).is_file(),
+            f"engine.tls.{name}",
+            tls[name],
+            "a file in PEM format that exists, as the other two of ca, cert and key",
+        )
+    secured = address is not None and address.startswith("tls://")
+    _require(secured, "engine.address", address, "a scheduler's address such as tls://host:8786, to go with engine.tls")
+
+
+def _check_engine_fits(mode: str, workers: int | None, address: str | None, memory: object) -> None:
+    """Refuse what the chosen way of executing would pass over in silence."""
+    if mode == "inline" and workers not in (None, 1):
+        raise UsageError(f"engine.workers={workers}: with engine=inline one process computes; write engine=local")
+    if mode == "inline" and address is not None:
+        raise UsageError(f"engine.address={address}: with engine=inline this process computes; write engine=local")
+    if address is not None and workers is not None:
+        told = f"the scheduler at {address} has the workers that were started for it; leave one of the two out"
+        raise UsageError(f"engine.workers={workers}: {told}")
+    if address is not None and memory not in (None, "auto"):
+        told = f"the workers of the scheduler at {address} have the limit that they were started with; leave it out"
+        raise UsageError(f"engine.memory_limit={_shown(memory)}: {told}")
 
 
 def _check_report(report: Mapping) -> None:

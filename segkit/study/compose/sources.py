@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segkit.errors import UsageError
+from segkit.study.compose.hydra_settings import check_file
 
 
 class OptionFolder(ConfigSource):
@@ -50,12 +51,13 @@ class OptionFolder(ConfigSource):
         """Return an option as Hydra wants it."""
         path = self._locate(self._normalize_file_name(config_path))
         text = _read(path)
-        return ConfigResult(
-            provider=self.provider,
-            path=self.full_path(),
-            config=_parse(text, path),
-            header=self._header(text, path),
-        )
+        config, header = _parse(text, path), self._header(text, path)
+        plain = OmegaConf.to_container(config, resolve=False)
+        # The main configuration is the whole by itself.
+        package = "_global_" if config_path == "config" else header.get("package")
+        defaults = plain.get("defaults")
+        check_file(plain, package, defaults if isinstance(defaults, list) else [], str(path))
+        return ConfigResult(provider=self.provider, path=self.full_path(), config=config, header=header)
 
     def _locate(self, config_path: str) -> Path | None:
         return Path(self.path, config_path)

@@ -1,0 +1,66 @@
+"""What the engine takes for stages that do nothing, with the keys that a local cluster is held together by and without.
+
+    python experiments/benchmarks/engine.py
+    python experiments/benchmarks/engine.py --stages 500 --repeats 1
+
+Each stage is handed over by itself. Start-up is the time until all workers are there; a stage's is that from handing
+the first over to the last one's outcome, over their number. With and without alternate, so that both meet the same
+machine; the least of each is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import nullcontext
+from unittest.mock import patch
+
+from segkit.study import cluster, engine
+from segkit.study.graph import Node, Task
+from segkit.study.stages import Outcome
+
+
+def nothing(bundle, *_others):
+    return [[Outcome(node.key, "ok") for node in task.nodes] for task in bundle]
+
+
+def measured(tasks, workers, tls):
+    """Return seconds to start, and milliseconds a stage."""
+    # Without: as it was before there were keys.
+    plain = patch.object(cluster, "temporary_security", lambda: None)
+    same = dict.fromkeys((task.name for task in tasks), 0.0)
+    with nullcontext() if tls else plain:
+        begun = time.perf_counter()
+        with engine.Engine(engine.EngineSettings(workers=workers), "unused") as running:
+            (_,) = running.run(tasks[:1], same)
+            started = time.perf_counter()
+            done = sum(1 for _ in running.run(tasks[1:], same))
+            ended = time.perf_counter()
+    assert done == len(tasks) - 1
+    return started - begun, 1000 * (ended - started) / done
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stages", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=2)
+    arguments = parser.parse_args()
+    engine.run_bundle = nothing
+    keys = [f"features-{number:08x}" for number in range(arguments.stages + 1)]
+    tasks = [Task(key, (Node(key, {}, {}),), ()) for key in keys]
+    times = {True: [], False: []}
+    for _ in range(arguments.repeats):
+        for tls, found in times.items():
+            found.append(measured(tasks, arguments.workers, tls))
+    least = {tls: [min(column) for column in zip(*found, strict=True)] for tls, found in times.items()}
+    print(f"{arguments.stages} stages that do nothing, {arguments.workers} workers, least of {arguments.repeats}")
+    for tls, name in ((False, "without keys"), (True, "with TLS")):
+        print(f"{name:<14} start {least[tls][0]:6.2f} s   {least[tls][1]:6.2f} ms a stage")
+    (start, each), (plain_start, plain_each) = least[True], least[False]
+    more = f"{each - plain_each:6.2f} ms a stage, ratio {each / plain_each:.2f}"
+    print(f"{'difference':<14} start {start - plain_start:6.2f} s   {more}")
+
+
+if __name__ == "__main__":
+    main()
