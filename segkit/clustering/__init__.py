@@ -174,7 +174,7 @@ def _too_large(X: np.ndarray) -> str | None:
     """Say if distances would overflow, with which some libraries search for ever."""
     from segkit.data.limits import LARGEST
 
-    largest = max(X.max(initial=0.0), -X.min(initial=0.0))
+    largest = max(float(X.max()), -float(X.min())) if X.size else 0.0
     # A missing value fails the comparison: it is the estimator's to refuse.
     if not largest > LARGEST:
         return None

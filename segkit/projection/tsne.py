@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segkit import targets
+from segkit.errors import Infeasible
 from segkit.projection.shared import Memo
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 SHARED_METRICS = ("euclidean", "l2")
 _PERPLEXITY = 30
+# Squares of smaller differences vanish.
+_LEAST_SPREAD = 1e-150
 _MEMO = Memo()
 
 
@@ -120,6 +123,10 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
     """
     from openTSNE.affinity import PrecomputedAffinities
 
+    spread, rounding = np.ptp(X, axis=0).max(), 16 * np.finfo(np.float64).eps * np.abs(X).max()
+    # openTSNE's tree of points ends the process where rounding alone tells them apart.
+    if spread <= max(rounding, _LEAST_SPREAD):
+        raise Infeasible(f"t-SNE needs customers who differ; the largest difference in a column is {spread:g}")
     estimator = targets.build(config, n_jobs=1, verbose=False)
     if neighbours is None:
         return np.asarray(estimator.fit(X)), {}

@@ -237,13 +237,15 @@ def drawing_frame(
     import pandas as pd
     from sklearn.decomposition import PCA
 
+    from segkit.data.limits import beyond
+
     ids = pd.DataFrame({"id": customers.ids()})
     try:
         matrix = store.arrays(run.stages["scaling"])["matrix"]
         rows = customers.place(run.data, store.arrays(run.stages["features"])["rows"])
     except Damaged:
         return ids, {}
-    if min(matrix.shape) < 2 or not np.ptp(matrix, axis=0).any():
+    if min(matrix.shape) < 2 or not np.ptp(matrix, axis=0).any() or beyond(matrix):
         return ids, {}
     model = PCA(2, svd_solver="covariance_eigh").fit(matrix)
     here = np.isin(rows, drawn)

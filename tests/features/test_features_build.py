@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import warnings
@@ -169,8 +170,40 @@ def test_mostly_filled_features_are_named():
 
 
 def test_values_too_large_to_impute():
-    with pytest.raises(Infeasible, match="too large to be imputed"):
-        build({"a": [1.7e308, 1.7e308, NAN]}, columns="all", missing="mean")
+    with pytest.raises(Infeasible, match=r"^'b' is 1.7e\+308: too large to be imputed \(features.missing=mean\)$"):
+        build({"a": [1.0, 2.0, NAN], "b": [1.7e308, 1.7e308, NAN]}, columns="all", missing="mean")
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ({"expressions": {"big": "exp(200 * a)"}}, "5.22147e+173"),
+        ({"expressions": {"big": "-a ** 500"}}, "-3.27339e+150"),
+        ({"expressions": {"big": "1 / (a * 1e-200)"}}, "1e+200"),
+        ({"expressions": {"big": "a * 1e145"}}, "1e+145"),
+        ({"expressions": {"big": "where(a > 1.5, a, a / 0)"}, "missing": 1e150}, "1e+150"),
+    ],
+)
+def test_ranges_are_those_after_expressions_and_imputation(given, value):
+    frame = {"a": [1.0, 2.0, 2.0, 1.0], "b": [0.0, 1.0, 2.0, 3.0]}
+    with pytest.raises(Infeasible, match=rf"^'big' is {re.escape(value)}; numbers from -1e\+140 to 1e\+140"):
+        build(frame, columns=["b"], **given)
+
+
+def test_extremes_that_are_clipped_are_in_range():
+    frame = {"a": np.arange(100.0)}
+    clipped = {"clip": [0.0, 0.5], "missing": "median"}
+    largest = build(frame, columns=[], expressions={"big": "exp(6 * a)"}, **clipped).matrix.max()
+    assert np.exp(6 * 49) < largest < np.exp(6 * 50)
+    with pytest.raises(Infeasible, match="'big' is"):
+        build(frame, columns=[], expressions={"big": "exp(6 * a)"})
+
+
+def test_of_what_overflows_nothing_is_left_but_missing_values():
+    frame = {"a": [-2.0, -1.0, 1.0, 900.0], "b": [0.0, 1.0, 2.0, 3.0]}
+    found = build(frame, columns=["b"], expressions={"odd": "exp(a)", "log": "log(a)", "power": "(a * 1e150) ** 3"})
+    assert np.isfinite(found.matrix).all()
+    assert found.names == ("b", "odd", "log")
 
 
 # clipping
