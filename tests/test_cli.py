@@ -617,7 +617,7 @@ def test_a_study_of_impossible_runs_says_that_there_is_nothing_to_compute(invoke
 @pytest.mark.parametrize("scoring", [["scoring.confirm=true"], ["scoring.racing=true"]])
 def test_plan_tells_of_nothing_that_follows_impossible_runs(invoke, scoring):
     possible = invoke("plan", *TINY, *scoring)[1]
-    assert "then, not in the estimate" in possible
+    assert re.search(r"^then", possible, re.MULTILINE)
     lines = invoke("plan", *TINY, *scoring, "data.n=1")[1].splitlines()
     assert lines[-1] == "nothing to compute"
 

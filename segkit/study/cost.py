@@ -37,7 +37,8 @@ _STAGES: Mapping[str, _Cost] = {
     "features": _Cost(0.03, 1.0),
     "scaling": _Cost(0.02, 1.0),
     "landmarks": _Cost(0.125, 1.0),
-    "neighbours": _Cost(0.7, 1.3),
+    # Searched among all pairs where there are more than a few columns.
+    "neighbours": _Cost(0.65, 2.0, 0.03),
     "projection": _Cost(0.01, 1.0),
     "clustering": _Cost(0.2, 1.0),
     "scoring": _Cost(0.025, 1.8),

@@ -27,8 +27,8 @@ FILES = (
     *("study.yaml", "customers.parquet", "embeddings.parquet", "embeddings.json", "profiles.parquet", "profiles.csv"),
     *("silhouettes.parquet",),
 )
-# Of a run's row: what depends on the other runs, or on the clock.
-_NOT_OF_THE_RUN = ("confirmed", "seconds", "reason")
+# Of a run's row: what depends on the other runs, on the clock, or on where the data file lies.
+_NOT_OF_THE_RUN = ("confirmed", "seconds", "reason", "data.path")
 # Their values grow with the number of customers.
 _RELATIVE = ("calinski_harabasz", "inertia", "clusterer.", "projection.")
 # Judged anew by the same code, from numbers that were stored as they are.

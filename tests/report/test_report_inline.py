@@ -168,12 +168,12 @@ def test_nothing_is_said_on_the_console(bare, caplog, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_other_fonts_are_another_figure(tmp_path, monkeypatch):
-    plain = drawings._path(tmp_path, named(["plain"]), "grid", ["png"])
-    before = drawings._path(tmp_path, named(), "grid", ["png"])
+def test_other_fonts_are_another_figure(monkeypatch):
+    plain = drawings._key(named(["plain"]), "grid", ["png"])
+    before = drawings._key(named(), "grid", ["png"])
     monkeypatch.setattr(figures, "families", lambda letters: ["another"])
-    assert drawings._path(tmp_path, named(), "grid", ["png"]) != before
-    assert drawings._path(tmp_path, named(["plain"]), "grid", ["png"]) == plain
+    assert drawings._key(named(), "grid", ["png"]) != before
+    assert drawings._key(named(["plain"]), "grid", ["png"]) == plain
 
 
 def test_letters_are_found_however_deep():

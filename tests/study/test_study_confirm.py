@@ -266,7 +266,7 @@ def test_lost_tables_are_left_out_told_and_never_called_structureless(tmp_path, 
     assert found["verdict"] == "screened_only"
     assert "5 of 19 tables" in found["reasons"][-1]["reason"]
     assert found["null"]["tables"] == 14
-    assert finished.some_failed
+    assert not finished.complete
     told = finished.runs.loc[finished.runs["confirmed"], "confirm_reason"]
     assert told.str.contains("RuntimeError: lost").all()
 
@@ -311,7 +311,7 @@ def test_a_study_whose_tables_without_segments_are_all_lost_ends_with_what_was_s
     monkeypatch.setattr(stages, "COMPUTE", stages.COMPUTE | {"copula": broken})
     finished = launch(study(tmp_path), ["segkit"], Silent())
     told = json.loads((tmp_path / "study" / "recommendation.json").read_text())
-    assert (finished.state, finished.some_failed) == ("finished", True)
+    assert (finished.state, finished.complete) == ("finished", False)
     assert told["verdict"] == "screened_only"
     assert "19 of 19 tables without segments were lost" in told["reasons"][-1]["reason"]
     assert finished.runs["stability_ari_fresh"].notna().sum() == 3
