@@ -174,7 +174,8 @@ class Record:
         keys |= {self.nodes[run.stages[reference]].inputs["space"]: None for run in best if reference in run.stages}
         if self.confirmation:
             refits = (stages["refit"] for stages in self.confirmation.stages.values())
-            keys |= {key: None for key in refits if self.confirm_outcomes[key].status == "ok"}
+            settled = self.confirm_outcomes
+            keys |= {key: None for key in refits if key in settled and settled[key].status == "ok"}
         return list(keys)
 
     def damaged(self) -> dict[str, int]:
