@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from itertools import pairwise
 
 import pytest
@@ -13,7 +13,7 @@ from segkit.study.compose import compose_study
 from segkit.study.cost import priorities
 from segkit.study.graph import BUNDLE, counts
 from segkit.study.keys import kind_of
-from segkit.study.plan import make_plan
+from segkit.study.plan import Shape, make_plan
 
 DOWNSTREAM = {"scaling", "clustering", "scoring:native", "scoring:power", "stability"}
 
@@ -154,7 +154,7 @@ def test_ten_thousand_configurations_are_one_run_for_each_distinct_one():
 
 def test_spaces_are_made_first_and_then_finished_one_after_another(cc_general):
     tasks = make_tasks(cc_general, set())
-    order = priorities(tasks, 8950)
+    order = priorities(tasks, defaultdict(lambda: Shape(8950, 17)))
     ranked = sorted(tasks, key=lambda task: -order[task.name])
     kinds = [task.kind for task in ranked]
     makes = {"features", "scaling", "neighbours", "projection"}
