@@ -41,7 +41,7 @@ _STAGES: Mapping[str, _Cost] = {
     "neighbours": _Cost(0.65, 2.0, 0.03),
     "projection": _Cost(0.01, 1.0),
     "clustering": _Cost(0.2, 1.0),
-    "scoring": _Cost(0.025, 1.8),
+    "scoring": _Cost(0.5, 1.8),
     "stability": _Cost(2.0, 1.0),
     "refit": _Cost(0.02, 1.0),
     "reseed": _Cost(0.003, 1.0),
@@ -58,6 +58,8 @@ _TARGETS: Mapping[tuple[str, str], _Cost] = {
 }
 # UMAP's own choice of its number of epochs: 500 up to so many customers, 200 beyond.
 _UMAP_LONG, _UMAP_SHORTER = 10_000, 0.4
+# However many there are (segkit.scoring.embedding).
+_MOST_CUSTOMERS: Mapping[str, int] = {"quality": 10_000}
 # Davies-Bouldin and Calinski-Harabasz are of everybody where the silhouette is of drawn customers.
 _SCORED_ALL = 0.0009
 # Of each draw of a stability: its customers drawn, its labels compared.
@@ -149,6 +151,8 @@ _FAMILIES: Mapping[tuple[str, str], tuple[_Family, _Family]] = {
     ("stability", "sklearn.cluster.DBSCAN"): (_Family(0.4, 0.1, 1.2), _Family(1.5, 0.2, 1.2)),
     ("stability", "hdbscan.HDBSCAN"): (_Family(1.0, 0.1, 1.2), _Family(7.0, 0.15, 2.0)),
 }
+# One pass over a space's distances serves all of its partitions.
+_SCORING = _Family(0.5, 0.0065, 1.8)
 _STABILITY_DRAWS = 20
 
 
@@ -156,7 +160,7 @@ def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
     """Return the estimated CPU seconds of one stage for a number of customers, alone or ``further`` to its like."""
     target = _target(node)
     everybody = customers / _REFERENCE_N
-    worked_on = min(customers, node.sample or customers)
+    worked_on = min(customers, node.sample or _MOST_CUSTOMERS.get(node.kind, customers))
     scale = worked_on / _REFERENCE_N
     seconds, power, fixed = _TARGETS.get((node.kind, target), _STAGES[node.kind])
     if node.config.get("approximate"):
@@ -164,6 +168,8 @@ def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
     if (node.kind, target) in _FAMILIES:
         family = _FAMILIES[node.kind, target][kind_of(node.inputs["space"]) == "scaling"]
         seconds, power = family.further if further else family.first, family.power
+    if node.kind == "scoring":
+        seconds, power = _SCORING.further if further else _SCORING.first, _SCORING.power
     if target == "umap.UMAP" and worked_on > _UMAP_LONG and node.config.get("n_epochs") is None:
         seconds *= _UMAP_SHORTER
     if node.kind == "scoring" and node.sample:
@@ -173,7 +179,8 @@ def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
         seconds *= draws / _STABILITY_DRAWS
         fixed += draws * _DRAW_SECONDS
         scale *= 1 / DISTINCT if node.sample else 1
-    return _LEAST_SECONDS + fixed + seconds * scale**power
+    least = _LEAST_SECONDS / 2 if further else _LEAST_SECONDS
+    return least + fixed + seconds * scale**power
 
 
 def task_seconds(task: Task, shapes: Mapping[str, Shape]) -> float:

@@ -21,7 +21,7 @@ _LABEL = 2
 # Of one draw: an index, its status, and as many figures as a partition usually has clusters.
 _DRAW = 2 * _NUMBER + 8 + 8 * _NUMBER
 _CURVES = 3  # of a picture's quality, one value for each size of a neighbourhood, of which there are
-_MOST_CURVE = 5000
+_MOST_CURVE = 10_000
 
 
 def bytes_by_kind(nodes: Iterable[Node], shapes: Mapping[str, Shape]) -> dict[str, int]:
