@@ -79,8 +79,8 @@ def with_pip(editable: Path) -> bool:
     constraints = Path(sys.prefix) / "pins.txt"
     constraints.write_text("\n".join(pins(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
     # Two variables: pip 25.3 gave builds one of their own.
-    told = dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), str(constraints))
-    locked = _run(PIP, "install", "--quiet", "--require-hashes", "-r", LOCK, environment={**os.environ, **told})
+    constrained = dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), str(constraints))
+    locked = _run(PIP, "install", "--quiet", "--require-hashes", "-r", LOCK, environment={**os.environ, **constrained})
     return locked and _run(PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", editable)
 
 

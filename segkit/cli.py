@@ -185,7 +185,7 @@ def status(study: StudyName, as_json: AsJson = False) -> int:
         print(*map(one_line, going.lines), sep="\n")
     for item in told["reasons"]:
         print(f"  {item['runs']:>6} x {one_line(item['reason'])}")
-    for line in edited_lines(found.folder, found.provenance):
+    for line in edited_lines(told["edited"]):
         print(one_line(f"warning: {line}"))
     for text in told["tracebacks"]:
         print(f"\n{harmless(text).rstrip()}")

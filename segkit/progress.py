@@ -68,10 +68,10 @@ class Progress(ABC):
             Expected wall seconds; None where there is no confirmation.
         """
         self.folder, self.running, self.later = prepared.folder, running, confirmation or 0.0
-        told = [f"about {duration(screen)} for the screen"] if screen else []
-        told += [f"about {duration(confirmation)} for the confirmation of the best"] if confirmation else []
-        if told:
-            self._say(f"expected: {', then '.join(told)}")
+        parts = [f"about {duration(screen)} for the screen"] if screen else []
+        parts += [f"about {duration(confirmation)} for the confirmation of the best"] if confirmation else []
+        if parts:
+            self._say(f"expected: {', then '.join(parts)}")
 
     def start(
         self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int], part: str = "screen"
@@ -155,13 +155,13 @@ class Progress(ABC):
         """Return the state in one line."""
         runs = sum(self.counts.values())
         finished = runs - self.counts.get("waiting", 0)
-        told = [COMPILING] if self.compiling_since is not None else []
-        told += [f"runs {finished}/{runs}"]
-        told += [f"{self.counts[name]} {name}" for name in ("failed", "skipped") if self.counts.get(name)]
-        told += [f"{kind} {self.done[kind]}/{count}" for kind, count in self.todo.items()]
+        parts = [COMPILING] if self.compiling_since is not None else []
+        parts += [f"runs {finished}/{runs}"]
+        parts += [f"{self.counts[name]} {name}" for name in ("failed", "skipped") if self.counts.get(name)]
+        parts += [f"{kind} {self.done[kind]}/{count}" for kind, count in self.todo.items()]
         if self.waiting:
-            told.append(f"about {duration(self.seconds_left())} left")
-        return " | ".join(told)
+            parts.append(f"about {duration(self.seconds_left())} left")
+        return " | ".join(parts)
 
     def _beat(self) -> None:
         """Tell the folder and the display how it goes on, now and then, however long a stage takes."""
@@ -209,23 +209,23 @@ class Progress(ABC):
 class PlainProgress(Progress):
     """A line now and then: for logs and pipes."""
 
-    shown = 0.0
-    told = ""
+    last_time = 0.0
+    last_line = ""
 
     def _begin(self, text: str) -> None:
         self._say(text)
 
     def _say(self, text: str) -> None:
-        self.shown, self.told = time.monotonic(), text
-        elapsed = duration(self.shown - self.began)
+        self.last_time, self.last_line = time.monotonic(), text
+        elapsed = duration(self.last_time - self.began)
         print(f"[{elapsed:>8}] {text}", file=self.stream, flush=True)
 
     def _show(self) -> None:
-        if time.monotonic() - self.shown >= PLAIN_SECONDS:
+        if time.monotonic() - self.last_time >= PLAIN_SECONDS:
             self._say(self.line())
 
     def _end(self) -> None:
-        if self.counts and self.line() != self.told:
+        if self.counts and self.line() != self.last_line:
             self._say(self.line())
 
 

@@ -44,10 +44,10 @@ def own_folder(path: Path) -> Path | None:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Not followed: a link may have been made by whoever may write beside it.
-        found = path.lstat()
+        status = path.lstat()
     except OSError:
         return None
-    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & _OTHERS_WRITE
+    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
     return path if own else None
 
 
@@ -76,8 +76,8 @@ def kept(folder: Path, key: str, formats: Sequence[str]) -> Image | None:
 def keep(folder: Path, key: str, image: Image) -> None:
     """Keep a figure under its key; one that cannot be kept is drawn again the next time."""
     files = {kind: b64encode(data).decode() for kind, data in image.files.items()}
-    told = {"element": image.element, "glyphs": dict(image.glyphs), "files": files}
-    content = json.dumps(told).encode()
+    document = {"element": image.element, "glyphs": dict(image.glyphs), "files": files}
+    content = json.dumps(document).encode()
     with contextlib.suppress(OSError, StoreFull), replacing(folder / key) as file:
         file.write(_digest(key, content).encode() + b"\n" + content)
 
@@ -85,10 +85,10 @@ def keep(folder: Path, key: str, image: Image) -> None:
 def trim(folder: Path, most: int = MOST_BYTES) -> None:
     """Remove the figures that were not used for longest, until those that stay take no more than so many bytes."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        found = [(entry.stat(follow_symlinks=False), entry.path) for entry in entries]
+        files = [(entry.stat(follow_symlinks=False), entry.path) for entry in entries]
     size = 0
-    for told, path in sorted(found, key=lambda pair: -pair[0].st_mtime_ns):
-        size += told.st_size
+    for status, path in sorted(files, key=lambda pair: -pair[0].st_mtime_ns):
+        size += status.st_size
         if size > most:
             with contextlib.suppress(OSError):
                 os.unlink(path)
@@ -98,10 +98,10 @@ def _digest(key: str, content: bytes) -> str:
     return hashlib.sha256(key.encode() + b"\n" + content).hexdigest()
 
 
-def _image(told: object, formats: Sequence[str]) -> Image | None:
-    if not isinstance(told, dict):
+def _image(document: object, formats: Sequence[str]) -> Image | None:
+    if not isinstance(document, dict):
         return None
-    element, glyphs, files = (told.get(name) for name in ("element", "glyphs", "files"))
+    element, glyphs, files = (document.get(name) for name in ("element", "glyphs", "files"))
     whole = isinstance(element, str) and _has_texts(glyphs) and _has_texts(files) and set(files) == set(formats)
     if not whole:
         return None

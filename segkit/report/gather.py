@@ -22,7 +22,7 @@ from segkit.report.documents import check_runs, read_planes, read_provenance, re
 from segkit.report.files import WITHOUT_NULLS, Files
 from segkit.report.options import Options, lost, options
 from segkit.study.folder import check_folder, check_format, state_of
-from segkit.study.published import edited_lines
+from segkit.study.published import edited, edited_lines
 from segkit.study.reading import content
 
 if TYPE_CHECKING:
@@ -311,7 +311,7 @@ def _lacking(
         state = state_of(files.folder, state)
         share = f"{len(runs):,} of {total:,} runs" if isinstance(total, int) else f"{len(runs):,} runs"
         told.append(f"The study is not finished (its state: {state}): {share} are here.")
-    told += edited_lines(files.folder, provenance)
+    told += edited_lines(edited(files.folder, provenance))
     configurations = _configurations(files, runs)
     told += [f"{name} is left out, it {why}: {files.lack(name)}." for name, why in files.unfit.items()]
     lost: dict[str, list[str]] = {}

@@ -27,13 +27,13 @@ def lines(study: Study) -> list[str]:
     study
         A study that ended, with its report.
     """
-    runs, found = study.runs, study.recommendation
-    chosen = runs[runs["run"] == found["run"]] if found["run"] else runs.iloc[:0]
-    told = [verdict(runs, found)]
+    runs, recommendation = study.runs, study.recommendation
+    chosen = runs[runs["run"] == recommendation["run"]] if recommendation["run"] else runs.iloc[:0]
+    texts = [verdict(runs, recommendation)]
     if len(chosen):
-        told.append(segments(study, str(found["run"])))
-    told.append(done(runs, study.folder))
-    return [_printable(line) for line in told]
+        texts.append(segments(study, str(recommendation["run"])))
+    texts.append(done(runs, study.folder))
+    return [_printable(line) for line in texts]
 
 
 def verdict(runs: pd.DataFrame, found: Mapping[str, Any]) -> str:

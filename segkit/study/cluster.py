@@ -20,6 +20,7 @@ from functools import lru_cache
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from segkit.errors import UsageError
 from segkit.study.provenance import RESULT_PACKAGES
@@ -29,6 +30,8 @@ CONNECT_SECONDS = 8
 _WORKERS_SECONDS = 12
 _ANSWER_SECONDS = 8
 _RESTART_SECONDS = 5
+_PROBE_SECONDS = 2
+_CLOSED = "the connection was closed: another kind of server, or one that wants tls://"
 _SILENT = logging.CRITICAL + 1
 _NO_NETWORK = (errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EAFNOSUPPORT)
 _BEFORE_START = {
@@ -386,9 +389,22 @@ def _check_scheduler(address: str, security: Any) -> None:
     except TimeoutError as error:
         raise no_scheduler(address, "the port is open, but nothing is said there as a scheduler would") from error
     except Exception as error:
-        raise no_scheduler(address, _refusal(error)) from error
+        closed = security is None and _closes(address)
+        raise no_scheduler(address, _CLOSED if closed else _refusal(error)) from error
     if answer != "Scheduler":
         raise no_scheduler(address, f"a Dask {answer.lower()} does")
+
+
+def _closes(address: str) -> bool:
+    """Tell whether a port takes connections and closes them: Dask tries until its time is up, and says only that."""
+    parts = urlsplit(address)
+    try:
+        with socket.create_connection((parts.hostname, parts.port), timeout=_PROBE_SECONDS) as connection:
+            return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def _refusal(error: Exception) -> str:
@@ -401,7 +417,7 @@ def _refusal(error: Exception) -> str:
         return f"TLS failed: {_first_line(refused)}"
     # Once connected, or while that was tried again and again.
     if isinstance(error, CommClosedError) or isinstance(causes[-1], CommClosedError | ConnectionResetError):
-        return "the connection was closed: another kind of server, or one that wants tls://"
+        return _CLOSED
     if isinstance(error, OSError | ValueError):
         return _first_line(next((cause for cause in reversed(causes) if str(cause)), error))
     # Another protocol's greeting, read as a length.

@@ -60,10 +60,10 @@ def _now(folder: Path, name: str) -> str | None:
     return _digest(path) if path.is_file() else None
 
 
-def edited_lines(folder: Path, provenance: Mapping[str, Any]) -> list[str]:
-    """Say for each file that it is not as the study wrote it."""
+def edited_lines(names: Sequence[str]) -> list[str]:
+    """Say for each file that :func:`edited` names that it is not as the study wrote it."""
     text = "is not as the study wrote it (its digest in provenance.json is another): it was edited or damaged"
-    return [f"{name} {text}." for name in edited(folder, provenance)]
+    return [f"{name} {text}." for name in names]
 
 
 def _digest(path: Path) -> str:

@@ -18,7 +18,7 @@ from segkit.study.folder import Study
 from segkit.study.graph import make_tasks
 from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.provenance import commit, versions
-from segkit.study.published import edited_lines, labels_difference, row_difference, verdict_difference
+from segkit.study.published import edited, edited_lines, labels_difference, row_difference, verdict_difference
 from segkit.study.results import Collector, space_suffix
 from segkit.study.sampling import Sampling
 from segkit.study.stages import Outcome
@@ -195,7 +195,7 @@ def _published(
         StageComparison(f"{PUBLISHED}{name}", DIFFERENT if text else EXACT, f"run {run}, {text}" if text else "")
         for name, text in differences.items()
     ]
-    lines = edited_lines(study.folder, study.provenance)
+    lines = edited_lines(edited(study.folder, study.provenance))
     return [*compared, StageComparison(f"{PUBLISHED}files", DIFFERENT if lines else EXACT, " ".join(lines))]
 
 
@@ -279,7 +279,6 @@ def _verdict(stages: list[StageComparison]) -> str:
     """Return the worst stage's verdict; what leads to the labels only makes a difference if the labels differ."""
     decisive = [stage for stage in stages if stage.stage == "clustering" or ":" in stage.stage]
     decisive += [stage for stage in stages if stage.stage == "stability"]
-    # Of a run that was computed otherwise on the way, what was published is compared all the same.
     worst = max((stage.verdict for stage in decisive), key=_ORDER.index, default=DIFFERENT)
     if worst == EXACT and any(stage.verdict != EXACT for stage in stages):
         return EQUIVALENT

@@ -328,7 +328,7 @@ def greeting(kind, connection):
         ("half", "nothing is said there"),
         ("ssh", "another kind of server"),
         ("http", "another kind of server"),
-        ("closed", "no scheduler answers there"),
+        ("closed", "the connection was closed"),
         ("tls", "Timed out"),
     ],
 )
