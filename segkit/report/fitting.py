@@ -70,7 +70,11 @@ def _partitions(files: Files) -> str:
     for name in (name for name in runs if kinds.is_floating(schema.field(name).type)):
         values = files.arrow(PARTITIONS, [name]).column(0)
         # Of nothing but nulls it is not known: it is no other number either.
-        whole = pyarrow.compute.all(pyarrow.compute.equal(pyarrow.compute.round(values), values)).as_py()
+        whole = pyarrow.compute.all(
+            pyarrow.compute.and_(
+                pyarrow.compute.equal(pyarrow.compute.round(values), values), pyarrow.compute.is_finite(values)
+            )
+        ).as_py()
         if whole is False:
             return f"has segments that are no whole numbers in its column {name!r}"
     data = files.mapping("provenance.json").get("data") or {}

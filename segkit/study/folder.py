@@ -36,7 +36,8 @@ class Kind:
     fits: Callable[[Any], bool]
 
 
-def _is_count(value: object) -> bool:
+def is_count(value: object) -> bool:
+    """Tell whether a value is a whole number from 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -66,7 +67,7 @@ def is_run(value: object) -> bool:
 TEXT = Kind("a text", _is_text)
 RUN = Kind("a run's id, letters and digits", is_run)
 NUMBER = Kind("a number", _is_number)
-COUNT = Kind("a whole number from 0", _is_count)
+COUNT = Kind("a whole number from 0", is_count)
 FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 LIST = Kind("a list", lambda value: isinstance(value, list))
 TEXTS = Kind("a list of texts", _listed(_is_text))
@@ -74,7 +75,7 @@ COMMAND = Kind("a text or a list of texts", lambda value: _is_text(value) or _li
 MAPPING = Kind("names and values", lambda value: isinstance(value, dict))
 MAPPINGS = Kind("a list of entries with names and values", _listed(MAPPING.fits))
 NUMBERS = Kind("names and numbers", _named(_is_number))
-COUNTS = Kind("names and whole numbers from 0", _named(_is_count))
+COUNTS = Kind("names and whole numbers from 0", _named(is_count))
 TEXTS_BY_NAME = Kind("names and texts", _named(_is_text))
 NUMBERS_BY_NAMES = Kind("names, each with names and numbers", _named(NUMBERS.fits))
 MAPPINGS_BY_NAME = Kind("names, each with names and values", _named(MAPPING.fits))

@@ -47,12 +47,14 @@ def seal(folder: Path) -> None:
 def edited(folder: Path, provenance: Mapping[str, Any]) -> list[str]:
     """Return the names of the files that are not as the study wrote them, in the order of their weight.
 
-    A study that was stopped, or written before there were digests, has none: nothing is known of its files.
+    A study that was stopped, or that no command wrote, has no digests: nothing is known of its files. One that has
+    some has them of all of its files.
     """
     digests = provenance.get("files")
-    if not isinstance(digests, dict):
+    if digests is None:
         return []
-    return [name for name in FILES if name in digests and _now(folder, name) != digests[name]]
+    known = digests if isinstance(digests, dict) else {}
+    return [name for name in FILES if _now(folder, name) != known.get(name)]
 
 
 def _now(folder: Path, name: str) -> str | None:
@@ -77,12 +79,14 @@ def row_difference(published: pd.Series, computed: pd.Series, tolerance: float |
     Parameters
     ----------
     published, computed
-        The run's row by column. Columns that only one of them has are of another version.
+        The run's row by column; each that was computed must have been published.
     tolerance
         How much a score may differ, those that grow with the customers relatively; None: not at all. With a tolerance,
         counts may differ too.
     """
-    for name in computed.index.intersection(published.index):
+    for name in computed.index:
+        if name not in published.index:
+            return f"column '{name}' is missing"
         before, now = _plain(published[name]), _plain(computed[name])
         if name not in _NOT_OF_THE_RUN and not _same(name, before, now, tolerance):
             return f"column '{name}': {_shown(before)} published, {_shown(now)} computed"
@@ -123,6 +127,8 @@ def labels_difference(published: pd.Series, rows: Sequence[int], labels: np.ndar
     """
     import numpy as np
 
+    if problem := labels_problem(published):
+        return problem
     before = published.to_numpy(dtype="float64", na_value=np.nan)
     if len(rows) and rows[-1] >= len(before):
         return f"{len(before):,} customers published, more computed"
@@ -132,8 +138,43 @@ def labels_difference(published: pd.Series, rows: Sequence[int], labels: np.ndar
     return f"the labels of {differ:,} customers are others than published" if differ else ""
 
 
+def labels_problem(published: pd.Series) -> str:
+    """Say why a column of partitions cannot be labels; empty if it can."""
+    import pandas as pd
+
+    whole = pd.api.types.is_integer_dtype(published.dtype)
+    return "" if whole else f"its labels are stored as {published.dtype}, not as whole numbers"
+
+
+def ids_difference(published: pd.DataFrame, ids: Sequence[object]) -> str:
+    """Say where the customers of the partitions are not those of the data, in its order; empty if they are.
+
+    Parameters
+    ----------
+    published
+        ``partitions.parquet``, or the rows of it that are of one of several tables.
+    ids
+        Of the data's customers.
+    """
+    if "id" not in published:
+        return "column 'id' is missing"
+    if len(published) != len(ids):
+        return f"{len(published):,} customers published, the data has {len(ids):,}"
+    differ = sum(str(before) != str(now) for before, now in zip(published["id"], ids, strict=True))
+    return f"the ids of {differ:,} customers are others than the data's" if differ else ""
+
+
 def verdict_difference(study: Study) -> str:
     """Return in what ``recommendation.json`` differs from what the study's own tables lead to; empty if in nothing."""
+    try:
+        return _verdict_difference(study)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        # The tables may be anybody's: what they lack is theirs, and a verdict that cannot be derived is not confirmed.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:120]
+        return f"it cannot be derived from runs.parquet, nulls.parquet and partitions.parquet ({reason})"
+
+
+def _verdict_difference(study: Study) -> str:
     from segkit.study.confirmed import rejudged
     from segkit.study.ranking import recommend
     from segkit.study.record import agreement_of

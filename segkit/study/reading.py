@@ -36,7 +36,12 @@ def inside(folder: Path, name: str) -> Path:
         If it leads out of the folder: a study reads and writes nothing but its own files.
     """
     path = folder / name
-    if path.is_symlink() and not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        leads_out = path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError) as error:
+        # A link to itself.
+        raise unreadable(path, error) from error
+    if leads_out:
         raise UsageError(f"{path}: is a link that leads out of the study's folder; put the file itself there")
     return path
 

@@ -12,20 +12,31 @@ from typing import Any
 from segkit.data import TableInfo, source
 from segkit.data.load import existing_file
 from segkit.errors import UsageError
+from segkit.study.claims import check_claims
 from segkit.study.compose import Configuration
 from segkit.study.engine import Engine, EngineSettings
 from segkit.study.folder import Study
 from segkit.study.graph import make_tasks
 from segkit.study.plan import Plan, RunPlan, make_plan
 from segkit.study.provenance import commit, versions
-from segkit.study.published import edited, edited_lines, labels_difference, row_difference, verdict_difference
+from segkit.study.published import (
+    edited,
+    edited_lines,
+    ids_difference,
+    labels_difference,
+    labels_problem,
+    row_difference,
+    verdict_difference,
+)
 from segkit.study.results import Collector, space_suffix
 from segkit.study.sampling import Sampling
-from segkit.study.stages import Outcome
+from segkit.study.stages import Outcome, load_unchanged
 from segkit.study.store import Store
 from segkit.version import __version__
 
 EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
+# Of what the study kept no digests: it says nothing of the run, and nothing for it.
+UNVERIFIED = "unverified"
 MATRIX_TOLERANCE = 1e-6
 LABELS_ARI = 0.99
 SCORE_TOLERANCE = 0.005
@@ -82,21 +93,26 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     """
     if run not in study.configurations:
         raise UsageError(f"run {run} is not in {study.folder}/configs.jsonl")
+    check_claims(study, run)
     entry = study.configurations[run]
     row = study.runs.set_index("run").loc[run] if run in set(study.runs["run"]) else None
-    if row is None or row["status"] != "ok":
+    if row is None or str(row["status"]) != "ok":
         told = "is not finished" if row is None else f"was {row['status']} ({row['reason']})"
         raise UsageError(f"run {run} of {study.folder} {told}: there is nothing to reproduce")
     data = _located(study, entry, data_path)
+    another = _data_change(entry, data)
+    if another and data_path is None and "path" in data:
+        # A file that the study names may be any of this user's: one that it was not made of is not read as a table.
+        reason = "the file that the study names is not the one it was made of; give the data by --data"
+        return Reproduction(run, DIFFERENT, (StageComparison("features", DIFFERENT, reason),), (another,))
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
         store = Store(folder)
         try:
             plan = _plan(study, entry, row, data)
         except UsageError as error:
-            changed = _data_change(entry, data)
-            if changed is None:
+            if another is None:
                 raise
-            return Reproduction(run, DIFFERENT, (StageComparison("features", DIFFERENT, str(error)),), (changed,))
+            return Reproduction(run, DIFFERENT, (StageComparison("features", DIFFERENT, str(error)),), (another,))
         collector = Collector(plan)
         with Engine(EngineSettings(mode="inline"), folder) as engine:
             for _task, outcomes in engine.run(make_tasks(plan.nodes, plan.leaves, set()), {}):
@@ -136,7 +152,8 @@ def _found(study: Study, path: Path) -> Path:
     """Return where a study's data file is: beside where the study was launched, else as seen from here."""
     launched = None if path.is_absolute() else _launched_in(study)
     places = [path] if launched is None else [launched / path, path]
-    there = [place for place in places if os.path.exists(place)]  # False too for what cannot be looked at
+    # A pipe or a device would be read for ever; False too for what cannot be looked at.
+    there = [place for place in places if os.path.isfile(place)]
     if there:
         return there[0]
     seen = "" if path.is_absolute() else ", relative to where it was launched"
@@ -185,31 +202,45 @@ def _published(
         return []
     verdicts = {stage.stage: stage.verdict for stage in stages}
     exact = set(verdicts.values()) == {EXACT}
-    computed = collector.frame().iloc[0]
+    computed = collector.frame().set_index("run").iloc[0]
+    # Where labels were computed otherwise, their agreement was compared above.
+    same_labels = verdicts["clustering"] == EXACT
+    labels = _labels_published(study, run, outcomes, collector, store) if same_labels else ""
     differences = {
         "runs.parquet": row_difference(row, computed, None if exact else SCORE_TOLERANCE),
-        "partitions.parquet": _labels_published(study, run, outcomes, store) if verdicts["clustering"] == EXACT else "",
+        "partitions.parquet": labels,
         "recommendation.json": verdict_difference(study),
     }
     compared = [
         StageComparison(f"{PUBLISHED}{name}", DIFFERENT if text else EXACT, f"run {run}, {text}" if text else "")
         for name, text in differences.items()
     ]
+    return [*compared, _files_published(study)]
+
+
+def _files_published(study: Study) -> StageComparison:
+    if study.provenance.get("files") is None:
+        text = "provenance.json has no digests: whether other runs' rows were edited is not known"
+        return StageComparison(f"{PUBLISHED}files", UNVERIFIED, text)
     lines = edited_lines(edited(study.folder, study.provenance))
-    return [*compared, StageComparison(f"{PUBLISHED}files", DIFFERENT if lines else EXACT, " ".join(lines))]
+    return StageComparison(f"{PUBLISHED}files", DIFFERENT if lines else EXACT, " ".join(lines))
 
 
-def _labels_published(study: Study, run: str, outcomes: Mapping[str, Any], store: Store) -> str:
+def _labels_published(study: Study, run: str, outcomes: Mapping[str, Any], collector: Collector, store: Store) -> str:
     if run not in study.partitions:
         return "its labels are missing"
     features = outcomes["features"]
     rows = store.arrays(features.key)["rows"]
     labels = store.arrays(outcomes["clustering"].key)["labels"]
-    published = study.partitions[run]
-    if len(published) != features.record["facts"]["customers"]:
-        # A study of several tables: those of the others are missing here.
-        published, rows = published.dropna().reset_index(drop=True), range(len(labels))
-    return labels_difference(published, rows, labels)
+    table = load_unchanged(collector.plan.runs[0].groups["data"], collector.plan.runs[0].data)
+    published, ids = study.partitions, [str(name) for name in table.ids]
+    prefix = f"{collector.plan.runs[0].data[:8]}:"
+    own = published["id"].astype(str).str.startswith(prefix) if "id" in published else None
+    if own is not None and own.any() and not own.all():
+        # Of a study of several tables: this one's customers are told from the others' by its identity.
+        ids = [f"{prefix}{name}" for name in ids]
+        published = published[own]
+    return ids_difference(published, ids) or labels_difference(published[run], rows, labels)
 
 
 def _comparison(role: str) -> Callable[..., tuple[str, str]]:
@@ -238,7 +269,10 @@ def _compare_labels(
 ) -> tuple[str, str]:
     from segkit.scoring.agreement import partition_agreement
 
-    before = study.partitions[row.name].dropna().to_numpy(dtype=int)
+    published = study.partitions.get(row.name)
+    if published is None or (problem := labels_problem(published)):
+        return DIFFERENT, "its labels are missing" if published is None else problem
+    before = published.dropna().to_numpy(dtype=int)
     after = store.arrays(outcome.key)["labels"]
     if len(before) != len(after):
         return DIFFERENT, f"{len(before)} customers before, {len(after)} now"
@@ -256,7 +290,7 @@ def _compare_scores(
     else:
         suffix = space_suffix(role.partition(":")[2], list(study.settings["references"]))
         after = {f"{name}_{suffix}": score["value"] for name, score in facts.items()}
-    differences = [_difference(row[name], value, name) for name, value in after.items()]
+    differences = [_difference(row.get(name), value, name) for name, value in after.items()]
     return _within(max(differences), SCORE_TOLERANCE, "largest difference of a score")
 
 
@@ -279,6 +313,8 @@ def _verdict(stages: list[StageComparison]) -> str:
     """Return the worst stage's verdict; what leads to the labels only makes a difference if the labels differ."""
     decisive = [stage for stage in stages if stage.stage == "clustering" or ":" in stage.stage]
     decisive += [stage for stage in stages if stage.stage == "stability"]
+    stages = [stage for stage in stages if stage.verdict != UNVERIFIED]
+    decisive = [stage for stage in decisive if stage.verdict != UNVERIFIED]
     worst = max((stage.verdict for stage in decisive), key=_ORDER.index, default=DIFFERENT)
     if worst == EXACT and any(stage.verdict != EXACT for stage in stages):
         return EQUIVALENT

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 
 import pandas as pd
 import pytest
+import yaml
 
 import segkit.report
 from segkit import cli
@@ -199,3 +201,127 @@ def test_a_class_that_is_not_allowed_is_refused_before_it_is_made(folder, tmp_pa
     with pytest.raises(UsageError, match=r"pathlib\.Path\.touch.*is not an allowed class"):
         again(folder)
     assert not target.exists()
+
+
+def edit_table(folder, name, change):
+    change(pd.read_parquet(folder / name)).to_parquet(folder / name, index=False)
+    # As somebody who knows of digests.
+    seal(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "text"),
+    [
+        ("partitions", lambda table: table.assign(id=table["id"].to_numpy()[::-1]), "the ids of 150 customers are"),
+        ("partitions", lambda table: table.drop(columns="id"), "column 'id' is missing"),
+        ("partitions", lambda table: table.iloc[:100], "100 customers published, the data has 150"),
+        ("partitions", lambda table: table.astype(str), "its labels are stored as str, not as whole numbers"),
+        ("partitions", lambda table: table.iloc[:, :1], "its labels are missing"),
+        (
+            "runs",
+            lambda table: table.drop(columns="davies_bouldin_native"),
+            "'davies_bouldin_native' is missing",
+        ),
+        ("nulls", lambda table: table.drop(columns="kind"), "it cannot be derived from runs.parquet, nulls.parquet"),
+    ],
+)
+def test_what_was_edited_with_its_digest_is_found_by_computing_it_again(folder, name, change, text):
+    edit_table(folder, f"{name}.parquet", change)
+    assert edited(folder, load_study(folder).provenance) == []
+    verdict, place, detail = again(folder)
+    expected = "recommendation.json" if name == "nulls" else f"{name}.parquet"
+    assert (verdict, place) == (DIFFERENT, f"published:{expected}")
+    assert text in detail
+
+
+@pytest.mark.parametrize("digests", [["runs.parquet"], {}, "x"])
+def test_a_study_lacks_no_digest_of_a_file_that_is_there(folder, digests):
+    provenance = json.loads((folder / "provenance.json").read_text()) | {"files": digests}
+    assert edited(folder, provenance) == list(FILES)
+
+
+def test_a_study_without_digests_is_called_unverified(folder):
+    provenance = json.loads((folder / "provenance.json").read_text())
+    del provenance["files"]
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    study = load_study(folder)
+    (stage,) = (s for s in reproduce(study, best(folder)).stages if s.stage == "published:files")
+    assert stage.verdict == "unverified"
+
+
+def change_entries(change):
+    def changed(folder):
+        lines = [json.loads(line) for line in (folder / "configs.jsonl").read_text().splitlines()]
+        for line in lines:
+            change(line)
+        (folder / "configs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    return changed
+
+
+def change_settings(change):
+    def changed(folder):
+        settings = yaml.safe_load((folder / "study.yaml").read_text())
+        change(settings)
+        (folder / "study.yaml").write_text(yaml.safe_dump(settings))
+
+    return changed
+
+
+def repeat_rows(folder):
+    edit_table(folder, "runs.parquet", lambda table: pd.concat([table, table]))
+
+
+def link_to_itself(folder):
+    (folder / "runs.parquet").unlink()
+    (folder / "runs.parquet").symlink_to("runs.parquet")
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (change_entries(lambda line: line.update(seed=10**40)), "seed=1000.*: must be a whole number from 0 to 429"),
+        (change_entries(lambda line: line["groups"].pop("data")), r"groups\.data: is missing; must be names and"),
+        (change_entries(lambda line: line["choices"].clear()), r"choices\.data: is missing; must be a text"),
+        (change_entries(lambda line: line["stages"].clear()), r"stages\.features\.key: is missing"),
+        (change_entries(lambda line: line["stages"]["stability"].pop("digest")), r"stages\.stability\.digest: is mis"),
+        (change_entries(lambda line: line.pop("data_identity")), "data_identity: is missing"),
+        (change_settings(lambda study: study["scoring"].update(draws=10**9)), r"draws=1000000000: must be a whole num"),
+        (change_settings(lambda study: study["scoring"].update(gates=None)), r"scoring\.gates: is missing"),
+        (change_settings(lambda study: study["scoring"].update(level="low")), 'scoring.level="low": must be a number'),
+        (change_settings(lambda study: study["scoring"]["gates"].update(clusters=[2])), "must be two whole numbers"),
+        (change_settings(lambda study: study["references"]["power"].pop("features")), r"power\.features: is missing"),
+        (repeat_rows, "has run .* more than once"),
+        (link_to_itself, "is not readable"),
+    ],
+)
+def test_what_cannot_be_computed_is_one_line_before_anything_is(folder, change, text, monkeypatch):
+    run = best(folder)
+    change(folder)
+    monkeypatch.setattr("segkit.study.reproduce.Engine", lambda *_, **__: pytest.fail("something was computed"))
+    with pytest.raises(UsageError, match=text) as raised:
+        reproduce(load_study(folder), run)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_a_study_names_is_not_read_unless_it_was_made_of_it(folder, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("root:hidden:0\nroot:hidden:1\n")
+    data = {"_target_": "segkit.data.sources.TableFile", "path": str(secret), "id": "id"}
+    run = best(folder)
+    change_entries(lambda line: line["groups"].update(data=data))(folder)
+    result = reproduce(load_study(folder), run)
+    assert result.verdict == DIFFERENT
+    assert "hidden" not in repr(result)
+    assert "give the data by --data" in result.stages[0].detail
+
+
+@pytest.mark.parametrize("place", ["pipe", "folder"])
+def test_what_is_no_file_is_not_waited_for(folder, tmp_path, place):
+    path = tmp_path / place
+    os.mkfifo(path) if place == "pipe" else path.mkdir()
+    data = {"_target_": "segkit.data.sources.TableFile", "path": str(path), "id": "id"}
+    run = best(folder)
+    change_entries(lambda line: line["groups"].update(data=data))(folder)
+    with pytest.raises(UsageError, match="no such file"):
+        reproduce(load_study(folder), run)
