@@ -84,7 +84,7 @@ def _described(runs: pd.DataFrame, run: str) -> str:
     row = labelled[labelled["run"] == run].iloc[0]
     figures = [f"silhouette {words.number(row['silhouette_reference'])}"]
     z = row.get("silhouette_pooled_z")
-    figures += [f"excess z {words.number(z, 1)}"] if not words.absent(z) else []
+    figures += [f"pooled z {words.number(z, 1)}"] if not words.absent(z) else []
     return f"{words.configuration(row)}: {', '.join(figures)}"
 
 

@@ -43,7 +43,7 @@ def test_a_recommended_run_is_told_with_its_figures_its_segments_and_what_was_do
     first, second, third = lines(study("recommended"))
     assert first == (
         "Recommended: K-Means with n_clusters = 3 in the scaled features after power scaling (feature set all): "
-        "silhouette 0.242, excess z 23.0, p = 0.025"
+        "silhouette 0.242, pooled z 23.0, p = 0.025"
     )
     assert second == "3 segments: 50%, 30%, 15% of 1,000 customers; in none: 5%"
     assert third == f"3 runs: 2 ok, 1 skipped; 1 confirmed; report: {tmp_path / 'report.html'}"
