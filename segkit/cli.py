@@ -332,7 +332,7 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
         resume = _resume(prepared)
         stopped = f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
         try:
-            with signals.last_words(lambda: stopped):
+            with signals.last_words(stopped):
                 finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
         except KeyboardInterrupt:
             _fail(stopped, INTERRUPTED)
@@ -375,7 +375,7 @@ def _report(finished: Finished, workers: int) -> None:
 
     again = f"write the report with: {shlex.join([*_program(), 'report', str(finished.folder)])}"
     try:
-        with signals.last_words(lambda: f"interrupted; the runs are all there; {again}"), signals.ends_here():
+        with signals.last_words(f"interrupted; the runs are all there; {again}"), signals.ends_here():
             keep_profiles(finished, workers=workers)
             keep_silhouettes(finished)
             seal(finished.folder)

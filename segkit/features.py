@@ -217,7 +217,7 @@ def _without_empty(features: Sequence[_Feature]) -> tuple[list[_Feature], list[s
     ]
     if not kept:
         names = [feature.name for feature in features]
-        raise UsageError(f"features: none is left, since {listed('no customer has a value of', names)}")
+        raise Infeasible(f"features: none is left, since {listed('no customer has a value of', names)}")
     return kept, warnings
 
 
@@ -301,6 +301,6 @@ def _without_constant(
     varies = matrix.max(axis=0) > matrix.min(axis=0) + tolerance
     names = np.array([feature.name for feature in features], dtype=object)
     if not varies.any():
-        raise UsageError(f"features: none is left, since {listed('the same for all customers are', list(names))}")
+        raise Infeasible(f"features: none is left, since {listed('the same for all customers are', list(names))}")
     dropped = tuple(f"feature '{name}' is the same for all customers and was dropped" for name in names[~varies])
     return Features(np.ascontiguousarray(matrix[:, varies]), tuple(names[varies]), rows, (*warnings, *dropped))

@@ -96,6 +96,41 @@ def test_a_sweep_that_is_ended_says_how_to_go_on_and_goes_on(tmp_path, how, comp
     assert not list(folder.glob(".*"))
 
 
+def test_code_that_never_gives_the_lock_back_is_ended_from_outside(tmp_path):
+    # A generator that C code exhausts, without one step of Python between.
+    script = SCRIPT.format(compiled=False).replace("time.sleep(120)", "all(__import__('itertools').repeat(1))")
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, "sweep", *TINY, "hydra.sweep.dir=study"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    reached(process, tmp_path / "reached")
+    code, lines = ended(process, [signal.SIGTERM])
+    assert code == -signal.SIGKILL
+    assert lines[-1].startswith("segkit: error: interrupted; what was finished is kept for study; go on with: ")
+    (tmp_path / "go").touch()
+    resumed = subprocess.run(
+        [sys.executable, "-m", "segkit.cli", "sweep", *TINY, "hydra.sweep.dir=study"], cwd=tmp_path, check=False
+    )
+    assert resumed.returncode == 0
+    assert segkit.load_study(tmp_path / "study").runs["status"].eq("ok").all()
+
+
+def test_the_guard_goes_with_what_it_guards(tmp_path):
+    script = """
+import os, signal
+from segkit import signals
+signals.install()
+with signals.guarded():
+    pass
+with signals.guarded():
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+
+
 def test_a_hang_up_that_nohup_ignores_ends_nothing(tmp_path):
     process = started(tmp_path, ["sweep", *TINY], ignored=[signal.SIGHUP])
     reached(process, tmp_path / "reached")

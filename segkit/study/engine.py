@@ -19,6 +19,7 @@ from typing import Any
 
 from segkit.clustering.partition import MEMORY_VARIABLE
 from segkit.errors import SegkitError, UsageError, WorkersLost
+from segkit.signals import guarded
 from segkit.study import kernels
 from segkit.study.cluster import Requirement, check_here, check_workers, connected, local_client
 from segkit.study.cost import bundles
@@ -326,7 +327,8 @@ class Engine:
         broken: dict[str, Outcome],
     ) -> Iterator[tuple[Task, list[Outcome]]]:
         if self.settings.mode == "inline":
-            with _environment(_told_memory(self.settings)):
+            # A worker can be killed from here; what computes here has nobody else to end it.
+            with _environment(_told_memory(self.settings)), guarded():
                 self._compile_here(tasks)
                 yield from _inline(tasks, self.store_root, broken)
         elif tasks:

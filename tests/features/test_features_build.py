@@ -253,7 +253,7 @@ def test_small_differences_are_not_constant():
 
 @pytest.mark.parametrize("frame", [{"a": [1.0, 1.0]}, {"a": [NAN, NAN]}, {"a": [5.0]}, {"c": [None, None]}])
 def test_no_feature_left(frame):
-    with pytest.raises(UsageError, match=r"^features: none is left"):
+    with pytest.raises(Infeasible, match=r"^features: none is left"):
         build(frame, columns="all")
 
 
