@@ -44,7 +44,9 @@ def uv_environment(listed: str) -> dict[str, str]:
     Every index may hold any version, as for pip: the hashes say which file is the right one.
     """
     found: dict[str, str] = {}
-    lines = [match.groups() for match in re.finditer(r"^([^\s.]+)\.([\w-]+)=(.*)$", listed, re.MULTILINE)]
+    lines = [
+        match.groups() for match in re.finditer(r"^([^\s.]+)\.([\w-]+)=(.*)$", listed, re.MULTILINE)
+    ]
     for section in _SECTIONS:
         for written_in, name, value in lines:
             if written_in == section and name in _SETTINGS:
@@ -61,13 +63,24 @@ def pins(lock: str) -> list[str]:
 def with_uv(editable: Path) -> bool:
     """Install with uv; return whether that was possible."""
     # Built from source it would take longer than all the rest.
-    fetched = _run(PIP, "install", "--quiet", "--only-binary", ":all:", "--require-hashes", "-r", UV)
+    fetched = _run(
+        PIP, "install", "--quiet", "--only-binary", ":all:", "--require-hashes", "-r", UV
+    )
     if not fetched:
         return False
-    listed = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False).stdout
+    listed = subprocess.run(
+        [*PIP, "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
     # What the user has set for uv itself comes first.
     environment = {**uv_environment(listed), **os.environ}
-    uv = (Path(sysconfig.get_path("scripts")) / "uv", "pip", "install", "--quiet", "--python", sys.executable)
+    uv = (
+        Path(sysconfig.get_path("scripts")) / "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        sys.executable,
+    )
     locked = ("--require-hashes", "-r", LOCK, "--build-constraint", LOCK)
     # Made again even where uv finds it: the folder may have moved.
     own = ("--no-deps", "--no-build-isolation", "--reinstall-package", "segkit", "-e", editable)
@@ -77,23 +90,42 @@ def with_uv(editable: Path) -> bool:
 def with_pip(editable: Path) -> bool:
     """Install with pip; return whether that was possible."""
     constraints = Path(sys.prefix) / "pins.txt"
-    constraints.write_text("\n".join(pins(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
+    constraints.write_text(
+        "\n".join(pins(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8"
+    )
     # Two variables: pip 25.3 gave builds one of their own.
     constrained = dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), str(constraints))
-    locked = _run(PIP, "install", "--quiet", "--require-hashes", "-r", LOCK, environment={**os.environ, **constrained})
-    return locked and _run(PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", editable)
+    locked = _run(
+        PIP,
+        "install",
+        "--quiet",
+        "--require-hashes",
+        "-r",
+        LOCK,
+        environment={**os.environ, **constrained},
+    )
+    return locked and _run(
+        PIP, "install", "--quiet", "--no-deps", "--no-build-isolation", "-e", editable
+    )
 
 
 def compile_libraries() -> None:
     """Compile the libraries to bytecode on all cores, as uv does not: else every first import does, one by one."""
-    folders: Iterable[str] = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    folders: Iterable[str] = dict.fromkeys(
+        sysconfig.get_path(name) for name in ("purelib", "platlib")
+    )
     for folder in folders:
         # A library may bring files for another Python: whoever imports one is told so.
         compileall.compile_dir(folder, quiet=2, workers=0, rx=_NOT_COMPILED)
 
 
-def _run(begin: Iterable[str | Path], *rest: str | Path, environment: Mapping[str, str] | None = None) -> bool:
-    return subprocess.run([*map(str, begin), *map(str, rest)], env=environment, check=False).returncode == 0
+def _run(
+    begin: Iterable[str | Path], *rest: str | Path, environment: Mapping[str, str] | None = None
+) -> bool:
+    return (
+        subprocess.run([*map(str, begin), *map(str, rest)], env=environment, check=False).returncode
+        == 0
+    )
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ from segkit.version import __version__
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from segkit.study.folder import Study
+    from segkit.study.keep.reader import Study
 
 __all__ = ["__version__", "load_study"]
 
@@ -27,6 +27,6 @@ def load_study(path: str | Path) -> Study:
     segkit.errors.UsageError
         If it is not the folder of a study.
     """
-    from segkit.study.folder import load_study
+    from segkit.study.keep.reader import load_study
 
     return load_study(path)

@@ -26,8 +26,8 @@ from segkit.terminal import harmless, one_line
 from segkit.version import __version__
 
 if TYPE_CHECKING:
-    from segkit.study.prepare import Prepared
-    from segkit.study.record import Finished
+    from segkit.study.keep.writer import Finished
+    from segkit.study.run.preparation import Prepared
 
 DONE, NOT_ALL_THERE, WRONG_USAGE, INTERNAL, NOT_REPRODUCED = 0, 1, 2, 3, 5
 INTERRUPTED = signals.INTERRUPTED
@@ -44,20 +44,35 @@ app = typer.Typer(
 
 # Options that Hydra's users know; everything else on the line is an override.
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="experiment=NAME, GROUP=OPTION, GROUP.PARAMETER=VALUE, a=x,y")
+    list[str] | None,
+    typer.Argument(help="experiment=NAME, GROUP=OPTION, GROUP.PARAMETER=VALUE, a=x,y"),
 ]
-ConfigDir = Annotated[Path | None, typer.Option("--config-dir", help="A folder of options of your own.")]
-Cfg = Annotated[str | None, typer.Option("--cfg", help="Print the configuration (job, hydra or all) and stop.")]
-Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")]
-Help = Annotated[bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")]
+ConfigDir = Annotated[
+    Path | None, typer.Option("--config-dir", help="A folder of options of your own.")
+]
+Cfg = Annotated[
+    str | None, typer.Option("--cfg", help="Print the configuration (job, hydra or all) and stop.")
+]
+Resolve = Annotated[
+    bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")
+]
+Help = Annotated[
+    bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")
+]
 Multirun = Annotated[bool, typer.Option("--multirun", "-m", hidden=True)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, and nothing on stdout but the result.")]
-Force = Annotated[bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No progress, and nothing on stdout but the result.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
 
 # Typer brings its own copy of Click, or uses the installed one: by version.
-_PARSER_ERROR = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+_PARSER_ERROR = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 _HYDRA = {"ignore_unknown_options": False, "allow_interspersed_args": True}
 
 
@@ -93,7 +108,7 @@ def sweep(
     finished = _launch(_prepared(overrides, config_dir, again=force), quiet)
     if not quiet:
         from segkit.report.lines import lines
-        from segkit.study.folder import load_study
+        from segkit.study.keep.reader import load_study
 
         print(*lines(load_study(finished.folder)), sep="\n")
     print(finished.folder)
@@ -136,10 +151,12 @@ def run(
     """Run one configuration and print its scores."""
     if _shown(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
-    from segkit.study.prepare import require_single
+    from segkit.study.run.preparation import require_single
 
     # One run has nothing to be chosen from: it is only confirmed where that is asked for.
-    prepared = _prepared(["scoring.confirm=false", *(overrides or [])], config_dir, single=True, again=force)
+    prepared = _prepared(
+        ["scoring.confirm=false", *(overrides or [])], config_dir, single=True, again=force
+    )
     require_single(prepared)
     finished = _launch(prepared, quiet)
     row = json.loads(finished.runs.iloc[[0]].to_json(orient="records"))[0]
@@ -155,9 +172,9 @@ def run(
 @app.command()
 def status(study: StudyName, as_json: AsJson = False) -> int:
     """Tell a study's progress and its failures."""
-    from segkit.study.folder import find_study, state_of
-    from segkit.study.going import read_going
-    from segkit.study.published import edited, edited_lines
+    from segkit.study.keep.progress_file import read_going
+    from segkit.study.keep.published import edited, edited_lines
+    from segkit.study.keep.reader import find_study, state_of
 
     found = find_study(study)
     going = read_going(found.folder) if found.provenance["state"] == "running" else None
@@ -198,19 +215,27 @@ def report(
     study: StudyName,
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     max_mb: Annotated[
-        str | None, typer.Option("--max-mb", metavar="MB", help="How large the page may be, else as the study says.")
+        str | None,
+        typer.Option(
+            "--max-mb", metavar="MB", help="How large the page may be, else as the study says."
+        ),
     ] = None,
     customers: Annotated[
         bool | None,
-        typer.Option("--customers/--no-customers", help="With the customers' ids and values, else as the study says."),
+        typer.Option(
+            "--customers/--no-customers",
+            help="With the customers' ids and values, else as the study says.",
+        ),
     ] = None,
 ) -> int:
     """Rebuild a study's report from its folder."""
     import segkit.report
-    from segkit.study.folder import find_study
+    from segkit.study.keep.reader import find_study
 
     size = None if max_mb is None else _number(max_mb)
-    page = segkit.report.build(find_study(study).folder, customers=customers, max_mb=size, tell=_tell)
+    page = segkit.report.build(
+        find_study(study).folder, customers=customers, max_mb=size, tell=_tell
+    )
     print(harmless(page))
     if open_:
         _open(page)
@@ -240,13 +265,18 @@ def _tell(line: str) -> None:
 def reproduce(
     study: StudyName,
     run_id: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's id or its first digits; else the recommended run.")
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run's id or its first digits; else the recommended run."
+        ),
     ] = None,
-    data: Annotated[str | None, typer.Option("--data", help="Where the data file is on this machine.")] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="Where the data file is on this machine.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Recompute a run from the raw data with an empty store: exact, equivalent or different."""
-    from segkit.study.folder import find_run, find_study
+    from segkit.study.keep.reader import find_run, find_study
     from segkit.study.reproduce import DIFFERENT
     from segkit.study.reproduce import reproduce as recompute
 
@@ -256,7 +286,9 @@ def reproduce(
         print(json.dumps(found.as_dict(), indent=1))
     else:
         for stage in found.stages:
-            print(f"{one_line(stage.stage):<29} {stage.verdict:<11} {one_line(stage.detail)}".rstrip())
+            print(
+                f"{one_line(stage.stage):<29} {stage.verdict:<11} {one_line(stage.detail)}".rstrip()
+            )
         for change in found.changed:
             print(f"changed: {one_line(change)}")
         print(f"run {found.run}: {found.verdict}")
@@ -288,11 +320,22 @@ def _shown(
 def _usage(context: typer.Context) -> str:
     """Return how a command that takes overrides is called, and its options."""
     command = context.command
-    shown = [item for item in command.params if item.param_type_name == "option" and not item.hidden]
-    named = {", ".join(sorted(item.opts, key=len)) + ("" if item.is_flag else " ..."): item.help for item in shown}
+    shown = [
+        item for item in command.params if item.param_type_name == "option" and not item.hidden
+    ]
+    named = {
+        ", ".join(sorted(item.opts, key=len)) + ("" if item.is_flag else " ..."): item.help
+        for item in shown
+    }
     options = [f"  {name:<18}{told}" for name, told in named.items()]
     return "\n".join(
-        [f"Usage: {context.command_path} [OPTIONS] [OVERRIDES]...", command.help, "", "Options:", *options]
+        [
+            f"Usage: {context.command_path} [OPTIONS] [OVERRIDES]...",
+            command.help,
+            "",
+            "Options:",
+            *options,
+        ]
     )
 
 
@@ -301,7 +344,7 @@ def _prepared(
 ) -> Prepared:
     with _uncollected():
         from segkit.study.compose import compose_study
-        from segkit.study.prepare import prepare
+        from segkit.study.run.preparation import prepare
 
         return prepare(compose_study(overrides or [], config_dir, single=single), again=again)
 
@@ -318,9 +361,9 @@ def _uncollected() -> Iterator[None]:
 
 
 def _launch(prepared: Prepared, quiet: bool) -> Finished:
+    from segkit.files import DiskFull
     from segkit.progress import progress
-    from segkit.study.engine import check_scheduler
-    from segkit.study.store import StoreFull
+    from segkit.study.run.engine import check_scheduler
     from segkit.study.sweep import claimed, launch
 
     # First of all, so that an address that cannot be used is one line and leaves no study's folder.
@@ -330,7 +373,9 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
         print(f"segkit: warning: {warning}", file=sys.stderr)
     with claimed(prepared) as prepared:
         resume = _resume(prepared)
-        stopped = f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
+        stopped = (
+            f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
+        )
         try:
             with signals.last_words(stopped):
                 finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
@@ -339,7 +384,7 @@ def _launch(prepared: Prepared, quiet: bool) -> Finished:
         except Exception as error:
             if signals.came():
                 _fail(stopped, INTERRUPTED)
-            if not isinstance(error, StoreFull):
+            if not isinstance(error, DiskFull):
                 raise
             _fail(f"disk full: {error}; make room, then go on with: {resume}", WRONG_USAGE)
         _tell_launched(finished, quiet)
@@ -356,26 +401,38 @@ def _tell_launched(finished: Finished, quiet: bool) -> None:
         print(f"segkit: {summary}", file=sys.stderr)
     if finished.counts["skipped"] == len(finished.runs):
         reason = finished.runs["reason"].mode().iloc[0]
-        print(f"segkit: warning: no run can be done; the most frequent reason: {reason}", file=sys.stderr)
+        print(
+            f"segkit: warning: no run can be done; the most frequent reason: {reason}",
+            file=sys.stderr,
+        )
     if finished.damaged:
         kinds = ", ".join(f"{count} {kind}" for kind, count in finished.damaged.items())
-        message = f"stored results were damaged and dropped ({kinds}); what this study needs was computed again"
+        message = (
+            f"stored results were damaged and dropped ({kinds}); what this study needs was computed"
+            " again"
+        )
         print(f"segkit: warning: {message}", file=sys.stderr)
     if finished.lost_stages:
-        lost = f"{finished.lost_stages} stages of the confirmation failed; segkit status {finished.folder} tells why"
+        lost = (
+            f"{finished.lost_stages} stages of the confirmation failed; segkit status"
+            f" {finished.folder} tells why"
+        )
         print(f"segkit: warning: {lost}", file=sys.stderr)
 
 
 def _report(finished: Finished, workers: int) -> None:
     """Write what the report needs, and the report."""
     import segkit.report
-    from segkit.segments.keep import keep_profiles
     from segkit.segments.silhouettes import keep_silhouettes
-    from segkit.study.published import seal
+    from segkit.segments.write_profiles import keep_profiles
+    from segkit.study.keep.published import seal
 
     again = f"write the report with: {shlex.join([*_program(), 'report', str(finished.folder)])}"
     try:
-        with signals.last_words(f"interrupted; the runs are all there; {again}"), signals.ends_here():
+        with (
+            signals.last_words(f"interrupted; the runs are all there; {again}"),
+            signals.ends_here(),
+        ):
             keep_profiles(finished, workers=workers)
             keep_silhouettes(finished)
             seal(finished.folder)
@@ -394,7 +451,8 @@ def _resume(prepared: Prepared) -> str:
     asked = [text for text in sys.argv[1:] if text != "--force" and not re.match(named, text)]
     places = [f"hydra.sweep.dir={_hydra_path(prepared.folder)}"]
     if "--force" in sys.argv:
-        # What was computed anew lies in a store of its own; forced again, it would be computed once more.
+        # What was computed anew lies in a store of its own; forced again, it would be computed once
+        # more.
         places.append(f"store={_hydra_path(prepared.store.root)}")
     return shlex.join([*_program(), *asked, *places])
 
@@ -462,13 +520,15 @@ def _called() -> int:
 
 def _code() -> int:
     """Run the command and return its exit code."""
-    from segkit.study.store import Damaged, StoreFull
+    from segkit.files import DiskFull
+    from segkit.study.run.store import Damaged
 
     # Read by the numerical libraries when they are first imported, here and in every worker.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    # Tables of thousands of runs are made of objects that stay: with Python's own thresholds a twentieth of the time of
-    # a study whose stages are stored would be spent in looking for garbage among them.
+    # Tables of thousands of runs are made of objects that stay: with Python's own thresholds a
+    # twentieth of the time of a study whose stages are stored would be spent in looking for garbage
+    # among them.
     gc.set_threshold(50_000, 20, 20)
     try:
         code = _called()
@@ -479,8 +539,11 @@ def _code() -> int:
     except UsageError as error:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
     except WorkersLost as error:
-        _fail(f"{error}; once there are workers again, the same command goes on from there", NOT_ALL_THERE)
-    except StoreFull as error:
+        _fail(
+            f"{error}; once there are workers again, the same command goes on from there",
+            NOT_ALL_THERE,
+        )
+    except DiskFull as error:
         _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
     except Damaged as error:
         _fail(str(error), WRONG_USAGE)

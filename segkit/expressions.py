@@ -1,18 +1,19 @@
 r"""Named expressions over a table's columns, such as ``PURCHASES / PURCHASES_TRX``.
 
-An expression is read into Python's syntax tree and every node is checked against a short list; nothing of it
-is ever executed as Python.
+An expression is read into Python's syntax tree and every node is checked against a short list;
+nothing of it is ever executed as Python.
 
 What can be written
-    numbers; column names; a name that is not a Python identifier in backticks or as ``col("name")``;
-    ``+ - * / **``, unary minus, parentheses; comparisons, which give 0 or 1; and the functions ``abs(x)``,
-    ``exp(x)``, ``log(x)``, ``log1p(x)``, ``sqrt(x)``, ``min(a, b)``, ``max(a, b)``, ``clip(x, low, high)``,
-    ``where(condition, a, b)`` and ``isnull(x)``.
+    numbers; column names; a name that is not a Python identifier in backticks or as
+    ``col("name")``; ``+ - * / **``, unary minus, parentheses; comparisons, which give 0 or 1; and
+    the functions ``abs(x)``, ``exp(x)``, ``log(x)``, ``log1p(x)``, ``sqrt(x)``, ``min(a, b)``,
+    ``max(a, b)``, ``clip(x, low, high)``, ``where(condition, a, b)`` and ``isnull(x)``.
 
 What has no value
-    A missing operand makes the result missing, in comparisons too; only ``isnull`` and the branch that
-    ``where`` leaves out see past it. Missing as well are ``log`` of zero or less, ``log1p`` of -1 or less,
-    ``sqrt`` of less than zero, a negative number to a fractional power, and whatever overflows. Division:
+    A missing operand makes the result missing, in comparisons too; only ``isnull`` and the branch
+    that ``where`` leaves out see past it. Missing as well are ``log`` of zero or less, ``log1p`` of
+    -1 or less, ``sqrt`` of less than zero, a negative number to a fractional power, and whatever
+    overflows. Division:
 
     ====================== =======
     expression             value
@@ -22,8 +23,8 @@ What has no value
     missing / anything     missing
     ====================== =======
 
-    so that the average purchase of a customer who bought nothing is 0, and one that cannot be told is
-    imputed.
+    so that the average purchase of a customer who bought nothing is 0, and one that cannot be told
+    is imputed.
 """
 
 from __future__ import annotations
@@ -106,8 +107,8 @@ class Expression:
         Parameters
         ----------
         columns : mapping of str to array of shape (n,)
-            float64 values of at least the columns that the expression names; missing and infinite values
-            count as missing.
+            float64 values of at least the columns that the expression names; missing and infinite
+            values count as missing.
 
         Returns
         -------
@@ -136,12 +137,15 @@ def parse(text: str, where: str = "expression") -> Expression:
     Raises
     ------
     UsageError
-        If it cannot be read, uses anything but what the module's description lists, or names no column.
+        If it cannot be read, uses anything but what the module's description lists, or names no
+        column.
     """
     tree = _syntax_tree(text, where)
     names = tuple(dict.fromkeys(_column_names(tree, where)))
     if not names:
-        raise UsageError(f"{where}: {shown(text)} names no column, so it is the same for all customers")
+        raise UsageError(
+            f"{where}: {shown(text)} names no column, so it is the same for all customers"
+        )
     return Expression(text, names, tree)
 
 
@@ -160,7 +164,9 @@ def _syntax_tree(text: str, where: str) -> ast.expr:
     except (RecursionError, MemoryError):
         too_deep = True
     if too_deep:
-        raise UsageError(f"{where}: {shown(text)} is nested too deeply, at most {MAX_DEPTH} levels are allowed")
+        raise UsageError(
+            f"{where}: {shown(text)} is nested too deeply, at most {MAX_DEPTH} levels are allowed"
+        )
     return tree
 
 
@@ -194,36 +200,45 @@ def _operands(node: ast.expr, where: str) -> list[ast.expr]:
             return [left, right]
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _SIGNS:
             return [operand]
-        case ast.Compare(left=left, ops=ops, comparators=others) if all(type(op) in _COMPARISONS for op in ops):
+        case ast.Compare(left=left, ops=ops, comparators=others) if all(
+            type(op) in _COMPARISONS for op in ops
+        ):
             return [left, *others]
         case ast.Call(func=ast.Name(id=name)):
             _check_call(node, name, where)
             return node.args
     raise UsageError(
-        f"{where}: {shown(ast.unparse(node))} is not allowed; only numbers, column names, + - * / **, "
-        f"comparisons and the functions {', '.join([*_FUNCTIONS, 'col'])} are"
+        f"{where}: {shown(ast.unparse(node))} is not allowed; only numbers, column names, + - * /"
+        f" **, comparisons and the functions {', '.join([*_FUNCTIONS, 'col'])} are"
     )
 
 
 def _check_number(value: object, where: str) -> None:
     if isinstance(value, str):
-        raise UsageError(f"{where}: the text {shown(value)} is not allowed; a column is `name` or col('name')")
+        raise UsageError(
+            f"{where}: the text {shown(value)} is not allowed; a column is `name` or col('name')"
+        )
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e308:
         raise UsageError(f"{where}: {shown(str(value))} is not a finite number")
 
 
 def _check_call(node: ast.Call, name: str, where: str) -> None:
     if name == "col":
-        raise UsageError(f"{where}: col takes one column name in quotes, given {shown(ast.unparse(node))}")
+        raise UsageError(
+            f"{where}: col takes one column name in quotes, given {shown(ast.unparse(node))}"
+        )
     if name not in _FUNCTIONS:
         allowed = [*_FUNCTIONS, "col"]
         raise UsageError(
-            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} (functions: {', '.join(allowed)})"
+            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} (functions:"
+            f" {', '.join(allowed)})"
         )
     wanted = _FUNCTIONS[name][1]
     if node.keywords or len(node.args) != wanted:
         given = shown(ast.unparse(node))
-        raise UsageError(f"{where}: {name} takes {wanted} unnamed argument{'s'[: wanted > 1]}, given {given}")
+        raise UsageError(
+            f"{where}: {name} takes {wanted} unnamed argument{'s'[: wanted > 1]}, given {given}"
+        )
 
 
 def _is_column_call(node: ast.expr) -> bool:

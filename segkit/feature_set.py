@@ -3,19 +3,20 @@
 A feature set is declared by four keys:
 
 ``columns``
-    ``all``, or the names of the columns that are taken as they are. A boolean column becomes 0 and 1. A
-    categorical one becomes one column of 0 and 1 per category, named ``COLUMN=category`` and sorted by
-    category; a customer without a category is 0 in all of them, which does not count as missing.
+    ``all``, or the names of the columns that are taken as they are. A boolean column becomes 0 and
+    1. A categorical one becomes one column of 0 and 1 per category, named ``COLUMN=category`` and
+    sorted by category; a customer without a category is 0 in all of them, which does not count as
+    missing.
 ``expressions``
     Derived features, a name and an expression each (see `segkit.expressions`).
 ``missing``
-    ``median`` (the default) or ``mean`` of the feature; ``knn``, the mean of the 5 nearest customers with
-    a value, on standardised features; a number; or ``drop``, which leaves out the customers with a missing
-    value.
+    ``median`` (the default) or ``mean`` of the feature; ``knn``, the mean of the 5 nearest
+    customers with a value, on standardised features; a number; or ``drop``, which leaves out the
+    customers with a missing value.
 ``clip``
-    None, or two quantiles to which values outside of them are moved. They are quantiles of the values that
-    were not missing. Features that are 0 or 1 by declaration (boolean, categorical) are left alone, since a
-    category of few customers would vanish.
+    None, or two quantiles to which values outside of them are moved. They are quantiles of the
+    values that were not missing. Features that are 0 or 1 by declaration (boolean, categorical) are
+    left alone, since a category of few customers would vanish.
 """
 
 from __future__ import annotations
@@ -51,12 +52,23 @@ def read(config: Mapping) -> FeatureSet:
     """
     for key in config:
         if key not in _KEYS:
-            raise UsageError(f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys: {', '.join(_KEYS)})")
-    columns, expressions = _read_columns(config.get("columns")), _read_expressions(config.get("expressions"))
+            raise UsageError(
+                f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys:"
+                f" {', '.join(_KEYS)})"
+            )
+    columns, expressions = (
+        _read_columns(config.get("columns")),
+        _read_expressions(config.get("expressions")),
+    )
     if columns == () and not expressions:
-        raise UsageError("features: names neither columns nor expressions; columns is 'all' or a list of names")
+        raise UsageError(
+            "features: names neither columns nor expressions; columns is 'all' or a list of names"
+        )
     return FeatureSet(
-        columns, expressions, _read_missing(config.get("missing", "median")), _read_clip(config.get("clip"))
+        columns,
+        expressions,
+        _read_missing(config.get("missing", "median")),
+        _read_clip(config.get("clip")),
     )
 
 
@@ -66,10 +78,14 @@ def _read_columns(given: object) -> tuple[str, ...] | None:
     if given == "all":
         return None
     if not isinstance(given, list | tuple):
-        raise UsageError(f"features.columns: 'all' or a list of column names is allowed, given {shown(given)}")
+        raise UsageError(
+            f"features.columns: 'all' or a list of column names is allowed, given {shown(given)}"
+        )
     for name in given:
         if not isinstance(name, str):
-            raise UsageError(f"features.columns: column names are text, given {shown(name)}; put it in quotes")
+            raise UsageError(
+                f"features.columns: column names are text, given {shown(name)}; put it in quotes"
+            )
     return tuple(given)
 
 
@@ -77,12 +93,19 @@ def _read_expressions(given: object) -> dict[str, Expression]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise UsageError(f"features.expressions: names with one expression each are allowed, given {shown(given)}")
+        raise UsageError(
+            "features.expressions: names with one expression each are allowed, given"
+            f" {shown(given)}"
+        )
     for name, text in given.items():
         if not isinstance(name, str) or not name.strip():
-            raise UsageError(f"features.expressions: the name of a feature is text, given {shown(name)}")
+            raise UsageError(
+                f"features.expressions: the name of a feature is text, given {shown(name)}"
+            )
         if not isinstance(text, str):
-            raise UsageError(f"features.expressions.{name}: an expression is text, given {shown(text)}")
+            raise UsageError(
+                f"features.expressions.{name}: an expression is text, given {shown(text)}"
+            )
     return {name: parse(text, f"features.expressions.{name}") for name, text in given.items()}
 
 
@@ -92,7 +115,9 @@ def _read_missing(given: object) -> str | float:
     if _is_number(given):
         return float(given)
     hint = did_you_mean(given, METHODS) if isinstance(given, str) else ""
-    raise UsageError(f"features.missing: {', '.join(METHODS)} or a number is allowed, given {shown(given)}{hint}")
+    raise UsageError(
+        f"features.missing: {', '.join(METHODS)} or a number is allowed, given {shown(given)}{hint}"
+    )
 
 
 def _read_clip(given: object) -> tuple[float, float] | None:
@@ -101,7 +126,8 @@ def _read_clip(given: object) -> tuple[float, float] | None:
     is_pair = isinstance(given, list | tuple) and len(given) == 2 and all(map(_is_number, given))
     if not is_pair or not 0 <= given[0] < given[1] <= 1:
         raise UsageError(
-            f"features.clip: null or two quantiles in ascending order between 0 and 1 are allowed, given {shown(given)}"
+            "features.clip: null or two quantiles in ascending order between 0 and 1 are allowed,"
+            f" given {shown(given)}"
         )
     return float(given[0]), float(given[1])
 
@@ -124,7 +150,9 @@ def check_columns(feature_set: FeatureSet, available: tuple[str, ...]) -> None:
 def _check_column(where: str, name: str, available: tuple[str, ...]) -> None:
     if name not in available:
         hint = did_you_mean(name, available)
-        raise UsageError(f"{where}: the table has no column '{name}'{hint} ({listed('its columns', available)})")
+        raise UsageError(
+            f"{where}: the table has no column '{name}'{hint} ({listed('its columns', available)})"
+        )
 
 
 def check_unique(names: Sequence[str]) -> None:
@@ -132,7 +160,9 @@ def check_unique(names: Sequence[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise UsageError(f"features: two features are named '{name}'; each name is allowed once")
+            raise UsageError(
+                f"features: two features are named '{name}'; each name is allowed once"
+            )
         seen.add(name)
 
 

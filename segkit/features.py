@@ -1,7 +1,8 @@
 """A feature set turns a table of customers into a named numeric matrix.
 
-`segkit.feature_set` explains how one is declared. The order is: expressions on the raw columns, then missing
-values, then clipping. A feature without any value, or the same for all customers, is dropped with a warning.
+`segkit.feature_set` explains how one is declared. The order is: expressions on the raw columns,
+then missing values, then clipping. A feature without any value, or the same for all customers, is
+dropped with a warning.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ class Features:
     names : tuple of str
         The d features.
     rows : array of shape (n_kept,)
-        int64 positions, in the table, of the customers that were kept: all of them unless ``missing`` is
-        ``drop``.
+        int64 positions, in the table, of the customers that were kept: all of them unless
+        ``missing`` is ``drop``.
     warnings : tuple of str
         What a reader of the results should know: features that were dropped or mostly filled in.
     """
@@ -68,8 +69,8 @@ def check(config: Mapping, columns: Sequence[str]) -> None:
     Raises
     ------
     UsageError
-        If the declaration has an unknown key or a wrong value, an expression that cannot be read, a column
-        that the table lacks, or two features of one name.
+        If the declaration has an unknown key or a wrong value, an expression that cannot be read, a
+        column that the table lacks, or two features of one name.
     """
     check_columns(read(config), tuple(columns))
 
@@ -93,8 +94,8 @@ def build_features(table: Table, config: Mapping) -> Features:
     UsageError
         As `check` does, or if an expression uses a column of text, or no feature is left.
     Infeasible
-        If ``missing`` is ``drop`` and fewer than two customers have all values, or a feature has values too large
-        to compute with, after imputation and clipping.
+        If ``missing`` is ``drop`` and fewer than two customers have all values, or a feature has
+        values too large to compute with, after imputation and clipping.
     """
     feature_set = read(config)
     check_columns(feature_set, tuple(table.frame.columns))
@@ -110,7 +111,9 @@ def build_features(table: Table, config: Mapping) -> Features:
     matrix = np.clip(_impute(matrix, feature_set.missing, names), *bounds)
     large = beyond(matrix)
     if large:
-        raise Infeasible(f"{large.told(names)}; clip it (features.clip), or take its logarithm in an expression")
+        raise Infeasible(
+            f"{large.told(names)}; clip it (features.clip), or take its logarithm in an expression"
+        )
     return _without_constant(matrix, features, rows, (*empty, *filled))
 
 
@@ -132,7 +135,9 @@ def variance_shares(matrix: np.ndarray) -> np.ndarray:
     if largest == 0:
         return np.zeros(matrix.shape[1])
     # relative to the largest value, so that squares do not overflow
-    variances = np.array([0.0 if column.min() == column.max() else np.var(column / largest) for column in matrix.T])
+    variances = np.array(
+        [0.0 if column.min() == column.max() else np.var(column / largest) for column in matrix.T]
+    )
     total = variances.sum()
     return variances / total if total > 0 else np.zeros(matrix.shape[1])
 
@@ -160,8 +165,8 @@ def dominant(names: Sequence[str], shares: np.ndarray, threshold: float = 0.5) -
     if not shares[first] > threshold:
         return None
     return (
-        f"{names[first]} alone carries {100 * shares[first]:.0f}% of the variance of {len(names)} features, "
-        "so distances, and clusters with them, mostly follow this one feature"
+        f"{names[first]} alone carries {100 * shares[first]:.0f}% of the variance of {len(names)}"
+        " features, so distances, and clusters with them, mostly follow this one feature"
     )
 
 
@@ -189,11 +194,13 @@ def _one_hot(name: str, column: pd.Series) -> Iterable[_Feature]:
     codes, categories = column.factorize()
     if len(categories) > MAX_CATEGORIES:
         raise UsageError(
-            f"features.columns: '{name}' has {len(categories)} categories, at most {MAX_CATEGORIES} are "
-            "allowed; leave it out of features.columns or name it in data.drop"
+            f"features.columns: '{name}' has {len(categories)} categories, at most {MAX_CATEGORIES}"
+            " are allowed; leave it out of features.columns or name it in data.drop"
         )
     for code in sorted(range(len(categories)), key=lambda code: str(categories[code])):
-        yield _Feature(f"{name}={categories[code]}", (codes == code).astype(np.float64), indicator=True)
+        yield _Feature(
+            f"{name}={categories[code]}", (codes == code).astype(np.float64), indicator=True
+        )
 
 
 def _expressions(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feature]:
@@ -201,10 +208,13 @@ def _expressions(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feat
         for column in expression.columns:
             if frame[column].dtype.kind not in "biuf":
                 raise UsageError(
-                    f"features.expressions.{name}: column '{column}' holds text; only numeric and boolean "
-                    "columns are allowed in an expression"
+                    f"features.expressions.{name}: column '{column}' holds text; only numeric and"
+                    " boolean columns are allowed in an expression"
                 )
-        yield _Feature(name, expression.evaluate({column: _numbers(frame[column]) for column in expression.columns}))
+        yield _Feature(
+            name,
+            expression.evaluate({column: _numbers(frame[column]) for column in expression.columns}),
+        )
 
 
 def _without_empty(features: Sequence[_Feature]) -> tuple[list[_Feature], list[str]]:
@@ -217,7 +227,9 @@ def _without_empty(features: Sequence[_Feature]) -> tuple[list[_Feature], list[s
     ]
     if not kept:
         names = [feature.name for feature in features]
-        raise Infeasible(f"features: none is left, since {listed('no customer has a value of', names)}")
+        raise Infeasible(
+            f"features: none is left, since {listed('no customer has a value of', names)}"
+        )
     return kept, warnings
 
 
@@ -229,7 +241,8 @@ def _kept_rows(features: Sequence[_Feature], missing: str | float, n: int) -> np
     if len(rows) < 2:
         name = max(counts, key=counts.get)
         raise Infeasible(
-            f"features.missing=drop leaves {len(rows)} of {n} customers: '{name}' alone is missing in {counts[name]}"
+            f"features.missing=drop leaves {len(rows)} of {n} customers: '{name}' alone is missing"
+            f" in {counts[name]}"
         )
     return rows.astype(np.int64)
 
@@ -244,11 +257,13 @@ def _stack(features: Sequence[_Feature], rows: np.ndarray) -> np.ndarray:
 # Missing values and extremes
 
 
-def _mostly_filled(features: Sequence[_Feature], matrix: np.ndarray, missing: str | float) -> list[str]:
+def _mostly_filled(
+    features: Sequence[_Feature], matrix: np.ndarray, missing: str | float
+) -> list[str]:
     shares = np.isnan(matrix).mean(axis=0)
     return [
-        f"feature '{feature.name}' was missing for {100 * share:.0f}% of the customers and filled in "
-        f"(features.missing={missing if isinstance(missing, str) else format(missing, 'g')})"
+        f"feature '{feature.name}' was missing for {100 * share:.0f}% of the customers and filled"
+        f" in (features.missing={missing if isinstance(missing, str) else format(missing, 'g')})"
         for feature, share in zip(features, shares, strict=True)
         if share > 0.5
     ]
@@ -272,7 +287,9 @@ def _impute(matrix: np.ndarray, missing: str | float, names: Sequence[str]) -> n
     if not np.isfinite(filled).all():
         name = names[int(np.argmin(np.isfinite(filled).all(axis=0)))]
         largest = np.nanmax(np.abs(matrix[:, names.index(name)]))
-        raise Infeasible(f"'{name}' is {largest:g}: too large to be imputed (features.missing={missing})")
+        raise Infeasible(
+            f"'{name}' is {largest:g}: too large to be imputed (features.missing={missing})"
+        )
     return filled
 
 
@@ -301,6 +318,12 @@ def _without_constant(
     varies = matrix.max(axis=0) > matrix.min(axis=0) + tolerance
     names = np.array([feature.name for feature in features], dtype=object)
     if not varies.any():
-        raise Infeasible(f"features: none is left, since {listed('the same for all customers are', list(names))}")
-    dropped = tuple(f"feature '{name}' is the same for all customers and was dropped" for name in names[~varies])
-    return Features(np.ascontiguousarray(matrix[:, varies]), tuple(names[varies]), rows, (*warnings, *dropped))
+        raise Infeasible(
+            f"features: none is left, since {listed('the same for all customers are', list(names))}"
+        )
+    dropped = tuple(
+        f"feature '{name}' is the same for all customers and was dropped" for name in names[~varies]
+    )
+    return Features(
+        np.ascontiguousarray(matrix[:, varies]), tuple(names[varies]), rows, (*warnings, *dropped)
+    )

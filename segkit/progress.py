@@ -10,15 +10,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from segkit.study.cost import Pace, duration, task_class, wall_seconds
-from segkit.study.going import COMPILING, Going, write_going
+from segkit.study.keep.progress_file import COMPILING, Going, write_going
+from segkit.study.plan.cost import Pace, duration, task_class, wall_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from segkit.study.graph import Task
-    from segkit.study.prepare import Prepared
-    from segkit.study.stages import Outcome
+    from segkit.study.plan.graph import Task
+    from segkit.study.run.preparation import Prepared
+    from segkit.study.run.stages import Outcome
 
 Running = Callable[[], Sequence[str]]
 
@@ -55,7 +55,9 @@ class Progress(ABC):
         self._stopped = threading.Event()
         self._beating: threading.Thread | None = None
 
-    def expect(self, prepared: Prepared, running: Running, screen: float, confirmation: float | None) -> None:
+    def expect(
+        self, prepared: Prepared, running: Running, screen: float, confirmation: float | None
+    ) -> None:
         """Take note of a study that begins.
 
         Parameters
@@ -69,12 +71,20 @@ class Progress(ABC):
         """
         self.folder, self.running, self.later = prepared.folder, running, confirmation or 0.0
         parts = [f"about {duration(screen)} for the screen"] if screen else []
-        parts += [f"about {duration(confirmation)} for the confirmation of the best"] if confirmation else []
+        parts += (
+            [f"about {duration(confirmation)} for the confirmation of the best"]
+            if confirmation
+            else []
+        )
         if parts:
             self._say(f"expected: {', then '.join(parts)}")
 
     def start(
-        self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int], part: str = "screen"
+        self,
+        prepared: Prepared,
+        tasks: Sequence[Task],
+        finished: Mapping[str, int],
+        part: str = "screen",
     ) -> None:
         """Take note of the tasks to do."""
         self._end()
@@ -94,10 +104,15 @@ class Progress(ABC):
         if tasks:
             left = duration(self.seconds_left())
             self._begin(
-                f"{part}: {sum(self.todo.values())} stages to compute {prepared.engine.description}, about {left}"
+                f"{part}: {sum(self.todo.values())} stages to compute"
+                f" {prepared.engine.description}, about {left}"
             )
         else:
-            self._begin("everything is stored already" if finished.get("ok") else "there is nothing to compute")
+            self._begin(
+                "everything is stored already"
+                if finished.get("ok")
+                else "there is nothing to compute"
+            )
         self._beat()
 
     def compiling(self, expected: float | None) -> None:
@@ -144,11 +159,16 @@ class Progress(ABC):
             cpu = self.pace.seconds(left)
             speed = cpu / sum(left.values())
             longest = speed * max((self.estimates[name] for name in self.waiting), default=0.0)
-            compiling = 0.0 if self.compiling_since is None else time.monotonic() - self.compiling_since
-            # What is at work counts when it is done: until then the workers' speed is that of the last time.
+            compiling = (
+                0.0 if self.compiling_since is None else time.monotonic() - self.compiling_since
+            )
+            # What is at work counts when it is done: until then the workers' speed is that of the
+            # last time.
             since = time.monotonic() - self.latest - compiling
             first = max(0.0, self.compiling_expected - compiling) if compiling else 0.0
-            left = wall_seconds(cpu, longest, self.spent, self.latest - self.began - self.paused, self.workers)
+            left = wall_seconds(
+                cpu, longest, self.spent, self.latest - self.began - self.paused, self.workers
+            )
             return first + max(left - max(0.0, since), LEAST_LEFT * left)
 
     def line(self) -> str:
@@ -157,7 +177,9 @@ class Progress(ABC):
         finished = runs - self.counts.get("waiting", 0)
         parts = [COMPILING] if self.compiling_since is not None else []
         parts += [f"runs {finished}/{runs}"]
-        parts += [f"{self.counts[name]} {name}" for name in ("failed", "skipped") if self.counts.get(name)]
+        parts += [
+            f"{self.counts[name]} {name}" for name in ("failed", "skipped") if self.counts.get(name)
+        ]
         parts += [f"{kind} {self.done[kind]}/{count}" for kind, count in self.todo.items()]
         if self.waiting:
             parts.append(f"about {duration(self.seconds_left())} left")
@@ -240,7 +262,12 @@ class LiveProgress(Progress):
         from rich.progress import Progress as Display
 
         self._say(text)
-        columns = (BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+        columns = (
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+        )
         self.display = Display(*columns, console=Console(file=self.stream))
         self.bar = self.display.add_task(self.line(), total=self.work or 1.0)
         self.display.start()
@@ -280,12 +307,16 @@ def work_line(figures: Mapping[str, Any]) -> str:
     Parameters
     ----------
     figures
-        ``efficiency``, ``execution_seconds``, ``computed_seconds`` and ``peak_memory`` as kept in provenance.json.
+        ``efficiency``, ``execution_seconds``, ``computed_seconds`` and ``peak_memory`` as kept in
+        provenance.json.
     """
     if figures.get("efficiency") is None:
         return ""
     cpu = duration(sum(figures["computed_seconds"].values()))
-    told = f"{cpu} of stages in {duration(figures['execution_seconds'])}: efficiency {figures['efficiency']:.0%}"
+    told = (
+        f"{cpu} of stages in {duration(figures['execution_seconds'])}: efficiency"
+        f" {figures['efficiency']:.0%}"
+    )
     if figures["peak_memory"]:
         kind, peak = max(figures["peak_memory"].items(), key=lambda item: item[1])
         told += f", peak memory of a worker {peak:.0f} MiB ({kind})"

@@ -69,12 +69,16 @@ def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str] = ()) -> np.
     UsageError
         If the class is not one that scales a matrix feature by feature.
     Infeasible
-        If the scaler refuses this data, or gives values that are not finite or too large to compute with.
+        If the scaler refuses this data, or gives values that are not finite or too large to compute
+        with.
     """
     matrix = np.ascontiguousarray(matrix, dtype=np.float64)
     scaled = _fit_transform(build(config), matrix, class_name(config))
     if not isinstance(scaled, np.ndarray) or scaled.shape != matrix.shape:
-        raise UsageError(f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a scaler does")
+        raise UsageError(
+            f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a"
+            " scaler does"
+        )
     scaled = np.ascontiguousarray(scaled, dtype=np.float64)
     large = beyond(scaled)
     if large:
@@ -87,7 +91,8 @@ def _fit_transform(scaler: object, matrix: np.ndarray, name: str):
     if not hasattr(scaler, "fit_transform"):
         raise UsageError(f"scaler: {name} cannot scale, since it has no fit_transform")
     try:
-        # what they warn of (fewer customers than quantiles, overflow) is either harmless or not finite
+        # what they warn of (fewer customers than quantiles, overflow) is either harmless or not
+        # finite
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return scaler.fit_transform(matrix)

@@ -1,6 +1,7 @@
 """Ctrl-C, SIGTERM and a hang-up end the command, once and in order, whatever it computes.
 
-The first signal interrupts what is being computed; from then on the command ends, and further signals change nothing.
+The first signal interrupts what is being computed; from then on the command ends, and further
+signals change nothing.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from collections.abc import Callable, Iterator
 
 INTERRUPTED = 130
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-# What has not answered by then sits in compiled code, perhaps for minutes; those who stop services wait 30 s and more.
+# What has not answered by then sits in compiled code, perhaps for minutes; those who stop services
+# wait 30 s and more.
 GRACE_SECONDS = 10.0
 _STEP_SECONDS = 0.2
-# Code of a library may swallow an interrupt, so another signal raises it again, but not while the first one passes.
+# Code of a library may swallow an interrupt, so another signal raises it again, but not while the
+# first one passes.
 _AGAIN_SECONDS = 1.0
 
 
@@ -217,8 +220,18 @@ def guarded() -> Iterator[None]:
     numbers, wakeup = _pipe()
     beats, _state.heartbeat = _pipe()
     message = [words for words in ["interrupted", *_state.last_words] if isinstance(words, str)][-1]
-    handled = [number for number in signal.valid_signals() if signal.getsignal(number) is _interrupt]
-    arguments = [_line(message), GRACE_SECONDS, os.getpid(), numbers, _state.wakeup, beats, *handled]
+    handled = [
+        number for number in signal.valid_signals() if signal.getsignal(number) is _interrupt
+    ]
+    arguments = [
+        _line(message),
+        GRACE_SECONDS,
+        os.getpid(),
+        numbers,
+        _state.wakeup,
+        beats,
+        *handled,
+    ]
     guard = subprocess.Popen(
         # Isolated, and without site-packages: it starts in some 10 ms and runs nobody else's code.
         [sys.executable, "-I", "-S", "-c", _GUARD, *map(str, arguments)],

@@ -1,8 +1,8 @@
 """Estimators named in a configuration: ``_target_`` is checked against a list before anything is made.
 
-A ``_target_`` runs code, so only the classes of ``ALLOWED`` may be named, at the top or nested. Trusted
-Python can add a class through an entry point of the group ``segkit.targets``; a configuration or a command
-line cannot.
+A ``_target_`` runs code, so only the classes of ``ALLOWED`` may be named, at the top or nested.
+Trusted Python can add a class through an entry point of the group ``segkit.targets``; a
+configuration or a command line cannot.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ENTRY_POINT_GROUP = "segkit.targets"
 
 _CLASSES = {
     "sklearn.cluster": (
-        "KMeans MiniBatchKMeans BisectingKMeans AgglomerativeClustering DBSCAN OPTICS Birch MeanShift "
-        "SpectralClustering AffinityPropagation"
+        "KMeans MiniBatchKMeans BisectingKMeans AgglomerativeClustering DBSCAN OPTICS Birch"
+        " MeanShift SpectralClustering AffinityPropagation"
     ),
     "sklearn.mixture": "GaussianMixture BayesianGaussianMixture",
     "hdbscan": "HDBSCAN",
     "sklearn.preprocessing": (
-        "FunctionTransformer StandardScaler RobustScaler MinMaxScaler MaxAbsScaler PowerTransformer "
-        "QuantileTransformer Normalizer"
+        "FunctionTransformer StandardScaler RobustScaler MinMaxScaler MaxAbsScaler PowerTransformer"
+        " QuantileTransformer Normalizer"
     ),
     "segkit.scaling": "LogStandardScaler",
     "sklearn.decomposition": "PCA KernelPCA TruncatedSVD FastICA FactorAnalysis NMF",
@@ -47,8 +47,8 @@ _SUMMARY = (
     "hdbscan.HDBSCAN, umap.UMAP, openTSNE.TSNE and segkit.scaling.LogStandardScaler"
 )
 
-# These take seconds to import: their signatures are read from the source, and as they define no constraints
-# the named module of this project does.
+# These take seconds to import: their signatures are read from the source, and as they define no
+# constraints the named module of this project does.
 _HEAVY = {
     "umap.UMAP": "segkit.projection.umap",
     "openTSNE.TSNE": "segkit.projection.tsne",
@@ -94,8 +94,8 @@ def parameters(config: Mapping) -> dict[str, object]:
 def defaults(config: Mapping) -> dict[str, object]:
     """Return the default value of every parameter of a configuration's class.
 
-    Nothing heavy is imported: the signatures of umap, openTSNE and hdbscan are read from their source. A
-    default that is not a literal there is None.
+    Nothing heavy is imported: the signatures of umap, openTSNE and hdbscan are read from their
+    source. A default that is not a literal there is None.
     """
     return dict(_signature(class_name(config)))
 
@@ -106,8 +106,8 @@ def build(config: Mapping, **overrides: object) -> object:
     Parameters
     ----------
     config : Mapping
-        ``_target_`` and the arguments of its class. Nested configurations are built first; a list becomes a
-        tuple where the class wants one.
+        ``_target_`` and the arguments of its class. Nested configurations are built first; a list
+        becomes a tuple where the class wants one.
     **overrides
         Arguments that take the place of the configuration's, used as they are.
 
@@ -119,7 +119,8 @@ def build(config: Mapping, **overrides: object) -> object:
     Raises
     ------
     UsageError
-        If a class, at any depth, is not allowed, or a key is one that only Hydra's ``instantiate`` knows.
+        If a class, at any depth, is not allowed, or a key is one that only Hydra's ``instantiate``
+        knows.
     """
     name = class_name(config)
     given = {**_plain_parameters(config, name, "_target_"), **overrides}
@@ -141,7 +142,8 @@ def check(config: Mapping, where: str) -> None:
     Raises
     ------
     UsageError
-        If the class is not allowed, a parameter is unknown, or a value has the wrong type or range. One line.
+        If the class is not allowed, a parameter is unknown, or a value has the wrong type or range.
+        One line.
     """
     name = _canonical(config, where)
     given = _plain_parameters(config, name, where)
@@ -150,7 +152,9 @@ def check(config: Mapping, where: str) -> None:
     for parameter, value in given.items():
         for path, nested in _nested(value, f"{where}.{parameter}"):
             check(nested, path)
-    _check_values(name, _with_tuples(name, {key: _built(value) for key, value in given.items()}), where)
+    _check_values(
+        name, _with_tuples(name, {key: _built(value) for key, value in given.items()}), where
+    )
 
 
 def check_seeded(config: Mapping, where: str) -> None:
@@ -159,11 +163,14 @@ def check_seeded(config: Mapping, where: str) -> None:
     Raises
     ------
     UsageError
-        If ``random_state`` is a parameter of the class and is missing: nobody could repeat the result.
+        If ``random_state`` is a parameter of the class and is missing: nobody could repeat the
+        result.
     """
     name = class_name(config)
     if "random_state" in _signature(name) and "random_state" not in config:
-        raise UsageError(f"{where}.random_state ({name}): is missing; give random_state: ${{seed}}, or a number")
+        raise UsageError(
+            f"{where}.random_state ({name}): is missing; give random_state: ${{seed}}, or a number"
+        )
 
 
 # the classes
@@ -184,8 +191,8 @@ def allowed() -> tuple[str, ...]:
 def source_digest(name: str) -> str:
     """Return the sha256 of the source of an allowed class that another package brings; empty for any other name.
 
-    The files are those of the class and of the classes of its own package that it derives from; what these import is
-    not followed.
+    The files are those of the class and of the classes of its own package that it derives from;
+    what these import is not followed.
 
     Raises
     ------
@@ -228,7 +235,9 @@ def _alias(target: str) -> str | None:
 def _resolve(target: str) -> object | None:
     """Import what a dotted path names, if its package is one of those of the list; else None."""
     parts = target.split(".")
-    if parts[0] not in _ROOTS or not all(part.isidentifier() and not part.startswith("__") for part in parts):
+    if parts[0] not in _ROOTS or not all(
+        part.isidentifier() and not part.startswith("__") for part in parts
+    ):
         return None
     for size in range(len(parts) - 1, 0, -1):
         try:
@@ -245,10 +254,18 @@ def _resolve(target: str) -> object | None:
 def _load(name: str) -> type:
     """Import an allowed class and verify that it is the one the list means."""
     module, _, attribute = name.rpartition(".")
-    found = _extensions()[name].load() if name in _extensions() else getattr(import_module(module), attribute)
+    found = (
+        _extensions()[name].load()
+        if name in _extensions()
+        else getattr(import_module(module), attribute)
+    )
     same_package = getattr(found, "__module__", "").partition(".")[0] == name.partition(".")[0]
-    if not isinstance(found, type) or (name in ALLOWED and not (same_package and found.__name__ == attribute)):
-        raise UsageError(f"the _target_ {name!r} leads to {found!r}, which is not the class it should be")
+    if not isinstance(found, type) or (
+        name in ALLOWED and not (same_package and found.__name__ == attribute)
+    ):
+        raise UsageError(
+            f"the _target_ {name!r} leads to {found!r}, which is not the class it should be"
+        )
     return found
 
 
@@ -262,17 +279,29 @@ def _signature(name: str) -> dict[str, object]:
         return _signature_from_source(name)
     found = inspect.signature(_load(name)).parameters.values()
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {item.name: None if item.default is item.empty else item.default for item in found if item.kind in named}
+    return {
+        item.name: None if item.default is item.empty else item.default
+        for item in found
+        if item.kind in named
+    }
 
 
 def _signature_from_source(name: str) -> dict[str, object]:
     package, _, class_ = name.rpartition(".")
     spec = find_spec(package)
     if spec is None or spec.origin is None:
-        raise UsageError(f"the _target_ {name!r} needs the package {package!r}, which is not installed")
+        raise UsageError(
+            f"the _target_ {name!r} needs the package {package!r}, which is not installed"
+        )
     source = _defining_module(Path(spec.origin), class_)
-    body = next(node.body for node in _parsed(source) if isinstance(node, ast.ClassDef) and node.name == class_)
-    initialise = next(node for node in body if isinstance(node, ast.FunctionDef) and node.name == "__init__")
+    body = next(
+        node.body
+        for node in _parsed(source)
+        if isinstance(node, ast.ClassDef) and node.name == class_
+    )
+    initialise = next(
+        node for node in body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
+    )
     names = [argument.arg for argument in initialise.args.args[1:]]
     return dict(zip(names, map(_literal, initialise.args.defaults), strict=True))
 
@@ -306,7 +335,9 @@ def _plain_parameters(config: Mapping, name: str, where: str) -> dict[str, objec
     given = parameters(config)
     for key in given:
         if not isinstance(key, str) or _is_special(key):
-            raise UsageError(f"{where}.{key}: not allowed; only _target_ and the parameters of {name} are")
+            raise UsageError(
+                f"{where}.{key}: not allowed; only _target_ and the parameters of {name} are"
+            )
     return given
 
 
@@ -352,7 +383,11 @@ def _constraints(name: str) -> dict[str, object]:
 def _with_tuples(name: str, arguments: dict[str, object]) -> dict[str, object]:
     """Turn the lists that YAML gives into tuples where the class takes a tuple and no list."""
     return {
-        key: tuple(value) if isinstance(value, list) and _wants_tuple(_constraints(name).get(key)) else value
+        key: (
+            tuple(value)
+            if isinstance(value, list) and _wants_tuple(_constraints(name).get(key))
+            else value
+        )
         for key, value in arguments.items()
     }
 
@@ -361,7 +396,8 @@ def _wants_tuple(constraints: object) -> bool:
     return (
         isinstance(constraints, list)
         and tuple in constraints
-        and not {"array-like", list} & {item for item in constraints if isinstance(item, str | type)}
+        and not {"array-like", list}
+        & {item for item in constraints if isinstance(item, str | type)}
     )
 
 
@@ -379,18 +415,24 @@ def _refuse_functions(name: str, given: Mapping, where: str) -> None:
         return
     for key in _FUNCTIONS:
         if given.get(key) is not None:
-            raise UsageError(f"{where}.{key} ({name}): must be null, as a configuration cannot give a function")
+            raise UsageError(
+                f"{where}.{key} ({name}): must be null, as a configuration cannot give a function"
+            )
 
 
 def _check_values(name: str, given: Mapping, where: str) -> None:
     for key, value in given.items():
         label = f"{where}.{key} ({name})"
         if key == "memory" and value is not None:
-            raise UsageError(f"{label}: must be null, as results are kept in the store; given {value!r}")
+            raise UsageError(
+                f"{label}: must be null, as results are kept in the store; given {value!r}"
+            )
         if _is_default(name, key, value):
             continue
         constraints = _constraints(name).get(key)
-        if isinstance(constraints, list) and not any(_satisfied(item, value) for item in constraints):
+        if isinstance(constraints, list) and not any(
+            _satisfied(item, value) for item in constraints
+        ):
             raise UsageError(f"{label}: must be {_described(constraints)}; given {_shown(value)}")
         if (name, key) in _PAIRS:
             _check_pair(value, _PAIRS[name, key], label)
@@ -399,7 +441,12 @@ def _check_values(name: str, given: Mapping, where: str) -> None:
 def _is_default(name: str, key: str, value: object) -> bool:
     """Tell whether a value is the class's own default, which it may be even outside the range it declares."""
     default = _signature(name)[key]
-    return key != "random_state" and value is not None and type(value) is type(default) and value == default
+    return (
+        key != "random_state"
+        and value is not None
+        and type(value) is type(default)
+        and value == default
+    )
 
 
 def _check_pair(value: tuple, bounds: tuple[float, float], label: str) -> None:
@@ -416,7 +463,11 @@ def _satisfied(constraint: object, value: object) -> bool:
 
     if constraint == "array-like":
         return isinstance(value, list | tuple) and _is_numeric(value)
-    number_wanted = isinstance(constraint, Interval) or constraint == "random_state" or _is_number_type(constraint)
+    number_wanted = (
+        isinstance(constraint, Interval)
+        or constraint == "random_state"
+        or _is_number_type(constraint)
+    )
     if constraint == "random_state" and value is None:
         return False  # nobody could repeat the run
     if isinstance(value, bool) and number_wanted:
@@ -448,13 +499,19 @@ def _words(constraint: object) -> str:
     if constraint is None:
         return "null"
     if isinstance(constraint, Options):
-        options = sorted(repr(item) for item in constraint.options if not str(item).startswith("precomputed"))
+        options = sorted(
+            repr(item) for item in constraint.options if not str(item).startswith("precomputed")
+        )
         return options[0] if len(options) == 1 else f"one of {', '.join(options)}"
-    if isinstance(constraint, Hidden) or (callable(constraint) and not isinstance(constraint, type)):
+    if isinstance(constraint, Hidden) or (
+        callable(constraint) and not isinstance(constraint, type)
+    ):
         return ""
     if isinstance(constraint, type):
         return _TYPES.get(constraint.__name__, f"a {constraint.__name__}")
-    return _KINDS.get(constraint, str(constraint)) if isinstance(constraint, str) else str(constraint)
+    return (
+        _KINDS.get(constraint, str(constraint)) if isinstance(constraint, str) else str(constraint)
+    )
 
 
 _TYPES = {

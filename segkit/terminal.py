@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-# What a terminal obeys (C0 and C1 but for tabs and line ends), what turns or breaks lines, and what no encoding writes.
-_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What a terminal obeys (C0 and C1 but for tabs and line ends), what turns or breaks lines, and what
+# no encoding writes.
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 def harmless(text: object) -> str:

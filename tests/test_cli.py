@@ -1,4 +1,5 @@
-"""The command line as a user meets it: results, exit codes, and one clear line for everything that is wrong."""
+"""The command line as a user meets it: results, exit codes, and one clear line for everything
+that is wrong."""
 
 from __future__ import annotations
 
@@ -51,7 +52,15 @@ def error(result):
 def study(tmp_path_factory):
     """A finished study: one folder for all tests that only read it."""
     folder = tmp_path_factory.mktemp("study")
-    command = [sys.executable, "-m", "segkit.cli", "sweep", *TINY, "clusterer=kmeans,dbscan", "projection=none,pca"]
+    command = [
+        sys.executable,
+        "-m",
+        "segkit.cli",
+        "sweep",
+        *TINY,
+        "clusterer=kmeans,dbscan",
+        "projection=none,pca",
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     return folder / done.stdout.splitlines()[-1]
 
@@ -89,7 +98,13 @@ def test_the_runs_table_has_the_documented_columns(study):
         "projection",
         "clusterer",
     ]
-    wanted = {"clusterer.n_clusters", "clusterer.eps", "projection.n_components", "features.missing", "data.n"}
+    wanted = {
+        "clusterer.n_clusters",
+        "clusterer.eps",
+        "projection.n_components",
+        "features.missing",
+        "data.n",
+    }
     wanted |= {
         "n_clusters",
         "noise_fraction",
@@ -119,7 +134,10 @@ def test_partitions_are_by_customer_with_a_nullable_integer_column_for_each_run(
     found = segkit.load_study(study)
     assert found.partitions.columns.tolist() == ["id", *found.runs["run"]]
     assert len(found.partitions) == 120
-    assert all(pd.api.types.is_extension_array_dtype(found.partitions[run].dtype) for run in found.runs["run"])
+    assert all(
+        pd.api.types.is_extension_array_dtype(found.partitions[run].dtype)
+        for run in found.runs["run"]
+    )
     for _, run in found.runs.iterrows():
         labels = found.partitions[run["run"]]
         assert labels[labels >= 0].nunique() == run["n_clusters"]
@@ -128,8 +146,12 @@ def test_partitions_are_by_customer_with_a_nullable_integer_column_for_each_run(
 
 def test_csv_and_parquet_say_the_same(study):
     pd.testing.assert_frame_equal(
-        pd.read_csv(study / "runs.csv")[["run", "silhouette_reference", "stability_ari"]].convert_dtypes(),
-        pd.read_parquet(study / "runs.parquet")[["run", "silhouette_reference", "stability_ari"]].convert_dtypes(),
+        pd.read_csv(study / "runs.csv")[
+            ["run", "silhouette_reference", "stability_ari"]
+        ].convert_dtypes(),
+        pd.read_parquet(study / "runs.parquet")[
+            ["run", "silhouette_reference", "stability_ari"]
+        ].convert_dtypes(),
     )
 
 
@@ -155,7 +177,10 @@ def test_status_tells_of_a_study_that_has_written_nothing_for_long(study, invoke
     assert out.splitlines()[0] == "running: 4 ok, 4 runs"
     os.utime(folder / "provenance.json", (time.time() - 7_300,) * 2)
     _, out, _ = invoke("status", folder)
-    assert out.splitlines()[0] == "running, or stopped without finishing: last written 2 h ago: 4 ok, 4 runs"
+    assert (
+        out.splitlines()[0]
+        == "running, or stopped without finishing: last written 2 h ago: 4 ok, 4 runs"
+    )
     _, out, _ = invoke("status", folder, "--json")
     assert json.loads(out)["state"] == "running"
 
@@ -164,10 +189,15 @@ def test_a_study_leaves_its_customers_and_its_format(study):
     customers = pd.read_parquet(study / "customers.parquet")
     assert customers.columns[0] == "id"
     assert len(customers) == 120
-    assert customers["id"].tolist() == pd.read_parquet(study / "partitions.parquet", columns=["id"])["id"].tolist()
+    assert (
+        customers["id"].tolist()
+        == pd.read_parquet(study / "partitions.parquet", columns=["id"])["id"].tolist()
+    )
     assert json.loads((study / "provenance.json").read_text())["format"] == 1
     profiled = set(pd.read_parquet(study / "profiles.parquet")["feature"])
-    assert profiled >= {name for name in customers.columns[1:] if customers[name].dtype == "float64"}
+    assert profiled >= {
+        name for name in customers.columns[1:] if customers[name].dtype == "float64"
+    }
 
 
 def blocks(page: Path) -> dict[str, int]:
@@ -196,9 +226,15 @@ def test_options_of_the_report_take_precedence_over_the_study(study, invoke):
     assert code == 0
     assert Path(out.strip()) == page
     (line,) = err.splitlines()
-    assert re.match(r"segkit: report\.html has \d\.\d+ MB\. Asked to keep to 0\.01 MB, the page holds", line)
-    assert line.endswith("This is the least that this study's page can have, though 0.01 MB were asked for.")
-    assert "--max-mb=0.0: must be a number of megabytes above 0" in error(invoke("report", study, "--max-mb", "0"))
+    assert re.match(
+        r"segkit: report\.html has \d\.\d+ MB\. Asked to keep to 0\.01 MB, the page holds", line
+    )
+    assert line.endswith(
+        "This is the least that this study's page can have, though 0.01 MB were asked for."
+    )
+    assert "--max-mb=0.0: must be a number of megabytes above 0" in error(
+        invoke("report", study, "--max-mb", "0")
+    )
     assert "--max-mb" in error(invoke("report", study, "--max-mb", "large"))
 
 
@@ -219,7 +255,12 @@ def test_every_run_is_reproduced_exactly(study, invoke):
         found = json.loads(out)
         assert code == 0
         assert found["verdict"] == "exact"
-        assert {stage["stage"] for stage in found["stages"]} >= {"features", "scaling", "clustering", "stability"}
+        assert {stage["stage"] for stage in found["stages"]} >= {
+            "features",
+            "scaling",
+            "clustering",
+            "stability",
+        }
 
 
 @pytest.mark.parametrize("place", [[], ["hydra.sweep.dir=mine/study"]])
@@ -234,13 +275,18 @@ def test_a_run_is_reproduced_from_any_folder(invoke, tmp_path, monkeypatch, plac
     assert invoke("reproduce", folder, run)[1].splitlines()[-1] == f"run {run}: exact"
 
     (tmp_path / "plain.csv").rename(tmp_path / "elsewhere" / "hostile.csv")
-    assert error(invoke("reproduce", folder, run)) == (
-        "plain.csv: no such file (data.path, as the study had it, relative to where it was launched); "
-        "give the file by --data"
+    assert (
+        error(invoke("reproduce", folder, run))
+        == "plain.csv: no such file (data.path, as the study had it, relative to where it was"
+        " launched); give the file by --data"
     )
-    assert error(invoke("reproduce", folder, run, "--data", "nope.csv")) == "nope.csv: no such file (--data)"
-    assert error(invoke("reproduce", folder, run, "--data", "hostle.csv")) == (
-        "hostle.csv: no such file (--data); did you mean 'hostile.csv'?"
+    assert (
+        error(invoke("reproduce", folder, run, "--data", "nope.csv"))
+        == "nope.csv: no such file (--data)"
+    )
+    assert (
+        error(invoke("reproduce", folder, run, "--data", "hostle.csv"))
+        == "hostle.csv: no such file (--data); did you mean 'hostile.csv'?"
     )
     assert invoke("reproduce", folder, run, "--data", "hostile.csv")[0] == 0
     kept = (folder / "configs.jsonl").read_text()
@@ -310,7 +356,9 @@ def test_a_failed_run_makes_exit_code_1(invoke, tmp_path):
     options = tmp_path / "mine" / "clusterer"
     options.mkdir(parents=True)
     (options / "broken.yaml").write_text("_target_: sklearn.cluster.OPTICS\nmin_samples: 5000\n")
-    code, out, _ = invoke("sweep", *TINY, "--config-dir", tmp_path / "mine", "clusterer=kmeans,broken")
+    code, out, _ = invoke(
+        "sweep", *TINY, "--config-dir", tmp_path / "mine", "clusterer=kmeans,broken"
+    )
     assert code == 1
     code, out, _ = invoke("status", "latest")
     assert "1 x clustering: ValueError" in out
@@ -381,8 +429,10 @@ def test_help_is_quick_because_it_imports_little():
     ],
 )
 def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, arguments, told):
-    monkeypatch.setattr("segkit.study.cluster.CONNECT_SECONDS", 1)
-    base = [] if any(item.startswith(("data", "experiment", "engine")) for item in arguments) else TINY
+    monkeypatch.setattr("segkit.study.run.cluster.CONNECT_SECONDS", 1)
+    base = (
+        [] if any(item.startswith(("data", "experiment", "engine")) for item in arguments) else TINY
+    )
     assert told in error(invoke("sweep", *base, *arguments))
     assert not list(tmp_path.glob("outputs/*/*/report.html"))
 
@@ -454,7 +504,9 @@ def test_a_bad_table_is_one_line_that_names_the_file_and_the_place(invoke, tmp_p
     (tmp_path / f"{name}.csv").write_bytes(content)
     separator = ['data.separator=";"'] if name == "comma" else []
     for command in ("plan", "sweep"):
-        line = error(invoke(command, "data=table", f"data.path={name}.csv", "data.id=id", *separator))
+        line = error(
+            invoke(command, "data=table", f"data.path={name}.csv", "data.id=id", *separator)
+        )
         assert f"{name}.csv" in line
         assert told in line
     assert not list(tmp_path.glob("outputs/study"))
@@ -489,11 +541,20 @@ def test_a_dropped_column_is_a_warning_and_too_few_customers_skip_a_run(invoke, 
 def test_hostile_names_are_guarded_in_the_csv(invoke, tmp_path):
     options = tmp_path / "mine" / "features"
     options.mkdir(parents=True)
-    (options / "formula.yaml").write_text("columns: ['=1+1', b]\nexpressions: {}\nmissing: median\nclip: null\n")
+    (options / "formula.yaml").write_text(
+        "columns: ['=1+1', b]\nexpressions: {}\nmissing: median\nclip: null\n"
+    )
     rows = "".join(f"{number},{number % 5},{number * number % 11}\n" for number in range(30))
     (tmp_path / "t.csv").write_text(f"id,=1+1,b\n{rows}")
     code, out, _ = invoke(
-        *["sweep", "--config-dir", tmp_path / "mine", "data=table", "data.path=t.csv", "data.id=id"],
+        *[
+            "sweep",
+            "--config-dir",
+            tmp_path / "mine",
+            "data=table",
+            "data.path=t.csv",
+            "data.id=id",
+        ],
         *["engine=inline", "scoring.draws=2", "scoring.confirm=false", "features=formula"],
     )
     assert code == 0
@@ -530,7 +591,9 @@ def test_a_disk_that_fills_up_in_mid_study(tmp_path):
         assert done.returncode == 2, done.stderr
         assert "Traceback" not in done.stderr
         assert "disk full" in done.stderr.splitlines()[-1]
-        resume = shlex.split(done.stderr.splitlines()[-1].partition("; make room, then go on with: ")[2])
+        resume = shlex.split(
+            done.stderr.splitlines()[-1].partition("; make room, then go on with: ")[2]
+        )
         assert resume[-len(command[3:]) :] == command[3:]
         assert list(disk.glob("store/*/*/*.json"))
         subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
@@ -560,13 +623,16 @@ def test_a_store_that_is_a_file_is_named_and_leaves_no_study(invoke, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("folder", "store"), [("a", "a"), ("a", "a/store"), ("a/b/../c", "a"), (".", "store"), ("b/../a", "./a")]
+    ("folder", "store"),
+    [("a", "a"), ("a", "a/store"), ("a/b/../c", "a"), (".", "store"), ("b/../a", "./a")],
 )
 def test_a_study_and_the_store_are_kept_apart(invoke, tmp_path, folder, store):
     for command in ("plan", "run", "sweep"):
         line = error(invoke(command, *TINY, f"hydra.sweep.dir={folder}", f"store={store}"))
-        assert line == (
-            f"hydra.sweep.dir={folder} and store={store}: must be two folders, neither of them inside the other"
+        assert (
+            line
+            == f"hydra.sweep.dir={folder} and store={store}: must be two folders, neither of them"
+            " inside the other"
         )
     assert not list(tmp_path.iterdir())
 
@@ -578,13 +644,23 @@ def test_a_study_and_the_store_may_be_side_by_side(invoke):
 
 DAMAGES = [
     ("configs.jsonl", '{"run": ', "reproduce", "configs.jsonl: line 1: is not readable"),
-    ("configs.jsonl", "[]", "reproduce", "configs.jsonl: line 1: must hold names and values, holds list"),
+    (
+        "configs.jsonl",
+        "[]",
+        "reproduce",
+        "configs.jsonl: line 1: must hold names and values, holds list",
+    ),
     ("configs.jsonl", "{}", "reproduce", "configs.jsonl: line 1: 'run' is missing"),
     ("configs.jsonl", "", "reproduce", "is not in"),
     ("study.yaml", "{}", "reproduce", "study.yaml: 'scoring' is missing"),
     ("study.yaml", "[1]", "reproduce", "study.yaml: must hold names and values, holds list"),
     ("recommendation.json", "null", "reproduce", "recommendation.json: must hold names and values"),
-    ("recommendation.json", '{"run": "abc"}', "reproduce", "the recommended run abc is not in configs.jsonl"),
+    (
+        "recommendation.json",
+        '{"run": "abc"}',
+        "reproduce",
+        "the recommended run abc is not in configs.jsonl",
+    ),
     ("provenance.json", "{}", "status", "provenance.json: 'state' is missing"),
     ("provenance.json", "[]", "status", "provenance.json: must hold names and values, holds list"),
 ]
@@ -597,7 +673,9 @@ def test_a_damaged_study_is_told_in_one_line(invoke, tmp_path, study, name, cont
     assert told in error(invoke(command, "study"))
 
 
-def test_a_report_that_cannot_be_written_is_told_in_one_line_and_the_old_figures_stay(invoke, tmp_path, study):
+def test_a_report_that_cannot_be_written_is_told_in_one_line_and_the_old_figures_stay(
+    invoke, tmp_path, study
+):
     folder = Path(shutil.copytree(study, tmp_path / "study"))
     before = sorted(path.name for path in (folder / "figures").iterdir())
     (folder / "report.html").unlink()
@@ -626,16 +704,21 @@ def test_plan_tells_of_nothing_that_follows_impossible_runs(invoke, scoring):
 def test_an_output_that_cannot_be_written_is_one_line_and_no_bug(tmp_path):
     command = [sys.executable, "-m", "segkit.cli", "plan", *TINY]
     with open("/dev/full", "w") as full:
-        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == (
-        "segkit: error: what was to be told cannot be written (No space left on device)"
+    assert (
+        done.stderr.splitlines()[-1]
+        == "segkit: error: what was to be told cannot be written (No space left on device)"
     )
     assert "Traceback" not in done.stderr
 
 
 def test_plan_tells_that_a_race_adds_draws(invoke):
-    code, out, _ = invoke("plan", *TINY, "scoring.draws=20", "scoring.racing=true", "clusterer=kmeans,dbscan")
+    code, out, _ = invoke(
+        "plan", *TINY, "scoring.draws=20", "scoring.racing=true", "clusterer=kmeans,dbscan"
+    )
     assert code == 0
     assert "then, not in the estimate: a race of 2 runs over up to 20 draws each" in out
     told = json.loads(invoke("plan", "--json", *TINY, "scoring.draws=20", "scoring.racing=true")[1])

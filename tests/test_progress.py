@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from segkit import progress
-from segkit.study.graph import Node, Task
-from segkit.study.stages import Outcome
+from segkit.study.plan.graph import Node, Task
+from segkit.study.run.stages import Outcome
 
 
 def a_task(kind, number):
@@ -22,7 +22,8 @@ def done(task, seconds):
 
 @pytest.fixture
 def watched(monkeypatch, tmp_path):
-    """Return a watch of 100 stages of one estimated second each on two workers, its tasks, and a clock to set."""
+    """Return a watch of 100 stages of one estimated second each on two workers, its tasks, and a
+    clock to set."""
     clock = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(progress.Progress, "_beat", lambda self: None)
@@ -81,7 +82,9 @@ def test_what_the_screen_taught_is_known_in_the_confirmation(watched):
         engine=SimpleNamespace(n_workers=2, description="on 2 local workers"),
         seconds=lambda tasks: float(len(tasks)),
     )
-    watch.start(prepared, [a_task("scoring", number) for number in range(200, 210)], {}, "confirmation")
+    watch.start(
+        prepared, [a_task("scoring", number) for number in range(200, 210)], {}, "confirmation"
+    )
     assert watch.seconds_left() == pytest.approx(10 * 5 / 2 / 0.9, rel=0.1)
 
 
@@ -100,6 +103,9 @@ def test_both_parts_are_expected_aloud(capsys, tmp_path):
     watch.expect(prepared, tuple, 0.0, None)
     lines = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
     assert lines == [
-        "expected: about 5:00 min for the screen, then about 40:00 min for the confirmation of the best",
+        (
+            "expected: about 5:00 min for the screen, then about 40:00 min for the confirmation of"
+            " the best"
+        ),
         "expected: about 5:00 min for the screen",
     ]

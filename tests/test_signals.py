@@ -15,12 +15,19 @@ import pytest
 
 import segkit
 
-TINY = ["data.n=120", "scoring.confirm=false", "scoring.draws=2", "engine=inline", "report.formats=[png]"]
-# A clusterer that ends when a file appears, in compiled code that leaves the interpreter to others, or in plain Python.
+TINY = [
+    "data.n=120",
+    "scoring.confirm=false",
+    "scoring.draws=2",
+    "engine=inline",
+    "report.formats=[png]",
+]
+# A clusterer that ends when a file appears, in compiled code that leaves the interpreter to others,
+# or in plain Python.
 SCRIPT = """
 import hashlib, pathlib, sys, time
 from segkit import cli, signals
-from segkit.study import stages
+from segkit.study.run import stages
 plain = stages.COMPUTE["clustering"]
 def slow(nodes, inputs):
     pathlib.Path("reached").touch()
@@ -32,7 +39,12 @@ if not pathlib.Path("go").exists():
 signals.GRACE_SECONDS = 1.0
 cli.main()
 """
-SIGNALS = {"TERM": [signal.SIGTERM], "HUP": [signal.SIGHUP], "INT": [signal.SIGINT], "twice": [signal.SIGINT] * 2}
+SIGNALS = {
+    "TERM": [signal.SIGTERM],
+    "HUP": [signal.SIGHUP],
+    "INT": [signal.SIGINT],
+    "twice": [signal.SIGINT] * 2,
+}
 
 
 def started(folder, arguments, compiled=False, ignored=()):
@@ -71,7 +83,8 @@ def ended(process, numbers, seconds=30):
 
 
 @pytest.mark.parametrize(
-    ("how", "compiled"), [("TERM", False), ("HUP", False), ("twice", False), ("INT", True), ("TERM", True)]
+    ("how", "compiled"),
+    [("TERM", False), ("HUP", False), ("twice", False), ("INT", True), ("TERM", True)],
 )
 def test_a_sweep_that_is_ended_says_how_to_go_on_and_goes_on(tmp_path, how, compiled):
     process = started(tmp_path, ["sweep", *TINY, "name=my study"], compiled)
@@ -81,14 +94,21 @@ def test_a_sweep_that_is_ended_says_how_to_go_on_and_goes_on(tmp_path, how, comp
     (folder,) = (tmp_path / "outputs").glob("my study/*")
     assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"
     message, _, resume = lines[-1].partition("; go on with: ")
-    assert message == f"segkit: error: interrupted; what was finished is kept for {folder.relative_to(tmp_path)}"
+    assert (
+        message == "segkit: error: interrupted; what was finished is kept for"
+        f" {folder.relative_to(tmp_path)}"
+    )
     program, *arguments = shlex.split(resume)
     assert program == "-c"  # as this test calls it
     assert arguments[-1] == f'hydra.sweep.dir="{folder.relative_to(tmp_path)}"'
     if how != "TERM":
         return
     done = subprocess.run(
-        [sys.executable, "-m", "segkit.cli", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "segkit.cli", *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(folder.relative_to(tmp_path))
@@ -98,7 +118,9 @@ def test_a_sweep_that_is_ended_says_how_to_go_on_and_goes_on(tmp_path, how, comp
 
 def test_code_that_never_gives_the_lock_back_is_ended_from_outside(tmp_path):
     # A generator that C code exhausts, without one step of Python between.
-    script = SCRIPT.format(compiled=False).replace("time.sleep(120)", "all(__import__('itertools').repeat(1))")
+    script = SCRIPT.format(compiled=False).replace(
+        "time.sleep(120)", "all(__import__('itertools').repeat(1))"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", script, "sweep", *TINY, "hydra.sweep.dir=study"],
         cwd=tmp_path,
@@ -108,10 +130,14 @@ def test_code_that_never_gives_the_lock_back_is_ended_from_outside(tmp_path):
     reached(process, tmp_path / "reached")
     code, lines = ended(process, [signal.SIGTERM])
     assert code == -signal.SIGKILL
-    assert lines[-1].startswith("segkit: error: interrupted; what was finished is kept for study; go on with: ")
+    assert lines[-1].startswith(
+        "segkit: error: interrupted; what was finished is kept for study; go on with: "
+    )
     (tmp_path / "go").touch()
     resumed = subprocess.run(
-        [sys.executable, "-m", "segkit.cli", "sweep", *TINY, "hydra.sweep.dir=study"], cwd=tmp_path, check=False
+        [sys.executable, "-m", "segkit.cli", "sweep", *TINY, "hydra.sweep.dir=study"],
+        cwd=tmp_path,
+        check=False,
     )
     assert resumed.returncode == 0
     assert segkit.load_study(tmp_path / "study").runs["status"].eq("ok").all()
@@ -127,7 +153,9 @@ with signals.guarded():
 with signals.guarded():
     os.kill(os.getpid(), signal.SIGTERM)
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30
+    )
     assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
 
 
@@ -142,7 +170,7 @@ def test_a_hang_up_that_nohup_ignores_ends_nothing(tmp_path):
 
 @pytest.mark.parametrize("step", ["keep_profiles", "build"])
 def test_two_interrupts_while_the_report_is_written_leave_every_table(tmp_path, step):
-    place = {"keep_profiles": "segkit.segments.keep", "build": "segkit.report"}[step]
+    place = {"keep_profiles": "segkit.segments.write_profiles", "build": "segkit.report"}[step]
     script = f"""
 import pathlib, time
 import {place} as place
@@ -163,7 +191,9 @@ cli.main()
     reached(process, tmp_path / "reached")
     code, lines = ended(process, [signal.SIGINT] * 2)
     assert code == 130
-    assert lines[-1].startswith("segkit: error: interrupted; the runs are all there; write the report with: ")
+    assert lines[-1].startswith(
+        "segkit: error: interrupted; the runs are all there; write the report with: "
+    )
     assert lines[-1].endswith(" report study")
     assert json.loads((tmp_path / "study" / "provenance.json").read_text())["state"] == "finished"
     assert segkit.load_study(tmp_path / "study").runs["status"].eq("ok").all()
@@ -173,7 +203,7 @@ def test_a_signal_while_the_tables_are_written_is_heard_after_them(tmp_path):
     script = """
 import os, signal
 from segkit import cli
-from segkit.study import record
+from segkit.study.keep import writer as record
 plain = record.partitions_frame
 def interrupted(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)
@@ -186,7 +216,12 @@ cli.main()
     assert done.returncode == 130, done.stderr
     assert "Traceback" not in done.stderr
     names = {path.name for path in (tmp_path / "study").iterdir()}
-    assert names >= {"runs.parquet", "partitions.parquet", "recommendation.json", "embeddings.parquet"}
+    assert names >= {
+        "runs.parquet",
+        "partitions.parquet",
+        "recommendation.json",
+        "embeddings.parquet",
+    }
     assert segkit.load_study(tmp_path / "study").runs["status"].eq("ok").all()
 
 
@@ -200,8 +235,9 @@ def test_a_second_launch_into_a_folder_is_refused_until_the_first_has_ended(tmp_
     command = [sys.executable, "-m", "segkit.cli", *arguments]
     second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert second.returncode == 2
-    assert second.stderr == (
-        f"segkit: error: hydra.sweep.dir=study: process {process.pid} is at work on this study; "
+    assert (
+        second.stderr
+        == f"segkit: error: hydra.sweep.dir=study: process {process.pid} is at work on this study; "
         "wait until it has ended, or name another folder\n"
     )
     # Nothing of it has to be tidied up by hand.
@@ -216,7 +252,7 @@ def test_a_file_system_without_locks_goes_on_without(tmp_path, monkeypatch):
     import errno
     import fcntl
 
-    from segkit.study.lock import locked
+    from segkit.study.keep.lock import locked
 
     def unknown(*_arguments):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))

@@ -3,9 +3,9 @@
     python experiments/benchmarks/engine.py
     python experiments/benchmarks/engine.py --stages 500 --repeats 1
 
-Each stage is handed over by itself. Start-up is the time until all workers are there; a stage's is that from handing
-the first over to the last one's outcome, over their number. With and without alternate, so that both meet the same
-machine; the least of each is printed.
+Each stage is handed over by itself. Start-up is the time until all workers are there; a stage's is
+that from handing the first over to the last one's outcome, over their number. With and without
+alternate, so that both meet the same machine; the least of each is printed.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import time
 from contextlib import nullcontext
 from unittest.mock import patch
 
-from segkit.study import cluster, engine
-from segkit.study.graph import Node, Task
-from segkit.study.stages import Outcome
+from segkit.study.plan.graph import Node, Task
+from segkit.study.run import cluster, engine
+from segkit.study.run.stages import Outcome
 
 
 def nothing(bundle, *_others):
@@ -53,8 +53,13 @@ def main():
     for _ in range(arguments.repeats):
         for tls, found in times.items():
             found.append(measured(tasks, arguments.workers, tls))
-    least = {tls: [min(column) for column in zip(*found, strict=True)] for tls, found in times.items()}
-    print(f"{arguments.stages} stages that do nothing, {arguments.workers} workers, least of {arguments.repeats}")
+    least = {
+        tls: [min(column) for column in zip(*found, strict=True)] for tls, found in times.items()
+    }
+    print(
+        f"{arguments.stages} stages that do nothing, {arguments.workers} workers, least of"
+        f" {arguments.repeats}"
+    )
     for tls, name in ((False, "without keys"), (True, "with TLS")):
         print(f"{name:<14} start {least[tls][0]:6.2f} s   {least[tls][1]:6.2f} ms a stage")
     (start, each), (plain_start, plain_each) = least[True], least[False]

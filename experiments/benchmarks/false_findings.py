@@ -1,25 +1,28 @@
 """How often a study recommends segments where there are none, and how often it finds those that were planted.
 
-    python experiments/benchmarks/false_findings.py
-    python experiments/benchmarks/false_findings.py --structureless 12 --planted 8 --workers 1 --output short.jsonl
+    python experiments/benchmarks/false_findings.py python experiments/benchmarks/false_findings.py
+    --structureless 12 --planted 8 --workers 1 --output short.jsonl
 
-False findings: studies of tables without segments that recommend a run. The tables are of four kinds in equal parts:
-independent columns; a correlated Gaussian; skewed columns with masses at zero, dependent on each other; and the
-built-in ``simulated_profile``. At level 0.05 five of 100 are expected, and more than nine have a probability of 0.03.
+False findings: studies of tables without segments that recommend a run. The tables are of four
+kinds in equal parts: independent columns; a correlated Gaussian; skewed columns with masses at
+zero, dependent on each other; and the built-in ``simulated_profile``. At level 0.05 five of 100 are
+expected, and more than nine have a probability of 0.03.
 
-Power: studies of the built-in ``simulated`` customers, in five planted groups, that recommend a run with five clusters
-and an adjusted Rand index of at least 0.8 with the truth. How far the groups overlap is printed as the index that
-K-Means with the true number of clusters has in the power space.
+Power: studies of the built-in ``simulated`` customers, in five planted groups, that recommend a run
+with five clusters and an adjusted Rand index of at least 0.8 with the truth. How far the groups
+overlap is printed as the index that K-Means with the true number of clusters has in the power
+space.
 
-Every study is a sweep of 51 runs (without projection, PCA and UMAP; K-Means, agglomerative, DBSCAN and HDBSCAN), 20 of
-them confirmed, as by default, with less of what is costly: 19 copula tables, the fewest for the level, instead of 39; 5
-draws in the screen, which only place runs on the shortlist; 5 refits, which only choose among the runs that hold up; a
-single fresh draw and other seed, which decide nothing; no shuffled tables. All of it makes the recommendation less
-certain than by default; the level is the same. The scaler is the power space's, and UMAP runs the 200
-epochs that umap-learn takes for large tables (500 are its default for small ones).
+Every study is a sweep of 51 runs (without projection, PCA and UMAP; K-Means, agglomerative, DBSCAN
+and HDBSCAN), 20 of them confirmed, as by default, with less of what is costly: 19 copula tables,
+the fewest for the level, instead of 39; 5 draws in the screen, which only place runs on the
+shortlist; 5 refits, which only choose among the runs that hold up; a single fresh draw and other
+seed, which decide nothing; no shuffled tables. All of it makes the recommendation less certain than
+by default; the level is the same. The scaler is the power space's, and UMAP runs the 200 epochs
+that umap-learn takes for large tables (500 are its default for small ones).
 
-Studies go to a JSON-lines file as they end, and those in it are not done again: an interrupted benchmark goes on where
-it stopped. About 25 seconds of CPU per study.
+Studies go to a JSON-lines file as they end, and those in it are not done again: an interrupted
+benchmark goes on where it stopped. About 25 seconds of CPU per study.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from segkit.study.record import Finished
+    from segkit.study.keep.writer import Finished
 
 CUSTOMERS = 1000
 STRUCTURELESS = ("independent", "correlated", "skewed", "simulated_profile")
@@ -55,8 +58,11 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 SWEEP = (
     "scaler=power",
     "+sweep.projection=[none, {pca: {n_components: 5}}, {umap: {n_neighbors: 15, n_epochs: 200}}]",
-    "+sweep.clusterer=[{kmeans: {n_clusters: [2, 3, 4, 5, 6, 7]}}, {agglomerative: {n_clusters: [2, 3, 4, 5, 6, 7]}}, "
-    "{dbscan: {eps: [0.5, 1.0, 2.0]}}, {hdbscan: {min_cluster_size: [20, 50]}}]",
+    (
+        "+sweep.clusterer=[{kmeans: {n_clusters: [2, 3, 4, 5, 6, 7]}}, {agglomerative: {n_clusters:"
+        " [2, 3, 4, 5, 6, 7]}}, {dbscan: {eps: [0.5, 1.0, 2.0]}}, {hdbscan: {min_cluster_size: [20,"
+        " 50]}}]"
+    ),
 )
 
 
@@ -119,7 +125,8 @@ def correlated(rng: np.random.Generator, n: int) -> np.ndarray:
 def skewed(rng: np.random.Generator, n: int) -> np.ndarray:
     """Draw correlated log-normal columns, most of them with a mass at zero.
 
-    Who is at zero depends on the column's own size and on who is at zero in other columns, more or less by table.
+    Who is at zero depends on the column's own size and on who is at zero in other columns, more or
+    less by table.
     """
     import numpy as np
 
@@ -152,7 +159,10 @@ def _loadings(rng: np.random.Generator, columns: int) -> np.ndarray:
 def _normals(rng: np.random.Generator, n: int, loadings: np.ndarray) -> np.ndarray:
     import numpy as np
 
-    factors, own = rng.standard_normal((n, loadings.shape[1])), rng.standard_normal((n, len(loadings)))
+    factors, own = (
+        rng.standard_normal((n, loadings.shape[1])),
+        rng.standard_normal((n, len(loadings))),
+    )
     return factors @ loadings.T + own * np.sqrt(1 - (loadings**2).sum(axis=1))
 
 
@@ -179,21 +189,31 @@ def study(case: Case, settings: Settings, keep: str | None) -> dict[str, Any]:
         folder = Path(name)
         wall, cpu = time.monotonic(), time.process_time()
         finished = _launch(case, settings, folder)
-        seconds = {"cpu": round(time.process_time() - cpu, 2), "wall": round(time.monotonic() - wall, 2)}
+        seconds = {
+            "cpu": round(time.process_time() - cpu, 2),
+            "wall": round(time.monotonic() - wall, 2),
+        }
         if keep:
             copytree(finished.folder, Path(keep, f"{case.kind}_{case.seed}"), dirs_exist_ok=True)
         told = json.loads((finished.folder / "recommendation.json").read_text())
-        return {**asdict(case), "settings": asdict(settings), **_findings(told, finished.runs), "seconds": seconds}
+        return {
+            **asdict(case),
+            "settings": asdict(settings),
+            **_findings(told, finished.runs),
+            "seconds": seconds,
+        }
 
 
 def _launch(case: Case, settings: Settings, folder: Path) -> Finished:
     from segkit.progress import Silent
     from segkit.study.compose import compose_study
-    from segkit.study.prepare import prepare
+    from segkit.study.run.preparation import prepare
     from segkit.study.sweep import launch
 
     places = [f"store={folder / 'store'}", f"hydra.sweep.dir={folder / 'study'}", "engine=inline"]
-    composition = compose_study([*data_overrides(case, folder), *SWEEP, *settings.overrides, *places])
+    composition = compose_study(
+        [*data_overrides(case, folder), *SWEEP, *settings.overrides, *places]
+    )
     return launch(prepare(composition), sys.argv, Silent())
 
 
@@ -228,7 +248,9 @@ def cases(structureless: int, planted: int, first: int = 0) -> Iterator[Case]:
     """Yield the cases with the kinds in turn, so that whatever was done by an interruption is of all kinds."""
     for index in range(max(structureless, planted)):
         if index < structureless:
-            yield Case(STRUCTURELESS[index % len(STRUCTURELESS)], first + index // len(STRUCTURELESS))
+            yield Case(
+                STRUCTURELESS[index % len(STRUCTURELESS)], first + index // len(STRUCTURELESS)
+            )
         if index < planted:
             yield Case(PLANTED, first + index)
 
@@ -246,16 +268,21 @@ def read(output: Path, settings: Settings) -> dict[Case, dict[str, Any]]:
     return found
 
 
-def measure(todo: Sequence[Case], settings: Settings, workers: int, output: Path, keep: str | None) -> None:
+def measure(
+    todo: Sequence[Case], settings: Settings, workers: int, output: Path, keep: str | None
+) -> None:
     """Run the studies of the cases, one per process at a time, and add each to the output when it ends."""
-    from segkit.study.provenance import commit
+    from segkit.study.keep.provenance import commit
 
     # Taken now: what the processes import, even if the checkout moves on while they run.
     code = {"commit": commit()}
     output.parent.mkdir(parents=True, exist_ok=True)
     # Read by the numerical libraries when the processes, which are new ones, import them.
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, output.open("a") as lines:
+    with (
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        output.open("a") as lines,
+    ):
         # The last line may have been cut short.
         lines.write("\n" if lines.tell() else "")
         futures = {pool.submit(study, case, settings, keep): case for case in todo}
@@ -273,7 +300,9 @@ def measure(todo: Sequence[Case], settings: Settings, workers: int, output: Path
 def _line(record: Mapping[str, Any]) -> str:
     told = f"{record['kind']} {record['seed']}: {record['verdict']}, p = {record['p']}"
     if "recommended" in record:
-        told += ", {projection} {clusterer}, {clusters} clusters, ARI {ari}".format(**record["recommended"])
+        told += ", {projection} {clusterer}, {clusters} clusters, ARI {ari}".format(
+            **record["recommended"]
+        )
     return f"{told}, {record['seconds']['cpu']:.0f} s CPU"
 
 
@@ -283,7 +312,10 @@ def _line(record: Mapping[str, Any]) -> str:
 def summary(records: Iterable[Mapping[str, Any]]) -> str:
     """Return false findings, power, the p values and the seconds, as text."""
     records = list(records)
-    by_kind = {kind: [item for item in records if item["kind"] == kind] for kind in (*STRUCTURELESS, PLANTED)}
+    by_kind = {
+        kind: [item for item in records if item["kind"] == kind]
+        for kind in (*STRUCTURELESS, PLANTED)
+    }
     without, planted = [item for item in records if item["kind"] != PLANTED], by_kind[PLANTED]
     lines = [f"False findings: {_share([is_recommended(item) for item in without])}"]
     lines += [
@@ -297,7 +329,11 @@ def summary(records: Iterable[Mapping[str, Any]]) -> str:
     lines += ["p values (smallest possible 1 / (1 + tables)):"]
     lines += [f"  {kind:<18}{_p_values(items)}" for kind, items in by_kind.items() if items]
     lines += [f"  {'all structureless':<18}{_p_values(without)}"] if without else []
-    lines += [f"CPU seconds per study: {_spread([item['seconds']['cpu'] for item in records])}"] if records else []
+    lines += (
+        [f"CPU seconds per study: {_spread([item['seconds']['cpu'] for item in records])}"]
+        if records
+        else []
+    )
     failed = sum(item["failed"] for item in records)
     lines += [f"{failed} runs failed"] if failed else []
     return "\n".join([*lines, *_code_lines(records)])
@@ -305,7 +341,9 @@ def summary(records: Iterable[Mapping[str, Any]]) -> str:
 
 def _code_lines(records: Sequence[Mapping[str, Any]]) -> list[str]:
     commits = sorted({str(item.get("commit")) for item in records})
-    mixed = " (studies of different code are mixed: use another --output)" if len(commits) > 1 else ""
+    mixed = (
+        " (studies of different code are mixed: use another --output)" if len(commits) > 1 else ""
+    )
     return [f"Commit: {', '.join(commits)}{mixed}"] if commits else []
 
 
@@ -324,11 +362,17 @@ def _planted_lines(planted: Sequence[Mapping[str, Any]]) -> list[str]:
     found = [item["recommended"] for item in planted if is_recommended(item)]
     lines = [
         f"  any segments recommended: {_share([is_recommended(item) for item in planted])}",
-        f"  K-Means, k = {CLUSTERS}, power space, ARI with the truth: {_spread([i['kmeans_ari'] for i in planted])}",
+        (
+            f"  K-Means, k = {CLUSTERS}, power space, ARI with the truth:"
+            f" {_spread([i['kmeans_ari'] for i in planted])}"
+        ),
     ]
     if found:
         lines += [
-            f"  {CLUSTERS} clusters recommended: {_share([item['clusters'] == CLUSTERS for item in found])}",
+            (
+                f"  {CLUSTERS} clusters recommended:"
+                f" {_share([item['clusters'] == CLUSTERS for item in found])}"
+            ),
             f"  recommended run, ARI with the truth: {_spread([item['ari'] for item in found])}",
         ]
     return lines
@@ -354,28 +398,55 @@ def _p_values(records: Sequence[Mapping[str, Any]]) -> str:
     import numpy as np
 
     values = [item["p"] for item in records if item["p"] is not None]
-    untested = f", {len(records) - len(values)} without a test" if len(values) < len(records) else ""
+    untested = (
+        f", {len(records) - len(values)} without a test" if len(values) < len(records) else ""
+    )
     if not values:
         return f"none{untested}"
     told = ", ".join(
-        f"{100 * q:g}%: {value:.3f}" for q, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)
+        f"{100 * q:g}%: {value:.3f}"
+        for q, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)
     )
     return f"n = {len(values)}, quantiles {told}{untested}"
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--structureless", type=int, default=100, metavar="N", help="tables without segments (100)")
-    parser.add_argument("--planted", type=int, default=100, metavar="N", help="tables with five planted groups (100)")
     parser.add_argument(
-        "--first-seed", type=int, default=0, help="of every kind (0); others than the defaults to develop"
+        "--structureless", type=int, default=100, metavar="N", help="tables without segments (100)"
     )
-    parser.add_argument("--shortlist", type=int, default=Settings.shortlist, help="runs that are confirmed (20)")
-    parser.add_argument("--refits", type=int, default=Settings.refits, help="draws with the pipeline fitted anew (5)")
+    parser.add_argument(
+        "--planted",
+        type=int,
+        default=100,
+        metavar="N",
+        help="tables with five planted groups (100)",
+    )
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=0,
+        help="of every kind (0); others than the defaults to develop",
+    )
+    parser.add_argument(
+        "--shortlist", type=int, default=Settings.shortlist, help="runs that are confirmed (20)"
+    )
+    parser.add_argument(
+        "--refits",
+        type=int,
+        default=Settings.refits,
+        help="draws with the pipeline fitted anew (5)",
+    )
     parser.add_argument("--nulls", type=int, default=Settings.nulls, help="copula tables (19)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (one per core)")
-    parser.add_argument("--output", type=Path, default=Path("outputs/false_findings.jsonl"), help="JSON-lines file")
-    parser.add_argument("--keep", metavar="FOLDER", help="keep every study's folder here, to look into")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="processes (one per core)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("outputs/false_findings.jsonl"), help="JSON-lines file"
+    )
+    parser.add_argument(
+        "--keep", metavar="FOLDER", help="keep every study's folder here, to look into"
+    )
     return parser.parse_args()
 
 

@@ -3,10 +3,11 @@
     python experiments/benchmarks/faults.py
     python experiments/benchmarks/faults.py --injections 12 --corruptions 2000 --seed 1
 
-A small study is run undisturbed once. Then it is run again and again, each time with faults at random moments of its
-screen, its confirmation and its writing, and resumed until it ends; it survived a fault if its tables are in the end
-value-equal to the undisturbed ones but for ``seconds``, and nothing is left running. Then stored files of every kind
-of stage are damaged one at a time, and what the store gives back must be what was stored, or "damaged".
+A small study is run undisturbed once. Then it is run again and again, each time with faults at
+random moments of its screen, its confirmation and its writing, and resumed until it ends; it
+survived a fault if its tables are in the end value-equal to the undisturbed ones but for
+``seconds``, and nothing is left running. Then stored files of every kind of stage are damaged one
+at a time, and what the store gives back must be what was stored, or "damaged".
 """
 
 from __future__ import annotations
@@ -32,13 +33,29 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from segkit.study.graph import KINDS
-from segkit.study.store import Damaged, Store
+from segkit.study.plan.graph import KINDS
+from segkit.study.run.store import Damaged, Store
 
 STUDY = [
-    *["data=simulated", "data.n=200", "scaler=standard,power", "projection=none,pca", "engine.workers=2"],
-    *["clusterer=kmeans,dbscan,hdbscan", "scoring.draws=5", "scoring.shortlist=3", "scoring.refits=2"],
-    *["scoring.nulls.copula=19", "scoring.nulls.permuted=2", "scoring.confirm_draws=10", "scoring.seeds=2"],
+    *[
+        "data=simulated",
+        "data.n=200",
+        "scaler=standard,power",
+        "projection=none,pca",
+        "engine.workers=2",
+    ],
+    *[
+        "clusterer=kmeans,dbscan,hdbscan",
+        "scoring.draws=5",
+        "scoring.shortlist=3",
+        "scoring.refits=2",
+    ],
+    *[
+        "scoring.nulls.copula=19",
+        "scoring.nulls.permuted=2",
+        "scoring.confirm_draws=10",
+        "scoring.seeds=2",
+    ],
 ]
 SEGKIT = [sys.executable, "-m", "segkit.cli"]
 TABLES = ("runs", "partitions", "nulls", "customers", "profiles", "silhouettes", "embeddings")
@@ -84,7 +101,11 @@ class Launch:
     def left(self) -> list[int]:
         """Return the processes of this session that are still there ten seconds after the end."""
         for _ in range(100):
-            running = [process.pid for process in psutil.process_iter() if _in_session(process, self.process.pid)]
+            running = [
+                process.pid
+                for process in psutil.process_iter()
+                if _in_session(process, self.process.pid)
+            ]
             if not running:
                 return []
             time.sleep(0.1)
@@ -117,7 +138,10 @@ def stored(folder: Path) -> int:
 def writing(folder: Path) -> bool:
     """Tell whether the study has computed all and writes its tables or its report."""
     with contextlib.suppress(OSError, ValueError):
-        return json.loads((folder / "study" / "provenance.json").read_text())["state"] in ("concluding", "finished")
+        return json.loads((folder / "study" / "provenance.json").read_text())["state"] in (
+            "concluding",
+            "finished",
+        )
     return False
 
 
@@ -125,21 +149,31 @@ def differences(folder: Path, reference: Path) -> list[str]:
     """Return the tables and columns in which two folders' studies differ, ``seconds`` aside."""
     found = []
     for name in TABLES:
-        ours, theirs = (pd.read_parquet(place / "study" / f"{name}.parquet") for place in (folder, reference))
+        ours, theirs = (
+            pd.read_parquet(place / "study" / f"{name}.parquet") for place in (folder, reference)
+        )
         if list(ours) != list(theirs) or len(ours) != len(theirs):
             found.append(f"{name}: other rows or columns")
             continue
         found += [
-            f"{name}.{column}" for column in ours if column != "seconds" and not ours[column].equals(theirs[column])
+            f"{name}.{column}"
+            for column in ours
+            if column != "seconds" and not ours[column].equals(theirs[column])
         ]
-    ours, theirs = (json.loads((place / "study" / "recommendation.json").read_text()) for place in (folder, reference))
+    ours, theirs = (
+        json.loads((place / "study" / "recommendation.json").read_text())
+        for place in (folder, reference)
+    )
     return [*found, *(["recommendation"] if ours != theirs else [])]
 
 
-# Faults: each is given the launch that it hits and says which exit codes are right for it; None: it goes on.
+# Faults: each is given the launch that it hits and says which exit codes are right for it; None: it
+# goes on.
 
 
-def _send(number: int, codes: tuple[int, ...]) -> Callable[[Launch, random.Random], tuple[int, ...]]:
+def _send(
+    number: int, codes: tuple[int, ...]
+) -> Callable[[Launch, random.Random], tuple[int, ...]]:
     def hit(launch: Launch, _rng: random.Random) -> tuple[int, ...]:
         os.kill(launch.process.pid, number)
         return codes
@@ -190,7 +224,9 @@ def _rival_in_folder(launch: Launch, _rng: random.Random) -> None:
 def _rival_in_store(launch: Launch, _rng: random.Random) -> None:
     """Another study with the same stages on the same store."""
     line = [*SEGKIT, "sweep", *STUDY, "hydra.sweep.dir=rival", "store=store"]
-    done = subprocess.run(line, cwd=launch.folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        line, cwd=launch.folder, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     if done.returncode != 0:
         raise AssertionError(f"the rival ended with {done.returncode}: {done.stderr}")
 
@@ -214,7 +250,9 @@ PHASES = ("screen", "confirmation", "writing")
 
 def _await(launch: Launch, phase: str, screened: int, total: int, rng: random.Random) -> bool:
     """Wait for a random moment of a phase; False if the study ended before."""
-    least, most = {"screen": (0, screened), "confirmation": (screened, total)}.get(phase, (total, total))
+    least, most = {"screen": (0, screened), "confirmation": (screened, total)}.get(
+        phase, (total, total)
+    )
     wanted = rng.randint(least, most)
     while launch.process.poll() is None:
         if writing(launch.folder) if phase == "writing" else stored(launch.folder) >= wanted:
@@ -224,7 +262,9 @@ def _await(launch: Launch, phase: str, screened: int, total: int, rng: random.Ra
     return False
 
 
-def inject(name: str, phase: str, reference: Path, counts: tuple[int, int], rng: random.Random) -> str:
+def inject(
+    name: str, phase: str, reference: Path, counts: tuple[int, int], rng: random.Random
+) -> str:
     """Run a study with one fault, resume it to its end, and return what is wrong: nothing if it survived."""
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
         folder = Path(place)
@@ -257,7 +297,9 @@ def inject(name: str, phase: str, reference: Path, counts: tuple[int, int], rng:
         return ", ".join(differences(folder, reference))
 
 
-def injections(count: int, reference: Path, counts: tuple[int, int], rng: random.Random) -> Iterator[tuple[str, str]]:
+def injections(
+    count: int, reference: Path, counts: tuple[int, int], rng: random.Random
+) -> Iterator[tuple[str, str]]:
     """Yield each fault with what is wrong after it."""
     cases = [(name, phase) for phase in PHASES for name in FAULTS] + [(FULL_DISK, "screen")]
     for number in range(count):
@@ -326,7 +368,9 @@ def _read(store: Store, key: str) -> tuple[object, object] | None:
         arrays = store.arrays(key) if record["arrays"] else {}
     except Damaged:
         return None
-    return record, {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
+    return record, {
+        name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()
+    }
 
 
 def corrupt(count: int, source: Path, rng: random.Random) -> Counter[tuple[str, str]]:
@@ -338,7 +382,11 @@ def corrupt(count: int, source: Path, rng: random.Random) -> Counter[tuple[str, 
         for number in range(count):
             how = list(DAMAGES)[number % len(DAMAGES)]
             original = rng.choice(by_kind[kinds[number % len(kinds)]])
-            others = [path for path in by_kind[kinds[number % len(kinds)]] if path.suffix == original.suffix]
+            others = [
+                path
+                for path in by_kind[kinds[number % len(kinds)]]
+                if path.suffix == original.suffix
+            ]
             other = rng.choice([path for path in others if path != original] or others)
             root = Path(place) / str(number)
             for path in {original, other}:
@@ -351,7 +399,9 @@ def corrupt(count: int, source: Path, rng: random.Random) -> Counter[tuple[str, 
             store = Store(root)
             keys = {original.stem, other.stem}
             before = {key: _read(store, key) for key in keys}
-            DAMAGES[how](root / original.relative_to(source), rng, [root / other.relative_to(source)])
+            DAMAGES[how](
+                root / original.relative_to(source), rng, [root / other.relative_to(source)]
+            )
             try:
                 after = {key: _read(store, key) for key in keys}
             except OSError as error:
@@ -370,7 +420,9 @@ def corrupt(count: int, source: Path, rng: random.Random) -> Counter[tuple[str, 
 
 def main(arguments: list[str] | None = None) -> int:
     """Inject, corrupt, print what survived, and return 1 if anything did not."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--injections", type=int, default=62)
     parser.add_argument("--corruptions", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)

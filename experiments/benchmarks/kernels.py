@@ -3,14 +3,15 @@
     python experiments/benchmarks/kernels.py
     python experiments/benchmarks/kernels.py --customers 3000 --columns 17
 
-The space is CC GENERAL's (median imputation, standardised), or simulated customers where that file is not found, and
-its first principal components. Every kernel is compiled beforehand, and checked to give what the plain calls give: the
-same labels up to their numbering, scores to 1e-9.
+The space is CC GENERAL's (median imputation, standardised), or simulated customers where that file
+is not found, and its first principal components. Every kernel is compiled beforehand, and checked
+to give what the plain calls give: the same labels up to their numbering, scores to 1e-9.
 
-The plain calls: silhouettes, one `silhouette_score` for each of 100 K-Means partitions (k = 2..11, ten seeds); Ward,
-one `AgglomerativeClustering` for each k = 2..10; HDBSCAN, one fit for each of six `min_cluster_size`; DBSCAN, one fit
-for each of six radii; K-Means, one fit with ten starts for each k = 2..10. Only some of the silhouettes are computed
-the plain way (--silhouettes) and multiplied up.
+The plain calls: silhouettes, one `silhouette_score` for each of 100 K-Means partitions (k = 2..11,
+ten seeds); Ward, one `AgglomerativeClustering` for each k = 2..10; HDBSCAN, one fit for each of six
+`min_cluster_size`; DBSCAN, one fit for each of six radii; K-Means, one fit with ten starts for each
+k = 2..10. Only some of the silhouettes are computed the plain way (--silhouettes) and multiplied
+up.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 # Read by the numerical libraries when they are imported.
 os.environ.update(
-    dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+    dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
+    )
 )
 
 FAMILIES = {
@@ -39,10 +42,12 @@ FAMILIES = {
         for size in (25, 50, 75, 100, 150, 200)
     ],
     "DBSCAN, 6 radii": [
-        {"_target_": "sklearn.cluster.DBSCAN", "eps": eps, "min_samples": 10} for eps in (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
+        {"_target_": "sklearn.cluster.DBSCAN", "eps": eps, "min_samples": 10}
+        for eps in (0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
     ],
     "K-Means, k = 2..10, 10 starts": [
-        {"_target_": "sklearn.cluster.KMeans", "n_clusters": k, "n_init": 10, "random_state": 42} for k in range(2, 11)
+        {"_target_": "sklearn.cluster.KMeans", "n_clusters": k, "n_init": 10, "random_state": 42}
+        for k in range(2, 11)
     ],
 }
 
@@ -98,7 +103,11 @@ def silhouettes(X: np.ndarray, plain_calls: int) -> tuple[float, float]:
 
     from segkit.scoring.silhouette import compute_many
 
-    partitions = [KMeans(k, n_init=1, random_state=seed).fit_predict(X) for seed in range(10) for k in range(2, 12)]
+    partitions = [
+        KMeans(k, n_init=1, random_state=seed).fit_predict(X)
+        for seed in range(10)
+        for k in range(2, 12)
+    ]
     compute_many(X[:500], [partition[:500] for partition in partitions[:2]])
     shared, scores = seconds(lambda: compute_many(X, partitions))
     some = range(0, len(partitions), max(1, len(partitions) // plain_calls))
@@ -115,21 +124,38 @@ def main() -> None:
 
     asked = _arguments()
     space = customers(asked.customers)
-    print(f"{'':<32}{'columns':>8}{'plain s':>10}{'shared s':>10}{'ratio':>8}   {len(space):,} customers")
+    print(
+        f"{'':<32}{'columns':>8}{'plain s':>10}{'shared s':>10}{'ratio':>8}   {len(space):,}"
+        " customers"
+    )
     for columns in asked.columns:
-        X = space if columns >= space.shape[1] else PCA(columns, random_state=0).fit_transform(space)
+        X = (
+            space
+            if columns >= space.shape[1]
+            else PCA(columns, random_state=0).fit_transform(space)
+        )
         measures = {"silhouettes of 100 partitions": lambda X=X: silhouettes(X, asked.silhouettes)}
-        measures |= {name: lambda X=X, configs=configs: family(X, configs) for name, configs in FAMILIES.items()}
+        measures |= {
+            name: lambda X=X, configs=configs: family(X, configs)
+            for name, configs in FAMILIES.items()
+        }
         for name, measure in measures.items():
             plain, shared = measure()
-            print(f"{name:<32}{X.shape[1]:>8}{plain:>10.2f}{shared:>10.3f}{plain / shared:>8.1f}", flush=True)
+            print(
+                f"{name:<32}{X.shape[1]:>8}{plain:>10.2f}{shared:>10.3f}{plain / shared:>8.1f}",
+                flush=True,
+            )
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--customers", type=int, help="at most so many (all)")
-    parser.add_argument("--columns", type=int, nargs="+", default=[17, 5, 2], help="of the spaces (17 5 2)")
-    parser.add_argument("--silhouettes", type=int, default=10, help="of the 100, computed the plain way (10)")
+    parser.add_argument(
+        "--columns", type=int, nargs="+", default=[17, 5, 2], help="of the spaces (17 5 2)"
+    )
+    parser.add_argument(
+        "--silhouettes", type=int, default=10, help="of the 100, computed the plain way (10)"
+    )
     return parser.parse_args()
 
 

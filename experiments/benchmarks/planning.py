@@ -3,15 +3,16 @@
     python experiments/benchmarks/planning.py
     python experiments/benchmarks/planning.py --configurations 2000 --sample 10
 
-The sweep is over five scalers, with and without PCA, two clusterers, 50 numbers of clusters and as many seeds as the
-number of configurations takes. It is composed and planned here at once. Hydra composes a random sample of the same
-jobs, each twice, as its basic sweeper does: once to see that it can be composed, once to run it. The sampled
-configurations must be equal, or the benchmark fails. Imports are done before anything is measured, and neither way is
-charged for resolving interpolations that only the comparison needs.
+The sweep is over five scalers, with and without PCA, two clusterers, 50 numbers of clusters and as
+many seeds as the number of configurations takes. It is composed and planned here at once. Hydra
+composes a random sample of the same jobs, each twice, as its basic sweeper does: once to see that
+it can be composed, once to run it. The sampled configurations must be equal, or the benchmark
+fails. Imports are done before anything is measured, and neither way is charged for resolving
+interpolations that only the comparison needs.
 
-Then the whole command is timed, ``segkit plan`` as a user's first ever on a machine and again: the first one also
-imports the libraries that the configurations name, to check their parameters, which is remembered for the user.
-Seconds are CPU seconds of one core unless wall time is said.
+Then the whole command is timed, ``segkit plan`` as a user's first ever on a machine and again: the
+first one also imports the libraries that the configurations name, to check their parameters, which
+is remembered for the user. Seconds are CPU seconds of one core unless wall time is said.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def as_sweep(varied: dict[str, list]) -> list[str]:
 def as_jobs(varied: dict[str, list]) -> list[list[str]]:
     """Return the overrides of every job, the last axis varying fastest."""
     return [
-        [f"{name}={value}" for name, value in zip(varied, values, strict=True)] for values in product(*varied.values())
+        [f"{name}={value}" for name, value in zip(varied, values, strict=True)]
+        for values in product(*varied.values())
     ]
 
 
@@ -79,7 +81,9 @@ def compose_here(sweep: Sequence[str]) -> tuple[Composition, float]:
     return composition, time.process_time() - start
 
 
-def compose_by_hydra(jobs: Sequence[Sequence[str]]) -> tuple[list[tuple[dict[str, Any], int]], float]:
+def compose_by_hydra(
+    jobs: Sequence[Sequence[str]],
+) -> tuple[list[tuple[dict[str, Any], int]], float]:
     """Compose jobs one by one with Hydra: the groups and the seed of each, and how long all took."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
@@ -100,11 +104,12 @@ def compose_by_hydra(jobs: Sequence[Sequence[str]]) -> tuple[list[tuple[dict[str
 
 def plan_here(composition: Composition) -> tuple[int, float]:
     """Return the number of stages of a composition's plan, and how long the plan took."""
-    from segkit.study.prepare import prepare
+    from segkit.study.run.preparation import prepare
 
     with TemporaryDirectory(prefix="planning_") as store:
         composition.study["store"] = store
-        # The estimators' parameters are checked before the clock starts: that imports their libraries.
+        # The estimators' parameters are checked before the clock starts: that imports their
+        # libraries.
         prepare(composition)
         start = time.process_time()
         prepared = prepare(composition)
@@ -143,11 +148,15 @@ def lines(configurations: int, sample: int, seed: int) -> list[str]:
     compose_here(as_sweep({**varied, "seed": [0]}))
     composition, composing = compose_here(as_sweep(varied))
     if len(composition.configurations) != len(jobs):
-        raise SystemExit(f"{len(composition.configurations):,} configurations instead of {len(jobs):,}")
+        raise SystemExit(
+            f"{len(composition.configurations):,} configurations instead of {len(jobs):,}"
+        )
     stock, job_by_job = compose_by_hydra([jobs[place] for place in places])
     wrong = differing(composition, places, stock)
     if wrong:
-        raise SystemExit(f"{len(wrong)} of {len(places)} configurations are not Hydra's own: {jobs[wrong[0]]}")
+        raise SystemExit(
+            f"{len(wrong)} of {len(places)} configurations are not Hydra's own: {jobs[wrong[0]]}"
+        )
     stages, planning = plan_here(composition)
     ours, theirs = composing / len(jobs), job_by_job / len(places)
     with TemporaryDirectory(prefix="planning_") as store:
@@ -155,9 +164,18 @@ def lines(configurations: int, sample: int, seed: int) -> list[str]:
     return [
         f"{len(jobs):,} configurations, {stages:,} unique stages",
         f"composing here:       {composing:8.2f} s, {1000 * ours:8.3f} ms per configuration",
-        f"composing by Hydra:   {theirs * len(jobs):8.0f} s, {1000 * theirs:8.3f} ms per configuration",
-        f"ratio:                {theirs / ours:8.0f}, {len(places)} sampled configurations are equal",
-        f"planning here:        {planning:8.2f} s, {1000 * planning / len(jobs):8.3f} ms per configuration",
+        (
+            f"composing by Hydra:   {theirs * len(jobs):8.0f} s, {1000 * theirs:8.3f} ms per"
+            " configuration"
+        ),
+        (
+            f"ratio:                {theirs / ours:8.0f}, {len(places)} sampled configurations are"
+            " equal"
+        ),
+        (
+            f"planning here:        {planning:8.2f} s, {1000 * planning / len(jobs):8.3f} ms per"
+            " configuration"
+        ),
         f"segkit plan:          {first.wall:8.2f} s wall, {first.cpu:.2f} s CPU",
         f"segkit plan, again:   {again.wall:8.2f} s wall, {again.cpu:.2f} s CPU",
     ]
@@ -165,8 +183,12 @@ def lines(configurations: int, sample: int, seed: int) -> list[str]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--configurations", type=int, default=10_000, metavar="N", help="at least so many (10,000)")
-    parser.add_argument("--sample", type=int, default=50, metavar="N", help="jobs that Hydra composes (50)")
+    parser.add_argument(
+        "--configurations", type=int, default=10_000, metavar="N", help="at least so many (10,000)"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=50, metavar="N", help="jobs that Hydra composes (50)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
     return parser.parse_args()
 

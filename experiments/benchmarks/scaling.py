@@ -1,14 +1,16 @@
 """How time and memory of a sweep grow with the number of customers.
 
-    python experiments/benchmarks/scaling.py
-    python experiments/benchmarks/scaling.py --customers 1000 4000 16000 64000 --output outputs/scaling
+    python experiments/benchmarks/scaling.py python experiments/benchmarks/scaling.py --customers
+    1000 4000 16000 64000 --output outputs/scaling
 
-Each size is one `segkit sweep` of 100 configurations on `simulated` customers, screen only, with an empty store: no
-projection, two PCA and two UMAP, each with K-Means, agglomerative, DBSCAN and HDBSCAN. Sizes that count customers
-(min_samples, min_cluster_size) grow with the table. Sampling is as by default (conf/sampling/default.yaml).
+Each size is one `segkit sweep` of 100 configurations on `simulated` customers, screen only, with an
+empty store: no projection, two PCA and two UMAP, each with K-Means, agglomerative, DBSCAN and
+HDBSCAN. Sizes that count customers (min_samples, min_cluster_size) grow with the table. Sampling is
+as by default (conf/sampling/default.yaml).
 
-Printed and kept: wall seconds, CPU seconds and peak memory by kind of stage (scaling.csv), the exponent of each kind's
-CPU time in n from 16,000 customers on, and a plot (scaling.png). Sizes that are in the file already are not done again.
+Printed and kept: wall seconds, CPU seconds and peak memory by kind of stage (scaling.csv), the
+exponent of each kind's CPU time in n from 16,000 customers on, and a plot (scaling.png). Sizes that
+are in the file already are not done again.
 """
 
 from __future__ import annotations
@@ -51,14 +53,29 @@ def measure(customers: int, workers: int) -> list[dict[str, Any]]:
     """Run the sweep and return a row for each kind of stage, for all of them, and for the wall time."""
     with tempfile.TemporaryDirectory(prefix="scaling_") as name:
         folder = Path(name)
-        places = [f"store={folder / 'store'}", f"hydra.sweep.dir={folder / 'study'}", f"engine.workers={workers}"]
-        subprocess.run(["segkit", "sweep", *overrides(customers), *places], check=True, stdout=subprocess.DEVNULL)
+        places = [
+            f"store={folder / 'store'}",
+            f"hydra.sweep.dir={folder / 'study'}",
+            f"engine.workers={workers}",
+        ]
+        subprocess.run(
+            ["segkit", "sweep", *overrides(customers), *places],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         told = json.loads((folder / "study" / "provenance.json").read_text())
     memory = told["peak_memory"]
     rows = [
-        {"stage": kind, "seconds": spent, "peak_gib": _gib(memory.get(kind))} for kind, spent in told["seconds"].items()
+        {"stage": kind, "seconds": spent, "peak_gib": _gib(memory.get(kind))}
+        for kind, spent in told["seconds"].items()
     ]
-    rows += [{"stage": TOTAL, "seconds": sum(told["seconds"].values()), "peak_gib": _gib(max(memory.values()))}]
+    rows += [
+        {
+            "stage": TOTAL,
+            "seconds": sum(told["seconds"].values()),
+            "peak_gib": _gib(max(memory.values())),
+        }
+    ]
     rows += [{"stage": WALL, "seconds": told["wall_seconds"], "peak_gib": None}]
     found = {"customers": customers, "runs": told["counts"]["runs"], "ok": told["counts"]["ok"]}
     return [found | row for row in rows]
@@ -76,7 +93,9 @@ def exponents(table: pd.DataFrame) -> pd.Series:
     large = table[(table["customers"] >= FITTED_FROM) & (table["seconds"] > 0)]
     several = large.groupby("stage")["customers"].transform("nunique") > 1
     fitted = large[several].groupby("stage")[["customers", "seconds"]]
-    return fitted.apply(lambda part: float(np.polyfit(np.log(part["customers"]), np.log(part["seconds"]), 1)[0]))
+    return fitted.apply(
+        lambda part: float(np.polyfit(np.log(part["customers"]), np.log(part["seconds"]), 1)[0])
+    )
 
 
 def plot(table: pd.DataFrame, path: Path) -> None:
@@ -98,7 +117,10 @@ def plot(table: pd.DataFrame, path: Path) -> None:
         axes.grid(alpha=0.3)
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_formatter("{x:g}")
-    handles = [Line2D([], [], marker="o", markersize=3, color=tint, label=stage) for stage, tint in tints.items()]
+    handles = [
+        Line2D([], [], marker="o", markersize=3, color=tint, label=stage)
+        for stage, tint in tints.items()
+    ]
     figure.legend(handles=handles, fontsize="small", ncols=5, loc="outside lower center")
     figure.savefig(path, dpi=100)
 
@@ -110,25 +132,38 @@ def main() -> None:
     asked = _arguments()
     asked.output.mkdir(parents=True, exist_ok=True)
     path = asked.output / "scaling.csv"
-    table = pd.read_csv(path) if path.exists() else pd.DataFrame({"customers": pd.Series(dtype="int64")})
+    table = (
+        pd.read_csv(path)
+        if path.exists()
+        else pd.DataFrame({"customers": pd.Series(dtype="int64")})
+    )
     for customers in asked.customers:
         if customers not in set(table["customers"]):
-            table = pd.concat([table, pd.DataFrame(measure(customers, asked.workers))], ignore_index=True)
+            table = pd.concat(
+                [table, pd.DataFrame(measure(customers, asked.workers))], ignore_index=True
+            )
             table.to_csv(path, index=False)
             print(table[table["customers"] == customers].to_string(index=False), flush=True)
     for column in ("seconds", "peak_gib"):
         print(
             f"\n{column}\n{table.pivot_table(index='stage', columns='customers', values=column).round(2).to_string()}"
         )
-    print(f"\nexponents of the time from {FITTED_FROM:,} customers on\n{exponents(table).round(2).to_string()}")
+    print(
+        f"\nexponents of the time from {FITTED_FROM:,} customers"
+        f" on\n{exponents(table).round(2).to_string()}"
+    )
     plot(table, asked.output / "scaling.png")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--customers", type=int, nargs="+", default=SIZES, metavar="N", help="sizes of the table")
+    parser.add_argument(
+        "--customers", type=int, nargs="+", default=SIZES, metavar="N", help="sizes of the table"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes (2)")
-    parser.add_argument("--output", type=Path, default=Path("outputs/scaling"), help="folder (outputs/scaling)")
+    parser.add_argument(
+        "--output", type=Path, default=Path("outputs/scaling"), help="folder (outputs/scaling)"
+    )
     return parser.parse_args()
 
 

@@ -1,24 +1,27 @@
 """What sharing work saves: a sweep against the same configurations the plain way, on the same machine.
 
-    python experiments/benchmarks/sharing.py
-    python experiments/benchmarks/sharing.py --sample 32 --overrides experiment=cc_general data=simulated data.n=2000
-    python experiments/benchmarks/sharing.py --study outputs/cc_general/latest --overrides experiment=cc_general
+    python experiments/benchmarks/sharing.py python experiments/benchmarks/sharing.py --sample 32
+    --overrides experiment=cc_general data=simulated data.n=2000 python
+    experiments/benchmarks/sharing.py --study outputs/cc_general/latest --overrides
+    experiment=cc_general
 
-The plain way is a loop over configurations in one warm process with the libraries' own estimators and scores, which may
-use all cores where they do by themselves: scale, project, cluster, score in the run's own space and in every reference
-space, recluster every draw and compare. It is timed for a random sample of configurations, as many of each projection
-with each clusterer, and multiplied up; what a library compiles or loads at its first call is not counted. UMAP and
-t-SNE get the same exact neighbours as in the study, searched for each configuration, so that their embeddings can be
-compared: another search has other digits, and both methods turn those into other embeddings. With a search of their own
-they would take about as long. For the same reason a run that differs is done once more, not timed, with one thread, as
-a stage has: over several threads sums have other digits. Two partitions into one cluster each have no adjusted Rand
-index, as in the study; scikit-learn's is 1.
+The plain way is a loop over configurations in one warm process with the libraries' own estimators
+and scores, which may use all cores where they do by themselves: scale, project, cluster, score in
+the run's own space and in every reference space, recluster every draw and compare. It is timed for
+a random sample of configurations, as many of each projection with each clusterer, and multiplied
+up; what a library compiles or loads at its first call is not counted. UMAP and t-SNE get the same
+exact neighbours as in the study, searched for each configuration, so that their embeddings can be
+compared: another search has other digits, and both methods turn those into other embeddings. With a
+search of their own they would take about as long. For the same reason a run that differs is done
+once more, not timed, with one thread, as a stage has: over several threads sums have other digits.
+Two partitions into one cluster each have no adjusted Rand index, as in the study; scikit-learn's is
+1.
 
-The study is one `segkit sweep` with an empty store, from the command to its end, or a finished one whose folder is
-given.
+The study is one `segkit sweep` with an empty store, from the command to its end, or a finished one
+whose folder is given.
 
-Printed: seconds of both, their ratio in wall time and in CPU time, the study's efficiency, and whether the labels and
-the scores of the sample agree. The exit code is 1 if they do not.
+Printed: seconds of both, their ratio in wall time and in CPU time, the study's efficiency, and
+whether the labels and the scores of the sample agree. The exit code is 1 if they do not.
 """
 
 from __future__ import annotations
@@ -42,11 +45,12 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from segkit.study.plan import RunPlan
-    from segkit.study.prepare import Prepared
+    from segkit.study.plan.planner import RunPlan
+    from segkit.study.run.preparation import Prepared
 
 SCORES = ("silhouette", "davies_bouldin", "calinski_harabasz")
-# Relative; scikit-learn's Davies-Bouldin takes distances from a matrix product, which loses more digits.
+# Relative; scikit-learn's Davies-Bouldin takes distances from a matrix product, which loses more
+# digits.
 TOLERANCE, DAVIES_BOULDIN_TOLERANCE = 1e-9, 1e-7
 
 
@@ -100,7 +104,7 @@ class Matrices:
 
     def references(self) -> dict[str, np.ndarray]:
         """Return the reference spaces by the suffix of their columns."""
-        from segkit.study.results import space_suffix
+        from segkit.study.keep.runs_table import space_suffix
 
         asked = self.prepared.composition.references
         return {
@@ -137,14 +141,24 @@ def _project(config: Mapping[str, Any], X: np.ndarray) -> np.ndarray:
 
 
 def _fit(estimator: Any, X: np.ndarray) -> np.ndarray:
-    return estimator.fit_predict(X) if hasattr(estimator, "fit_predict") else estimator.fit(X).predict(X)
+    return (
+        estimator.fit_predict(X)
+        if hasattr(estimator, "fit_predict")
+        else estimator.fit(X).predict(X)
+    )
 
 
-def _scores(suffix: str, space: np.ndarray, labels: np.ndarray, kept: np.ndarray) -> dict[str, float | None]:
+def _scores(
+    suffix: str, space: np.ndarray, labels: np.ndarray, kept: np.ndarray
+) -> dict[str, float | None]:
     import numpy as np
     from sklearn import metrics
 
-    functions = (metrics.silhouette_score, metrics.davies_bouldin_score, metrics.calinski_harabasz_score)
+    functions = (
+        metrics.silhouette_score,
+        metrics.davies_bouldin_score,
+        metrics.calinski_harabasz_score,
+    )
     scored = 1 < len(np.unique(labels[kept])) < kept.sum()
     return {
         f"{name}_{suffix}": float(score(space[kept], labels[kept])) if scored else None
@@ -152,7 +166,9 @@ def _scores(suffix: str, space: np.ndarray, labels: np.ndarray, kept: np.ndarray
     }
 
 
-def _stability(run: RunPlan, space: np.ndarray, labels: np.ndarray, draws: int, identity: str) -> float | None:
+def _stability(
+    run: RunPlan, space: np.ndarray, labels: np.ndarray, draws: int, identity: str
+) -> float | None:
     import numpy as np
     from sklearn.metrics import adjusted_rand_score
 
@@ -172,7 +188,9 @@ def _stability(run: RunPlan, space: np.ndarray, labels: np.ndarray, draws: int, 
 # Against the study
 
 
-def sample_runs(runs: Sequence[RunPlan], size: int, seed: int) -> dict[tuple[str, str], list[RunPlan]]:
+def sample_runs(
+    runs: Sequence[RunPlan], size: int, seed: int
+) -> dict[tuple[str, str], list[RunPlan]]:
     """Draw about as many runs of every projection with every clusterer."""
     cells: dict[tuple[str, str], list[RunPlan]] = defaultdict(list)
     for run in runs:
@@ -182,7 +200,9 @@ def sample_runs(runs: Sequence[RunPlan], size: int, seed: int) -> dict[tuple[str
     return {cell: rng.sample(members, min(each, len(members))) for cell, members in cells.items()}
 
 
-def differences(told: Mapping[str, Any], labels: np.ndarray, row: pd.Series, kept: np.ndarray) -> list[str]:
+def differences(
+    told: Mapping[str, Any], labels: np.ndarray, row: pd.Series, kept: np.ndarray
+) -> list[str]:
     """Return what a plain run and the study's disagree in: labels up to their numbering, scores relatively."""
     import pandas as pd
 
@@ -193,7 +213,11 @@ def differences(told: Mapping[str, Any], labels: np.ndarray, row: pd.Series, kep
         other = None if pd.isna(row[name]) else float(row[name])
         if (value is None) != (other is None):
             found.append(f"{name}: {value} plain, {other} in the study")
-        elif value is not None and other is not None and abs(value - other) > _allowed(name) * max(1.0, abs(value)):
+        elif (
+            value is not None
+            and other is not None
+            and abs(value - other) > _allowed(name) * max(1.0, abs(value))
+        ):
             found.append(f"{name}: {value!r} plain, {other!r} in the study")
     return found
 
@@ -204,12 +228,18 @@ def _allowed(name: str) -> float:
 
 def timed_study(overrides: Sequence[str], workers: int, folder: Path) -> tuple[Path, Seconds]:
     """Run the sweep as its user would and return its folder and seconds."""
-    places = [f"store={folder / 'store'}", f"hydra.sweep.dir={folder / 'study'}", f"engine.workers={workers}"]
+    places = [
+        f"store={folder / 'store'}",
+        f"hydra.sweep.dir={folder / 'study'}",
+        f"engine.workers={workers}",
+    ]
     before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     subprocess.run(["segkit", "sweep", *overrides, *places], check=True, stdout=subprocess.DEVNULL)
     wall = time.monotonic() - wall
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return folder / "study", Seconds(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return folder / "study", Seconds(
+        wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    )
 
 
 def kept_seconds(folder: Path) -> Seconds:
@@ -224,7 +254,7 @@ def main() -> int:
     # What UMAP says of a seed and of given neighbours.
     warnings.simplefilter("ignore")
     from segkit.study.compose import compose_study
-    from segkit.study.prepare import prepare
+    from segkit.study.run.preparation import prepare
 
     overrides = [*asked.overrides, "scoring.confirm=false"]
     overrides += ["scoring.racing=true"] if asked.racing else []
@@ -251,34 +281,61 @@ def _compare(prepared: Prepared, folder: Path, study: Seconds, asked: argparse.N
         counts[run.choices["projection"], run.choices["clusterer"]] += 1
     wall = cpu = 0.0
     print(
-        f"{'projection':<12}{'clusterer':<16}{'runs':>6}{'sample':>8}{'wall s':>9}{'CPU s':>9}   the plain way, per run"
+        f"{'projection':<12}{'clusterer':<16}{'runs':>6}{'sample':>8}{'wall s':>9}{'CPU s':>9}  "
+        " the plain way, per run"
     )
     for cell, members in cells.items():
         _warm(members[0], matrices)
         spent = []
         for run in members:
             began, used = time.monotonic(), time.process_time()
-            draws = int(runs.loc[run.id, "stability_draws"]) if asked.racing else prepared.plan.planner.draws
+            draws = (
+                int(runs.loc[run.id, "stability_draws"])
+                if asked.racing
+                else prepared.plan.planner.draws
+            )
             told, labels = plain_run(run, matrices, draws)
             spent.append(Seconds(time.monotonic() - began, time.process_time() - used))
-            kept = pd.read_parquet(folder / "partitions.parquet", columns=[run.id])[run.id].to_numpy(int)
+            kept = pd.read_parquet(folder / "partitions.parquet", columns=[run.id])[
+                run.id
+            ].to_numpy(int)
             row = runs.loc[run.id]
             if differences(told, labels, row, kept):
                 with threadpool_limits(1):
                     told, labels = plain_run(run, matrices, draws)
                 alone += 1
-            wrong += [f"{run.id} {'/'.join(cell)}: {text}" for text in differences(told, labels, row, kept)]
-        mean = Seconds(sum(s.wall for s in spent) / len(spent), sum(s.cpu for s in spent) / len(spent))
+            wrong += [
+                f"{run.id} {'/'.join(cell)}: {text}"
+                for text in differences(told, labels, row, kept)
+            ]
+        mean = Seconds(
+            sum(s.wall for s in spent) / len(spent), sum(s.cpu for s in spent) / len(spent)
+        )
         wall, cpu = wall + mean.wall * counts[cell], cpu + mean.cpu * counts[cell]
         print(
-            f"{cell[0]:<12}{cell[1]:<16}{counts[cell]:>6}{len(members):>8}{mean.wall:>9.2f}{mean.cpu:>9.2f}", flush=True
+            f"{cell[0]:<12}{cell[1]:<16}{counts[cell]:>6}{len(members):>8}{mean.wall:>9.2f}{mean.cpu:>9.2f}",
+            flush=True,
         )
-    print(f"plain way, {len(prepared.plan.runs)} runs: {wall:,.0f} s wall, {cpu:,.0f} s CPU (multiplied up)")
-    print(f"study: {study.wall:,.1f} s wall, {study.cpu:,.1f} s CPU, efficiency {provenance.get('efficiency')}")
+    print(
+        f"plain way, {len(prepared.plan.runs)} runs: {wall:,.0f} s wall, {cpu:,.0f} s CPU"
+        " (multiplied up)"
+    )
+    print(
+        f"study: {study.wall:,.1f} s wall, {study.cpu:,.1f} s CPU, efficiency"
+        f" {provenance.get('efficiency')}"
+    )
     print(f"ratio: {wall / study.wall:.1f} in wall time, {cpu / study.cpu:.1f} in CPU time")
-    print(*(wrong or [f"labels and scores of all {sum(map(len, cells.values()))} sampled runs agree"]), sep="\n")
+    print(
+        *(
+            wrong
+            or [f"labels and scores of all {sum(map(len, cells.values()))} sampled runs agree"]
+        ),
+        sep="\n",
+    )
     if alone:
-        print(f"{alone} of them were compared with one thread, as they have other digits over several")
+        print(
+            f"{alone} of them were compared with one thread, as they have other digits over several"
+        )
     return 1 if wrong else 0
 
 
@@ -293,13 +350,24 @@ def _warm(run: RunPlan, matrices: Matrices) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--overrides", nargs="+", default=["experiment=cc_general"], help="the sweep (experiment=cc_general)"
+        "--overrides",
+        nargs="+",
+        default=["experiment=cc_general"],
+        help="the sweep (experiment=cc_general)",
     )
-    parser.add_argument("--sample", type=int, default=32, help="configurations that are done the plain way (32)")
+    parser.add_argument(
+        "--sample", type=int, default=32, help="configurations that are done the plain way (32)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
     parser.add_argument("--workers", type=int, default=2, help="of the study (2)")
-    parser.add_argument("--racing", action="store_true", help="let draws stop early in the study (scoring.racing=true)")
-    parser.add_argument("--study", type=Path, help="a finished study of these overrides, in place of a new one")
+    parser.add_argument(
+        "--racing",
+        action="store_true",
+        help="let draws stop early in the study (scoring.racing=true)",
+    )
+    parser.add_argument(
+        "--study", type=Path, help="a finished study of these overrides, in place of a new one"
+    )
     return parser.parse_args()
 
 

@@ -64,8 +64,8 @@ def memory(config: Mapping, n: int, d: int) -> int:
 def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exception]:
     """Cluster one space with several configurations of one class.
 
-    Labels equal those of the class's estimator fitted alone, up to the numbering of the clusters, whatever else is
-    fitted with it. The caller limits BLAS and OpenMP to one thread.
+    Labels equal those of the class's estimator fitted alone, up to the numbering of the clusters,
+    whatever else is fitted with it. The caller limits BLAS and OpenMP to one thread.
 
     Parameters
     ----------
@@ -77,8 +77,8 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     Returns
     -------
     list of Partition or Exception
-        One entry for each configuration; where a fit failed, what it failed with: `Infeasible` if there are too
-        few customers, or numbers too large for distances.
+        One entry for each configuration; where a fit failed, what it failed with: `Infeasible` if
+        there are too few customers, or numbers too large for distances.
 
     Raises
     ------
@@ -95,7 +95,9 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     return [next(found) if reason is None else Infeasible(reason) for reason in reasons]
 
 
-def fit_drawn(X: np.ndarray, configs: Sequence[Mapping], landmarks: Landmarks) -> list[Partition | Exception]:
+def fit_drawn(
+    X: np.ndarray, configs: Sequence[Mapping], landmarks: Landmarks
+) -> list[Partition | Exception]:
     """Cluster a large space by its landmarks: fitted on them, the others join their nearest.
 
     Parameters
@@ -103,27 +105,35 @@ def fit_drawn(X: np.ndarray, configs: Sequence[Mapping], landmarks: Landmarks) -
     X : ndarray of shape (n, d), float64, C-contiguous
         The space.
     configs : sequence of Mapping
-        Resolved clusterers, all with the same class, that ask for what they would ask of all n customers.
+        Resolved clusterers, all with the same class, that ask for what they would ask of all n
+        customers.
     landmarks : Landmarks
         The drawn customers and their neighbourhoods.
 
     Returns
     -------
     list of Partition or Exception
-        As `fit_many`; the figures ``fitted_customers`` and ``fidelity`` (the share of landmarks whose nearest other
-        landmark has their own label) tell how far a partition rests on the drawn customers.
+        As `fit_many`; the figures ``fitted_customers`` and ``fidelity`` (the share of landmarks
+        whose nearest other landmark has their own label) tell how far a partition rests on the
+        drawn customers.
     """
     from segkit.clustering.drawn import spread
 
     family = _family(targets.class_name(configs[0]))
-    found = family.fit_drawn(X, configs, landmarks) if hasattr(family, "fit_drawn") else [None] * len(configs)
+    found = (
+        family.fit_drawn(X, configs, landmarks)
+        if hasattr(family, "fit_drawn")
+        else [None] * len(configs)
+    )
     others = [config for config, item in zip(configs, found, strict=True) if item is None]
     drawn = X[landmarks.rows]
     fitted = iter(fit_thinned(drawn, others, len(drawn) / len(X)) if others else ())
     return [spread(next(fitted), landmarks) if item is None else item for item in found]
 
 
-def fit_from(X: np.ndarray, configs: Sequence[Mapping], rows: np.ndarray) -> list[Partition | Exception]:
+def fit_from(
+    X: np.ndarray, configs: Sequence[Mapping], rows: np.ndarray
+) -> list[Partition | Exception]:
     """Cluster a large space by K-Means whose initialisations compete on drawn customers only.
 
     Parameters
@@ -138,7 +148,9 @@ def fit_from(X: np.ndarray, configs: Sequence[Mapping], rows: np.ndarray) -> lis
     return import_module(f"{__name__}.kmeans").fit_from(X, configs, rows)
 
 
-def fit_thinned(X: np.ndarray, configs: Sequence[Mapping], share: float) -> list[Partition | Exception]:
+def fit_thinned(
+    X: np.ndarray, configs: Sequence[Mapping], share: float
+) -> list[Partition | Exception]:
     """Cluster a share of the customers with configurations meant for all of them (see `clustering.drawn`)."""
     from segkit.clustering.drawn import thin_many
 
@@ -158,7 +170,9 @@ def warm(config: Mapping) -> None:
     import numpy as np
 
     limited = {
-        name: min(config[name], most) for name, most in _WARM_LIMITS.items() if isinstance(config.get(name), int)
+        name: min(config[name], most)
+        for name, most in _WARM_LIMITS.items()
+        if isinstance(config.get(name), int)
     }
     # In two clumps, so that every way of selecting clusters finds some.
     points = np.random.default_rng(0).normal(size=(_WARM_CUSTOMERS, 3))

@@ -1,12 +1,14 @@
 """Agglomerative clustering: one tree for each linkage and metric, cut for every number of clusters or height.
 
-Shared: the tree. Ward's (Ward 1963) is grown from the matrix without the distances between all pairs. A cut is
-taken from it only if every other way of growing the tree leads to the same merges; ties, as in rounded or integer
-data, are broken as scikit-learn breaks them, by growing scikit-learn's own tree.
+Shared: the tree. Ward's (Ward 1963) is grown from the matrix without the distances between all
+pairs. A cut is taken from it only if every other way of growing the tree leads to the same merges;
+ties, as in rounded or integer data, are broken as scikit-learn breaks them, by growing
+scikit-learn's own tree.
 
-Memory: Ward without ties 8 n (3 d + 30) bytes. Single linkage 8 n (d + 20) bytes. Average and complete linkage, and
-Ward with ties, 8 n^2 bytes (two copies of the distances); where a worker has not as much, Ward with ties is not fitted.
-Beyond `MOST_EXACT` customers it keeps the tree of this module, where the plain estimator would need as much.
+Memory: Ward without ties 8 n (3 d + 30) bytes. Single linkage 8 n (d + 20) bytes. Average and
+complete linkage, and Ward with ties, 8 n^2 bytes (two copies of the distances); where a worker has
+not as much, Ward with ties is not fitted. Beyond `MOST_EXACT` customers it keeps the tree of this
+module, where the plain estimator would need as much.
 
 Outside the family (a connectivity, say) each configuration is the plain estimator's.
 """
@@ -43,18 +45,23 @@ def infeasible(config: Mapping, n: int) -> str | None:
     linkage, metric = config.get("linkage", "ward"), config.get("metric", "euclidean")
     if linkage == "ward" and metric != "euclidean":
         return f"linkage = ward needs metric = euclidean, not {metric}"
-    return generic.infeasible(config, n) or ("needs at least 2 customers, there is 1" if n < 2 else None)
+    return generic.infeasible(config, n) or (
+        "needs at least 2 customers, there is 1" if n < 2 else None
+    )
 
 
 def memory(config: Mapping, n: int, d: int) -> int:
     """Return a bound on the bytes that fitting n customers in d columns takes beyond the matrix.
 
-    Whether Ward's tree has ties is not known before it is grown: the bound is that of a tree without. One with ties is
-    not grown where there is not room for all distances.
+    Whether Ward's tree has ties is not known before it is grown: the bound is that of a tree
+    without. One with ties is not grown where there is not room for all distances.
     """
     linkage = config.get("linkage", "ward")
     slim = 8 * n * (3 * d + 30) + _BASE
-    whole = config.get("connectivity") is None and config.get("compute_full_tree", "auto") in ("auto", True)
+    whole = config.get("connectivity") is None and config.get("compute_full_tree", "auto") in (
+        "auto",
+        True,
+    )
     if whole and linkage in ("single", "ward"):
         return slim
     return slim + 8 * n * n
@@ -70,10 +77,14 @@ class _Trees:
     """The trees of one space, each grown when it is first wanted."""
 
     def __init__(self, X: np.ndarray) -> None:
-        self.plain: Callable[[str, str], Tree] = cache(lambda linkage, metric: _plain_tree(X, linkage, metric))
+        self.plain: Callable[[str, str], Tree] = cache(
+            lambda linkage, metric: _plain_tree(X, linkage, metric)
+        )
         self.ward: Callable[[], tuple[Tree, bool]] = cache(lambda: _ward_tree(X))
         self.n = len(X)
-        self.measurable = X.max() < float("inf")  # False for NaN: the plain estimator says what is wrong
+        self.measurable = X.max() < float(
+            "inf"
+        )  # False for NaN: the plain estimator says what is wrong
 
 
 def _fit(X: np.ndarray, config: Mapping, trees: _Trees) -> Partition:
@@ -95,8 +106,9 @@ def _require_room(n: int) -> None:
     have, needed = room(), 8 * n * n + _WORKER
     if have is not None and needed > have:
         raise NoRoom(
-            f"merges tie, so that the labels need scikit-learn's own tree: {needed / 1e9:.2f} GB of memory for {n:,} "
-            f"customers, a worker has {have / 1e9:.2f} GB; fit it on fewer (sampling.clustering, sampling.draws)"
+            f"merges tie, so that the labels need scikit-learn's own tree: {needed / 1e9:.2f} GB of"
+            f" memory for {n:,} customers, a worker has {have / 1e9:.2f} GB; fit it on fewer"
+            " (sampling.clustering, sampling.draws)"
         )
 
 
@@ -111,7 +123,9 @@ def _is_shared(estimator: object) -> bool:
 def _plain_tree(X: np.ndarray, linkage: str, metric: str) -> Tree:
     from sklearn.cluster import AgglomerativeClustering
 
-    estimator = AgglomerativeClustering(1, metric=metric, linkage=linkage, compute_distances=True).fit(X)
+    estimator = AgglomerativeClustering(
+        1, metric=metric, linkage=linkage, compute_distances=True
+    ).fit(X)
     return Tree(estimator.children_, estimator.distances_)
 
 

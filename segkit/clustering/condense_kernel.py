@@ -1,8 +1,8 @@
 """The clusters of HDBSCAN at one least size, from the single-linkage tree of mutual reachability.
 
-Only what labels need is kept of the condensed tree (Campello, Moulavi and Sander 2013): for every cluster its two
-children and its stability, summed in the order and precision of the hdbscan library, so that the same clusters are
-selected.
+Only what labels need is kept of the condensed tree (Campello, Moulavi and Sander 2013): for every
+cluster its two children and its stability, summed in the order and precision of the hdbscan
+library, so that the same clusters are selected.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ def labels_at(tree, least, by_leaf):
     Parameters
     ----------
     tree : ndarray of shape (n - 1, 4), float64
-        Merges by height: the two nodes (customers 0..n-1, merge i is n + i), the height, the customers below.
+        Merges by height: the two nodes (customers 0..n-1, merge i is n + i), the height, the
+        customers below.
     least : int
         The smallest cluster, above 1.
     by_leaf : bool
-        Select the leaves of the condensed tree; otherwise the clusters with the largest excess of mass.
+        Select the leaves of the condensed tree; otherwise the clusters with the largest excess of
+        mass.
 
     Returns
     -------
     labels : ndarray of shape (n,), int64
         -1 is noise; the other numbers have gaps.
     close : bool
-        Whether two stabilities are so close, or so large, that the labels are better not taken from here.
+        Whether two stabilities are so close, or so large, that the labels are better not taken from
+        here.
     """
     cluster, children, stability = _condense(tree, least)
     wins, close = _winners(children, stability, by_leaf)
@@ -75,7 +78,9 @@ def _condense(tree, least):
                 found += 1
             continue
         fallen[left], fallen[right] = n_left < least, n_right < least
-        for _ in range(n_left * fallen[left] + n_right * fallen[right]):  # one by one, as the library sums
+        for _ in range(
+            n_left * fallen[left] + n_right * fallen[right]
+        ):  # one by one, as the library sums
             stability[own] += lasted
     return cluster, children[:found], stability[:found]
 

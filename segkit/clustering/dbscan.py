@@ -1,16 +1,18 @@
 """DBSCAN (Ester, Kriegel, Sander and Xu 1996) for many radii and densities on one space.
 
-Shared: one k-d tree; one search around each customer, which counts the neighbours within all radii at once and is
-over when the smallest has as many as the largest ``min_samples``; the components of each ``min_samples``, which only
-grow with the radius. Parts of the tree that already lie in one component are passed over, so that large radii cost
-little.
+Shared: one k-d tree; one search around each customer, which counts the neighbours within all radii
+at once and is over when the smallest has as many as the largest ``min_samples``; the components of
+each ``min_samples``, which only grow with the radius. Parts of the tree that already lie in one
+component are passed over, so that large radii cost little.
 
-Memory: 8 n (4 d + 15 + M + E / 2) bytes for M values of ``min_samples`` and E radii; no neighbourhood is ever
-held. Outside the family (another metric) the plain estimator holds all neighbourhoods: up to 24 n^2 bytes.
+Memory: 8 n (4 d + 15 + M + E / 2) bytes for M values of ``min_samples`` and E radii; no
+neighbourhood is ever held. Outside the family (another metric) the plain estimator holds all
+neighbourhoods: up to 24 n^2 bytes.
 
-Labels are those of ``sklearn.cluster.DBSCAN``: a border customer within reach of several clusters joins the one
-whose first core customer comes first. Only pairs exactly a radius apart may be judged differently, where
-scikit-learn's distances have another last digit (those of a matrix product, for one).
+Labels are those of ``sklearn.cluster.DBSCAN``: a border customer within reach of several clusters
+joins the one whose first core customer comes first. Only pairs exactly a radius apart may be judged
+differently, where scikit-learn's distances have another last digit (those of a matrix product, for
+one).
 """
 
 from __future__ import annotations
@@ -29,8 +31,20 @@ if TYPE_CHECKING:
     from segkit.projection.landmarks import Landmarks
 
 # Said here, as asking the class would import its library where a study is only planned.
-_USUAL: Mapping[str, object] = {"eps": 0.5, "min_samples": 5, "metric": "euclidean", "metric_params": None}
-_FREE = ("eps", "min_samples", "algorithm", "leaf_size", "n_jobs", "p")  # the last four decide no label
+_USUAL: Mapping[str, object] = {
+    "eps": 0.5,
+    "min_samples": 5,
+    "metric": "euclidean",
+    "metric_params": None,
+}
+_FREE = (
+    "eps",
+    "min_samples",
+    "algorithm",
+    "leaf_size",
+    "n_jobs",
+    "p",
+)  # the last four decide no label
 _BASE = 1 << 20  # bytes; whatever does not grow with the customers
 _PER_PAIR = 24  # bytes
 _QUERIED = 8192
@@ -57,11 +71,13 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
     ]
 
 
-def fit_drawn(X: np.ndarray, configs: Sequence[Mapping], landmarks: Landmarks) -> list[Partition | Exception | None]:
+def fit_drawn(
+    X: np.ndarray, configs: Sequence[Mapping], landmarks: Landmarks
+) -> list[Partition | Exception | None]:
     """Cluster a large space by its landmarks, everybody being counted around each (Jang and Jiang 2019).
 
-    The others join their nearest landmark that is a core customer within the radius, and are noise without one.
-    None for a configuration that is not of the family.
+    The others join their nearest landmark that is a core customer within the radius, and are noise
+    without one. None for a configuration that is not of the family.
     """
     wanted = [_wanted(config) for config in configs]
     shared = attempt(_drawn_partitions, X, sorted({pair for pair in wanted if pair}), landmarks)
@@ -83,7 +99,9 @@ def _drawn_partitions(
     return found
 
 
-def _reached(X: np.ndarray, labels: np.ndarray, core: np.ndarray, eps: float, landmarks: Landmarks) -> np.ndarray:
+def _reached(
+    X: np.ndarray, labels: np.ndarray, core: np.ndarray, eps: float, landmarks: Landmarks
+) -> np.ndarray:
     """Return everybody's label by their nearest core landmark within the radius, which may be none."""
     import numpy as np
 
@@ -98,7 +116,9 @@ def _reached(X: np.ndarray, labels: np.ndarray, core: np.ndarray, eps: float, la
     return found
 
 
-def _nearest_core(X: np.ndarray, rows: np.ndarray, labels: np.ndarray, eps: float, of: np.ndarray) -> np.ndarray:
+def _nearest_core(
+    X: np.ndarray, rows: np.ndarray, labels: np.ndarray, eps: float, of: np.ndarray
+) -> np.ndarray:
     import numpy as np
     from sklearn.neighbors import NearestNeighbors
 
@@ -117,7 +137,9 @@ def _wanted(config: Mapping) -> tuple[float, int] | None:
     eps, least = given["eps"], given["min_samples"]
     if any(given[name] != _USUAL.get(name) for name in given if name not in _FREE):
         return None
-    numbers = isinstance(eps, int | float) and isinstance(least, Integral) and not isinstance(least, bool)
+    numbers = (
+        isinstance(eps, int | float) and isinstance(least, Integral) and not isinstance(least, bool)
+    )
     return (float(eps), int(least)) if numbers and eps > 0 and least > 0 else None
 
 
@@ -125,9 +147,13 @@ def _member(shared: dict | Exception, pair: tuple[float, int]) -> Partition | Ex
     return shared if isinstance(shared, Exception) else shared[pair]
 
 
-def _partitions(X: np.ndarray, wanted: Sequence[tuple[float, int]]) -> dict[tuple[float, int], Partition]:
+def _partitions(
+    X: np.ndarray, wanted: Sequence[tuple[float, int]]
+) -> dict[tuple[float, int], Partition]:
     if not wanted:
         return {}
     from segkit.clustering.dbscan_kernel import label_many
 
-    return {(eps, least): Partition(canonical(labels)) for eps, least, labels in label_many(X, wanted)}
+    return {
+        (eps, least): Partition(canonical(labels)) for eps, least, labels in label_many(X, wanted)
+    }

@@ -19,7 +19,9 @@ _FAR = np.iinfo(np.int64).max
 _EMPTY, _MIXED = -2, -1
 
 
-def label_many(X: np.ndarray, wanted: Sequence[tuple[float, int]]) -> Iterator[tuple[float, int, np.ndarray]]:
+def label_many(
+    X: np.ndarray, wanted: Sequence[tuple[float, int]]
+) -> Iterator[tuple[float, int, np.ndarray]]:
     """Yield the labels of every radius and density asked for, small radii first.
 
     Parameters
@@ -27,8 +29,8 @@ def label_many(X: np.ndarray, wanted: Sequence[tuple[float, int]]) -> Iterator[t
     X : ndarray of shape (n, d)
         The space; distances are Euclidean.
     wanted : sequence of (float, int)
-        Radius (a distance of exactly the radius counts) and the least number of customers within it, oneself
-        included, that makes a customer a core one.
+        Radius (a distance of exactly the radius counts) and the least number of customers within
+        it, oneself included, that makes a customer a core one.
 
     Yields
     ------
@@ -68,7 +70,8 @@ def label_drawn(
     eps : float
     min_samples : int
     labels : ndarray of shape (m,), int64
-        Core customers among the drawn that are within reach of each other share a cluster; -1 is noise.
+        Core customers among the drawn that are within reach of each other share a cluster; -1 is
+        noise.
     core : ndarray of shape (m,), bool
     """
     if not wanted:
@@ -92,11 +95,23 @@ def _tree(X: np.ndarray) -> Tree:
     from sklearn.neighbors import KDTree
 
     turned = principal_axes(X)
-    points, rows, nodes, boxes = (np.asarray(a) for a in KDTree(turned, leaf_size=LEAF_SIZE).get_arrays())
+    points, rows, nodes, boxes = (
+        np.asarray(a) for a in KDTree(turned, leaf_size=LEAF_SIZE).get_arrays()
+    )
     first, last = (np.ascontiguousarray(nodes[name]) for name in ("idx_start", "idx_end"))
     slack = ROUNDING * np.sqrt(np.einsum("ij,ij->i", X, X).max(initial=0.0))
     turned = points[rows]
-    return Tree(X, turned, _blocks(turned, first, last), rows, first, last, boxes[0].copy(), boxes[1].copy(), slack)
+    return Tree(
+        X,
+        turned,
+        _blocks(turned, first, last),
+        rows,
+        first,
+        last,
+        boxes[0].copy(),
+        boxes[1].copy(),
+        slack,
+    )
 
 
 def _blocks(turned: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
@@ -107,7 +122,9 @@ def _blocks(turned: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarr
     return blocks
 
 
-def _labels(tree: Tree, eps: float, count: np.ndarray, least: int, parent: np.ndarray) -> np.ndarray:
+def _labels(
+    tree: Tree, eps: float, count: np.ndarray, least: int, parent: np.ndarray
+) -> np.ndarray:
     core = count >= least
     _link(tree, eps, core, parent)
     number = _numbers(tree.rows, core, parent)
@@ -120,13 +137,15 @@ def _labels(tree: Tree, eps: float, count: np.ndarray, least: int, parent: np.nd
 class Tree(NamedTuple):
     """A k-d tree over the turned space; positions are in its order, node i's children are 2i + 1 and 2i + 2.
 
-    The turned coordinates tell who is within reach; where rounding might decide, the coordinates as given do, summed
-    column by column as in scikit-learn.
+    The turned coordinates tell who is within reach; where rounding might decide, the coordinates as
+    given do, summed column by column as in scikit-learn.
     """
 
     points: np.ndarray  # (n, d) as given, by row
     turned: np.ndarray  # (n, d) along the principal axes, by position
-    blocks: np.ndarray  # (leaves, d, lanes) the same, leaf by leaf, filled up with customers at infinity
+    blocks: (
+        np.ndarray
+    )  # (leaves, d, lanes) the same, leaf by leaf, filled up with customers at infinity
     rows: np.ndarray  # (n,) the row of each position
     first: np.ndarray  # (nodes,) the first position of each node; the leaves are the last nodes
     last: np.ndarray  # (nodes,) one beyond its last
@@ -241,7 +260,8 @@ def _counts(tree, positions, radii, most):
 def _count(tree, at, radii, most, within, squared, stack, gaps):
     """Count around one customer for each radius those beyond the next smaller one, nearer parts of the tree first.
 
-    Returns the largest radius with fewer than `most` within; counting is given up for those above it.
+    Returns the largest radius with fewer than `most` within; counting is given up for those above
+    it.
     """
     slack, centre, leaves = tree.slack, tree.turned[at], len(tree.first) // 2
     low, high = tree.low, tree.high
@@ -288,7 +308,9 @@ def _sort_in(tree, at, leaf, radii, squared, within):
         if apart > reach:
             continue
         e = len(radii)
-        while e > 0 and _is_near(tree.points, tree.rows[at], tree.rows[other], apart, radii[e - 1], tree.slack):
+        while e > 0 and _is_near(
+            tree.points, tree.rows[at], tree.rows[other], apart, radii[e - 1], tree.slack
+        ):
             e -= 1
         if e < len(radii):
             within[e] += 1
@@ -376,7 +398,9 @@ def _unite(tree, at, leaf, eps, core, parent, squared):
         apart = squared[other - tree.first[leaf]]
         if apart <= reach and core[other]:
             theirs = _find(parent, other)
-            if theirs != root and _is_near(tree.points, tree.rows[at], tree.rows[other], apart, eps, tree.slack):
+            if theirs != root and _is_near(
+                tree.points, tree.rows[at], tree.rows[other], apart, eps, tree.slack
+            ):
                 parent[theirs] = root
 
 

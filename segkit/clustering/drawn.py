@@ -1,7 +1,7 @@
 """Clusterers on drawn customers: fitted on the landmarks of a space, the others join their nearest landmark.
 
-Sizes that count customers are shrunk with the table, so that they ask for the same density. DBSCAN instead counts
-everybody around each landmark (DBSCAN++; Jang and Jiang 2019).
+Sizes that count customers are shrunk with the table, so that they ask for the same density. DBSCAN
+instead counts everybody around each landmark (DBSCAN++; Jang and Jiang 2019).
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ def thinned(config: Mapping, share: float) -> Mapping:
             changed[name] = round(wanted * share)
             if changed[name] < least and least > 1:
                 raise Infeasible(
-                    f"{name} = {wanted} would be {wanted * share:.2g} among the drawn customers, {share:.2%} of all; "
-                    f"at least {least} are needed: draw more (sampling), or ask for {least / share:,.0f} or more"
+                    f"{name} = {wanted} would be {wanted * share:.2g} among the drawn customers,"
+                    f" {share:.2%} of all; at least {least} are needed: draw more (sampling), or"
+                    f" ask for {least / share:,.0f} or more"
                 )
             changed[name] = max(changed[name], least)
     return {**config, **changed}

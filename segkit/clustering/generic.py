@@ -1,7 +1,7 @@
 """Any scikit-learn style clusterer: one fit for each configuration, nothing shared.
 
-Memory: the estimator's own. Nothing is known of it here, so a few copies of the matrix are assumed, and a whole
-matrix of pairs for the classes that hold one.
+Memory: the estimator's own. Nothing is known of it here, so a few copies of the matrix are assumed,
+and a whole matrix of pairs for the classes that hold one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def infeasible(config: Mapping, n: int) -> str | None:
 def memory(config: Mapping, n: int, d: int) -> int:
     """Return a guess at the bytes that fitting n customers in d columns takes beyond the matrix.
 
-    It is 8 n (4 d + 20 + 2 k) for k clusters or components (8 unless given), and 40 n^2 more for the two classes
-    that compare all pairs.
+    It is 8 n (4 d + 20 + 2 k) for k clusters or components (8 unless given), and 40 n^2 more for
+    the two classes that compare all pairs.
     """
     sizes = [config[name] for name in _SIZES if isinstance(config.get(name), int)]
     held = _BASE + 8 * n * (4 * d + 20 + 2 * max(sizes, default=8))
@@ -49,5 +49,9 @@ def fit_many(X: np.ndarray, configs: Sequence[Mapping]) -> list[Partition | Exce
 def fit(X: np.ndarray, config: Mapping) -> Partition:
     """Fit one estimator that has ``fit_predict``, or ``fit`` and ``predict``."""
     estimator = targets.build(config)
-    found = estimator.fit_predict(X) if hasattr(estimator, "fit_predict") else estimator.fit(X).predict(X)
+    found = (
+        estimator.fit_predict(X)
+        if hasattr(estimator, "fit_predict")
+        else estimator.fit(X).predict(X)
+    )
     return Partition(canonical(found))

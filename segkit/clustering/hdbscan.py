@@ -1,12 +1,13 @@
 """HDBSCAN (Campello, Moulavi and Sander 2013) by the hdbscan library.
 
-Shared: the single-linkage tree of mutual reachability, once for each ``min_samples`` (which is ``min_cluster_size``
-where it is null), metric, alpha and algorithm. The library keeps its trees in a ``memory`` that may be given to it;
-here that is one in which the members of the family find each other's, and which stops the library once it has its
-tree. The usual ways of selecting clusters (``eom`` and ``leaf``) are a kernel's; all else is the library's.
+Shared: the single-linkage tree of mutual reachability, once for each ``min_samples`` (which is
+``min_cluster_size`` where it is null), metric, alpha and algorithm. The library keeps its trees in
+a ``memory`` that may be given to it; here that is one in which the members of the family find each
+other's, and which stops the library once it has its tree. The usual ways of selecting clusters
+(``eom`` and ``leaf``) are a kernel's; all else is the library's.
 
-Memory: 8 n (3 d + 3 m + 60) bytes for ``min_samples`` m, and 32 n bytes for each further tree. A metric without a
-k-d or ball tree (cosine), or algorithm ``generic``, takes up to 24 n^2 bytes.
+Memory: 8 n (3 d + 3 m + 60) bytes for ``min_samples`` m, and 32 n bytes for each further tree. A
+metric without a k-d or ball tree (cosine), or algorithm ``generic``, takes up to 24 n^2 bytes.
 """
 
 from __future__ import annotations
@@ -23,10 +24,23 @@ if TYPE_CHECKING:
     from hdbscan import HDBSCAN
 
 _TREE_METRICS = frozenset(
-    ["euclidean", "l2", "manhattan", "l1", "cityblock", "chebyshev", "infinity", "minkowski", "braycurtis", "canberra"]
+    [
+        "euclidean",
+        "l2",
+        "manhattan",
+        "l1",
+        "cityblock",
+        "chebyshev",
+        "infinity",
+        "minkowski",
+        "braycurtis",
+        "canberra",
+    ]
 )
 _PAIRWISE_METRICS = frozenset(["cosine", "correlation", "sqeuclidean"])
-_ALGORITHMS = frozenset(["best", "generic", "prims_kdtree", "prims_balltree", "boruvka_kdtree", "boruvka_balltree"])
+_ALGORITHMS = frozenset(
+    ["best", "generic", "prims_kdtree", "prims_balltree", "boruvka_kdtree", "boruvka_balltree"]
+)
 _REAL = ("alpha", "cluster_selection_persistence")  # the library refuses an int here
 
 _USUAL = {
@@ -60,7 +74,10 @@ def memory(config: Mapping, n: int, d: int) -> int:
     """Return a bound on the bytes that fitting n customers in d columns takes beyond the matrix."""
     least = config.get("min_samples")
     least = config.get("min_cluster_size", 5) if least is None else least
-    pairs = config.get("algorithm") == "generic" or config.get("metric", "euclidean") not in _TREE_METRICS
+    pairs = (
+        config.get("algorithm") == "generic"
+        or config.get("metric", "euclidean") not in _TREE_METRICS
+    )
     return _BASE + 8 * n * (3 * d + 3 * min(least, n) + 60) + (_PER_PAIR * n * n if pairs else 0)
 
 
@@ -91,7 +108,9 @@ def _cut(X: np.ndarray, estimator: HDBSCAN, trees: SharedTrees) -> np.ndarray | 
     tree = trees.grow(X, estimator)
     if len(tree) != len(X) - 1:  # the library leaves out customers that are not finite
         return None
-    labels, close = labels_at(tree, estimator.min_cluster_size, estimator.cluster_selection_method == "leaf")
+    labels, close = labels_at(
+        tree, estimator.min_cluster_size, estimator.cluster_selection_method == "leaf"
+    )
     return None if close else labels
 
 

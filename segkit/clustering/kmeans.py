@@ -1,12 +1,14 @@
 """K-Means (Lloyd 1982; k-means++ of Arthur and Vassilvitskii 2007) for many numbers of clusters on one space.
 
-Shared: the centred space with its norms and variance. Each fit then takes scikit-learn's own course, the same draws
-of initial centres and the same sums in the same order, but looks again only at customers whose nearest centre may
-have changed. Where rounding might decide, as with ties in integer data, the fit is left to the plain estimator, and
-so is whatever is not the usual K-Means (given or random initial centres, another algorithm).
+Shared: the centred space with its norms and variance. Each fit then takes scikit-learn's own
+course, the same draws of initial centres and the same sums in the same order, but looks again only
+at customers whose nearest centre may have changed. Where rounding might decide, as with ties in
+integer data, the fit is left to the plain estimator, and so is whatever is not the usual K-Means
+(given or random initial centres, another algorithm).
 
-Memory: beside the space 8 n (d + 5 + max(2 t, k / 2)) bytes, one fit at a time, with t = 2 + log(k) draws for each
-centre; 8 n d more for a moment while the space is centred, 8 n (2 d + 5) more while a fit is the plain estimator's.
+Memory: beside the space 8 n (d + 5 + max(2 t, k / 2)) bytes, one fit at a time, with t = 2 + log(k)
+draws for each centre; 8 n d more for a moment while the space is centred, 8 n (2 d + 5) more while
+a fit is the plain estimator's.
 """
 
 from __future__ import annotations
@@ -63,22 +65,34 @@ def memory(config: Mapping, n: int, d: int) -> int:
     return _BASE + int(8 * n * max(per_customer + d, 3 * d + 10))
 
 
-def fit_from(X: np.ndarray, configs: Sequence[Mapping], rows: np.ndarray) -> list[Partition | Exception]:
+def fit_from(
+    X: np.ndarray, configs: Sequence[Mapping], rows: np.ndarray
+) -> list[Partition | Exception]:
     """Cluster a large space: the initialisations compete on the drawn rows, and the best goes on with everybody."""
     drawn, shared = fit_many(X[rows], configs), cache(lambda: _prepared(X))
     return [
-        start if isinstance(start, Exception) else attempt(_go_on, X, config, rows, start.labels, shared)
+        (
+            start
+            if isinstance(start, Exception)
+            else attempt(_go_on, X, config, rows, start.labels, shared)
+        )
         for config, start in zip(configs, drawn, strict=True)
     ]
 
 
 def _go_on(
-    X: np.ndarray, config: Mapping, rows: np.ndarray, labels: np.ndarray, shared: Callable[[], Space | None]
+    X: np.ndarray,
+    config: Mapping,
+    rows: np.ndarray,
+    labels: np.ndarray,
+    shared: Callable[[], Space | None],
 ) -> Partition:
     import numpy as np
 
     sizes = np.bincount(labels)
-    centres = np.stack([np.bincount(labels, weights=column) / sizes for column in X[rows].T], axis=1)
+    centres = np.stack(
+        [np.bincount(labels, weights=column) / sizes for column in X[rows].T], axis=1
+    )
     usual, space = _usual(config, len(X)), shared()
     if usual and space is not None:
         from segkit.clustering.kmeans_kernel import descend
@@ -95,7 +109,13 @@ def _prepared(X: np.ndarray) -> Space | None:
 
     from segkit.clustering.kmeans_kernel import prepare
 
-    if X.dtype != np.float64 or X.ndim != 2 or not X.flags.c_contiguous or not X.size or not np.isfinite(X).all():
+    if (
+        X.dtype != np.float64
+        or X.ndim != 2
+        or not X.flags.c_contiguous
+        or not X.size
+        or not np.isfinite(X).all()
+    ):
         return None
     space = prepare(X)
     return space if _SCALES[0] < space.norms.max() < _SCALES[1] else None
@@ -107,7 +127,10 @@ def _usual(config: Mapping, n: int) -> dict | None:
 
     usual = KMeans().get_params()
     given = {**usual, **targets.parameters(config)}
-    if any(given[name] != usual.get(name) for name in given if name not in _FREE) or given["verbose"]:
+    if (
+        any(given[name] != usual.get(name) for name in given if name not in _FREE)
+        or given["verbose"]
+    ):
         return None
     numbers = {name: given[name] for name in (*_LEAST, "tol")}
     if numbers["n_init"] == "auto":
@@ -128,5 +151,7 @@ def _plain(X: np.ndarray, config: Mapping, **overrides: object) -> Partition:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        estimator = targets.build(config, copy_x=True, **overrides).fit(X)  # the space serves others too
+        estimator = targets.build(config, copy_x=True, **overrides).fit(
+            X
+        )  # the space serves others too
     return Partition(canonical(estimator.labels_), {"inertia": float(estimator.inertia_)})

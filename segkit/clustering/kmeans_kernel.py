@@ -1,12 +1,14 @@
 """K-Means as scikit-learn runs it, draw for draw and sum for sum, without most of the distances.
 
-The draws of initial centres come from the same random stream and the same matrix products, so they are the same. From
-centres to labels and back, a customer is compared with the centres again only if one of them may have come nearer
-than its own: for each rival a bound says how far the two centres may move before that (Elkan 2003).
+The draws of initial centres come from the same random stream and the same matrix products, so they
+are the same. From centres to labels and back, a customer is compared with the centres again only if
+one of them may have come nearer than its own: for each rival a bound says how far the two centres
+may move before that (Elkan 2003).
 
-Sums are taken over the customers in their order, as scikit-learn does, so the same labels give the same centres and
-inertia. In small tables they are carried on as customers change clusters, and taken anew before what was lost by
-that could matter, and for the result. So only comparisons can turn on rounding, and those are watched.
+Sums are taken over the customers in their order, as scikit-learn does, so the same labels give the
+same centres and inertia. In small tables they are carried on as customers change clusters, and
+taken anew before what was lost by that could matter, and for the result. So only comparisons can
+turn on rounding, and those are watched.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ from segkit.clustering.jit import njit
 ROUNDING = 1e-9  # relative; inertias and centre shifts that differ by less may change places
 DRAW_ROUNDING = 1e-13  # of all squared distances; the draws repeat scikit-learn's own products
 CHUNK = 1024  # customers whose coordinates are still at hand when they are summed
-MOST_CARRIED = 20_000  # customers; beyond, sums are taken anew each time, so that ties by rounding stay rare
+MOST_CARRIED = (
+    20_000  # customers; beyond, sums are taken anew each time, so that ties by rounding stay rare
+)
 BATCH = 64  # customers compared with the centres at once; a constant, so that the loops over it are vectorised
 
 
@@ -67,9 +71,9 @@ def fit(
     Returns
     -------
     tuple of (ndarray of shape (n,), int16; float) or None
-        Labels in the estimator's own numbering, and inertia; None where rounding might decide: a customer as near to
-        one centre as to another, a draw or a stop at its limit, two different clusterings equally good, or a
-        cluster that lost all its customers.
+        Labels in the estimator's own numbering, and inertia; None where rounding might decide: a
+        customer as near to one centre as to another, a draw or a stop at its limit, two different
+        clusterings equally good, or a cluster that lost all its customers.
     """
     stream = np.random.RandomState(random_state)
     labels, best = None, np.inf
@@ -78,7 +82,9 @@ def fit(
         found = None if seeds is None else descend(space, seeds, max_iter, tol)
         if found is None:
             return None
-        if labels is not None and (found[1] >= best * (1 + ROUNDING) or is_same(found[0], labels, n_clusters)):
+        if labels is not None and (
+            found[1] >= best * (1 + ROUNDING) or is_same(found[0], labels, n_clusters)
+        ):
             continue
         if found[1] > best * (1 - ROUNDING):
             return None
@@ -154,13 +160,17 @@ class Course(NamedTuple):
     """Where one initialisation stands."""
 
     labels: np.ndarray  # (n,) nearest centre, -1 at first
-    leads: np.ndarray  # (k, n) a rival centre is farther than the nearest one while both their paths sum to less
+    leads: (
+        np.ndarray
+    )  # (k, n) a rival centre is farther than the nearest one while both their paths sum to less
     paths: np.ndarray  # (k,) how far each centre has come
     sums: np.ndarray  # (k, d)
     counts: np.ndarray  # (k,)
 
 
-def descend(space: Space, seeds: np.ndarray, max_iter: int, tol: float) -> tuple[np.ndarray, float] | None:
+def descend(
+    space: Space, seeds: np.ndarray, max_iter: int, tol: float
+) -> tuple[np.ndarray, float] | None:
     """Return the labels and the inertia that given centres lead to; None where rounding might decide.
 
     Parameters
@@ -183,7 +193,17 @@ def descend(space: Space, seeds: np.ndarray, max_iter: int, tol: float) -> tuple
     tolerance = space.variance * tol if tol else 0.0
     patience = n if n <= MOST_CARRIED else -1
     largest = space.norms.max()
-    inertia = _lloyd(space.centred, space.norms, largest, seeds, max_iter, tolerance, space.rounding, patience, course)
+    inertia = _lloyd(
+        space.centred,
+        space.norms,
+        largest,
+        seeds,
+        max_iter,
+        tolerance,
+        space.rounding,
+        patience,
+        course,
+    )
     return None if inertia < 0 else (course.labels, inertia)
 
 
@@ -193,12 +213,16 @@ def _lloyd(X, norms, reach, centres, max_iter, tolerance, rounding, patience, co
 
     Sums are carried on until more than `patience` customers have moved, and then taken anew.
     """
-    loss = 1e-15 * len(X) * np.sqrt(reach) if patience > 0 else 0.0  # of a centre, through carried sums
+    loss = (
+        1e-15 * len(X) * np.sqrt(reach) if patience > 0 else 0.0
+    )  # of a centre, through carried sums
     unsure = ROUNDING * tolerance + 4.0 * loss * np.sqrt(len(centres) * tolerance)
     updated = np.empty_like(centres)
     since = len(X) + 1
     for _ in range(max_iter):
-        moved = _assign(X, norms, centres, rounding, rounding * reach, loss, since <= patience, course)
+        moved = _assign(
+            X, norms, centres, rounding, rounding * reach, loss, since <= patience, course
+        )
         since += moved
         if moved < 0:
             return -1.0
@@ -247,7 +271,12 @@ def _assign(X, norms, centres, rounding, blur, loss, carrying, course):
     n, (k, d) = len(X), centres.shape
     least, doubtful = np.empty(CHUNK, np.float32), np.empty(CHUNK + BATCH, np.int64)
     batch, scores = np.zeros((d, BATCH)), np.empty((k, BATCH))
-    best, second, nearest, own = np.empty(BATCH), np.empty(BATCH), np.empty(BATCH, np.int64), np.zeros(BATCH)
+    best, second, nearest, own = (
+        np.empty(BATCH),
+        np.empty(BATCH),
+        np.empty(BATCH, np.int64),
+        np.zeros(BATCH),
+    )
     squares = _squared_norms(centres)
     limits = _limits(blur, rounding, course.paths)
     moved = 0
@@ -330,7 +359,9 @@ def _score(batch, centres, squares, scores):
             f = 4 * quarter
             p, q, r, s = centres[j, f], centres[j, f + 1], centres[j, f + 2], centres[j, f + 3]
             for b in range(BATCH):
-                four = (p * batch[f, b] + q * batch[f + 1, b]) + (r * batch[f + 2, b] + s * batch[f + 3, b])
+                four = (p * batch[f, b] + q * batch[f + 1, b]) + (
+                    r * batch[f + 2, b] + s * batch[f + 3, b]
+                )
                 scores[j, b] -= 2.0 * four
         for f in range(4 * (d // 4), d):
             p = 2.0 * centres[j, f]

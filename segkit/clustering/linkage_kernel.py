@@ -1,14 +1,16 @@
 """Ward's tree from the matrix, whether it is the only one, and the cuts of any tree.
 
-The tree is grown along chains of nearest neighbours (Murtagh 1983): from any cluster to its nearest, on to that
-one's nearest, until two are each other's nearest; these merge, and the chain goes on from what is left of it. Each
-search also sees whether a second cluster was as near as the nearest, so that ties are known when the tree is.
+The tree is grown along chains of nearest neighbours (Murtagh 1983): from any cluster to its
+nearest, on to that one's nearest, until two are each other's nearest; these merge, and the chain
+goes on from what is left of it. Each search also sees whether a second cluster was as near as the
+nearest, so that ties are known when the tree is.
 
-Clusters lie in blocks of `LANES`, column by column, so that a search treats a block's clusters at once. The first
-blocks are leaves of a k-d tree over the principal axes: most are ruled out by their boxes or by a few columns.
+Clusters lie in blocks of `LANES`, column by column, so that a search treats a block's clusters at
+once. The first blocks are leaves of a k-d tree over the principal axes: most are ruled out by their
+boxes or by a few columns.
 
-A tree is given as ``children`` (n - 1, 2), the two nodes of each merge in the order of the heights, customers being
-the nodes 0..n-1 and merge i the node n + i.
+A tree is given as ``children`` (n - 1, 2), the two nodes of each merge in the order of the heights,
+customers being the nodes 0..n-1 and merge i the node n + i.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ def ward_tree(X: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, 
     X : ndarray of shape (n, d), n > 1, finite
         The space; distances are Euclidean.
     tolerance : float
-        Heights that differ by less, relatively, count as equal; customers that merge below this share of the
-        largest height count as coinciding.
+        Heights that differ by less, relatively, count as equal; customers that merge below this
+        share of the largest height count as coinciding.
 
     Returns
     -------
@@ -44,8 +46,9 @@ def ward_tree(X: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, 
     heights : ndarray of shape (n - 1,), float64
         In the units of the space, ascending; two customers merge at their distance.
     contested : bool
-        Whether some merge had a rival, so that another tree is as good: above the coinciding customers, one of its
-        two clusters was as near to a third. If none had, every way of growing the tree leads to the same merges.
+        Whether some merge had a rival, so that another tree is as good: above the coinciding
+        customers, one of its two clusters was as near to a third. If none had, every way of growing
+        the tree leads to the same merges.
     """
     turned = principal_axes(X)
     rows = _leaf_order(turned)
@@ -105,7 +108,15 @@ def _clusters(points: np.ndarray) -> Clusters:
         centre[block, :, : len(own)] = own.T
     box = np.empty((2, blocks, boxed))
     size = (np.arange(places) < n).astype(np.float64)
-    clusters = Clusters(centre, np.ones((blocks, LANES)), size, np.arange(places), box[0], box[1], np.full(places, -1))
+    clusters = Clusters(
+        centre,
+        np.ones((blocks, LANES)),
+        size,
+        np.arange(places),
+        box[0],
+        box[1],
+        np.full(places, -1),
+    )
     _fit_boxes(clusters, blocks)
     return clusters
 
@@ -135,8 +146,8 @@ def _is_beyond(low, high, block, centre, bound):
 def _measure(columns, inverses, centre, inverse, half, squared):
     """Put the squared distances to a block's clusters into `squared`; stop, and tell, when none is within reach.
 
-    Within reach is whoever's squared Ward distance, the squared distance over the mean of the two inverse sizes,
-    is at most twice `half`.
+    Within reach is whoever's squared Ward distance, the squared distance over the mean of the two
+    inverse sizes, is at most twice `half`.
     """
     d = len(columns)
     squared[:] = 0.0
@@ -163,8 +174,9 @@ def _half(best, tolerance, slack):
 def _search(clusters, blocks, at, nearest, best, tolerance, slack, squared):
     """Return the nearest cluster to the one at a place, its squared distance, and that of the second nearest.
 
-    The search starts from a cluster known to be as near as `best` (-1 and infinity if none is), which it keeps
-    unless another is nearer. The second distance is exact where it equals the first within the tolerance.
+    The search starts from a cluster known to be as near as `best` (-1 and infinity if none is),
+    which it keeps unless another is nearer. The second distance is exact where it equals the first
+    within the tolerance.
     """
     known, own = nearest, at // LANES
     centre = np.empty(clusters.centre.shape[1])
@@ -178,7 +190,9 @@ def _search(clusters, blocks, at, nearest, best, tolerance, slack, squared):
         block = own if turn < 0 else turn  # its own first, where it is likely to find somebody near
         if turn == own or _is_beyond(low, high, block, centre, half * (inverse + 1)):
             continue
-        if not _measure(clusters.centre[block], clusters.inverse[block], centre, inverse, half, squared):
+        if not _measure(
+            clusters.centre[block], clusters.inverse[block], centre, inverse, half, squared
+        ):
             continue
         for lane in range(LANES):
             p, both = block * LANES + lane, inverse + clusters.inverse[block, lane]
@@ -229,7 +243,9 @@ def _close_up(clusters, places, chain):
             continue
         if to < p:
             for j in range(clusters.centre.shape[1]):
-                clusters.centre[to // LANES, j, to % LANES] = clusters.centre[p // LANES, j, p % LANES]
+                clusters.centre[to // LANES, j, to % LANES] = clusters.centre[
+                    p // LANES, j, p % LANES
+                ]
             clusters.inverse[to // LANES, to % LANES] = clusters.inverse[p // LANES, p % LANES]
             clusters.size[to] = clusters.size[p]
             clusters.member[to] = clusters.member[p]
@@ -264,7 +280,9 @@ def _grow(clusters, n, tolerance, slack):
             clusters.link[first] = 0
         while True:
             a, b = chain[last], (chain[last - 1] if last else -1)
-            nearest, best, second[last] = _search(clusters, blocks, a, b, distance[last], tolerance, slack, squared)
+            nearest, best, second[last] = _search(
+                clusters, blocks, a, b, distance[last], tolerance, slack, squared
+            )
             if nearest == b:
                 break
             back = clusters.link[nearest]

@@ -49,14 +49,17 @@ def canonical(labels: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n,), int32
-        Clusters 0..k-1 without gaps; noise stays -1. Two labellings of the same partition come out equal.
+        Clusters 0..k-1 without gaps; noise stays -1. Two labellings of the same partition come out
+        equal.
     """
     import numpy as np
 
     labels = np.asarray(labels)
     renumbered = np.full(len(labels), NOISE, dtype=np.int32)
     clustered = np.flatnonzero(labels != NOISE)
-    _, first, code, size = np.unique(labels[clustered], return_index=True, return_inverse=True, return_counts=True)
+    _, first, code, size = np.unique(
+        labels[clustered], return_index=True, return_inverse=True, return_counts=True
+    )
     rank = np.empty(len(size), dtype=np.int32)
     rank[np.lexsort((first, -size))] = np.arange(len(size), dtype=np.int32)
     renumbered[clustered] = rank[code]

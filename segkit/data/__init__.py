@@ -1,6 +1,7 @@
 """The customers: loading, validating, fingerprinting, simulating and fetching them.
 
-`source(config)` turns a resolved `data` configuration into an object with `identity`, `info` and `load`.
+`source(config)` turns a resolved `data` configuration into an object with `identity`, `info` and
+`load`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Table", "TableInfo", "source"]
 
 _TARGETS = {
-    f"segkit.data.sources.{name}": name for name in ("Simulated", "SimulatedProfile", "CreditCards", "TableFile")
+    f"segkit.data.sources.{name}": name
+    for name in ("Simulated", "SimulatedProfile", "CreditCards", "TableFile")
 }
 
 
@@ -41,7 +43,8 @@ def source(config: Mapping) -> Source:
     target = config.get("_target_")
     if not isinstance(target, str) or target not in _TARGETS:
         raise UsageError(
-            f"data._target_: must be one of {', '.join(_TARGETS)}, got {target!r}{did_you_mean(target, _TARGETS)}"
+            f"data._target_: must be one of {', '.join(_TARGETS)}, got"
+            f" {target!r}{did_you_mean(target, _TARGETS)}"
         )
     chosen = getattr(sources, _TARGETS[target])
     given = {name: value for name, value in config.items() if name != "_target_"}
@@ -50,7 +53,8 @@ def source(config: Mapping) -> Source:
         if name not in allowed:
             takes = ", ".join(f"data.{parameter}" for parameter in allowed) or "none"
             raise UsageError(
-                f"data.{name}: no such parameter of {_TARGETS[target]}; allowed: {takes}{did_you_mean(name, allowed)}"
+                f"data.{name}: no such parameter of {_TARGETS[target]}; allowed:"
+                f" {takes}{did_you_mean(name, allowed)}"
             )
     return chosen(**given)
 

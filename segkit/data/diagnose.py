@@ -14,7 +14,7 @@ from segkit.data.fingerprint import CHUNK
 from segkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from segkit.data.load import TableOptions
+    from segkit.data.table_options import TableOptions
 
 
 _BEGINNINGS = {
@@ -47,7 +47,8 @@ def another_kind(path: Path, options: TableOptions) -> UsageError | None:
     # Wide encodings have a zero byte in every letter.
     if b"\0" in start and "\0".encode(options.encoding) == b"\0":
         return UsageError(
-            f"{path}: not text: a zero byte at offset {start.index(0)} (data.encoding={options.encoding})"
+            f"{path}: not text: a zero byte at offset {start.index(0)}"
+            f" (data.encoding={options.encoding})"
         )
     return None
 
@@ -114,7 +115,9 @@ def open_quote(path: Path, options: TableOptions) -> str:
     return ""
 
 
-def records(path: Path, options: TableOptions, *, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+def records(
+    path: Path, options: TableOptions, *, strict: bool = False
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number in the file and the values of each record, the header first, blank lines left out."""
     encoding = "utf-8-sig" if options.encoding == "utf-8" else options.encoding
     with path.open(encoding=encoding, newline="") as file:
@@ -136,9 +139,11 @@ def line_number(path: Path, options: TableOptions, position: int) -> int:
 
 def _decoding_error(path: Path, options: TableOptions, error: UnicodeError, end: int) -> UsageError:
     if not isinstance(error, UnicodeDecodeError):
-        return UsageError(f"{path}: not {options.encoding} text: {error}; set data.encoding to the file's own")
+        return UsageError(
+            f"{path}: not {options.encoding} text: {error}; set data.encoding to the file's own"
+        )
     offset = end - len(error.object) + error.start
     return UsageError(
-        f"{path}: not {options.encoding} text: byte 0x{error.object[error.start]:02x} at offset {offset}; "
-        f"set data.encoding to the file's own (latin-1, cp1252, utf-16, ...)"
+        f"{path}: not {options.encoding} text: byte 0x{error.object[error.start]:02x} at offset"
+        f" {offset}; set data.encoding to the file's own (latin-1, cp1252, utf-16, ...)"
     )

@@ -27,8 +27,8 @@ def cc_general() -> Path:
     Raises
     ------
     UsageError
-        If the folder lacks the file, no address can be reached, or a file is not the known data (its sha256 may be
-        that of either line-end variant).
+        If the folder lacks the file, no address can be reached, or a file is not the known data
+        (its sha256 may be that of either line-end variant).
     """
     folder = os.environ.get(FOLDER_VARIABLE)
     return _from_folder(Path(folder).expanduser()) if folder else _downloaded()
@@ -37,15 +37,17 @@ def cc_general() -> Path:
 def _from_folder(folder: Path) -> Path:
     path = folder / FILE
     if not path.is_file():
-        raise UsageError(f"{FOLDER_VARIABLE}={folder}: the folder has no {FILE}; unset it to download the file")
+        raise UsageError(
+            f"{FOLDER_VARIABLE}={folder}: the folder has no {FILE}; unset it to download the file"
+        )
     try:
         genuine = _is_genuine(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if not genuine:
         raise UsageError(
-            f"{path}: not the known CC GENERAL data, whose sha256 is {SHA256_LF} with LF line ends and {SHA256_CRLF} "
-            f"with CRLF"
+            f"{path}: not the known CC GENERAL data, whose sha256 is {SHA256_LF} with LF line ends"
+            f" and {SHA256_CRLF} with CRLF"
         )
     return path
 

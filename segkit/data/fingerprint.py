@@ -33,14 +33,17 @@ def file_sha256(path: Path, *, text: bool) -> str:
 
 def digest_of(value: object) -> str:
     """Return the sha256 in hex of a JSON value in its canonical form."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
 @dataclass
 class Memo:
     """Facts about files, remembered in a JSON file by absolute path, size and modification time.
 
-    A memo that is missing, damaged or cannot be written costs time and nothing else. Without a path nothing is kept.
+    A memo that is missing, damaged or cannot be written costs time and nothing else. Without a path
+    nothing is kept.
 
     Attributes
     ----------
@@ -76,7 +79,11 @@ class Memo:
         self._files = Memo(self.path)._files  # others may have written since
         address, state, facts = _address(path), _state(path), {**self._facts(path), key: value}
         self._files.pop(address, None)
-        self._files[address] = {"state": state, "facts": facts, "seal": digest_of([address, state, facts])}
+        self._files[address] = {
+            "state": state,
+            "facts": facts,
+            "seal": digest_of([address, state, facts]),
+        }
         self._files = dict(list(self._files.items())[-_MOST_FILES:])
         with suppress(OSError):
             _write_atomically(self.path, json.dumps({"files": self._files}, indent=1))

@@ -9,8 +9,9 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-# Sums of squared differences, n d (2 x)^2 for n customers and d features, must stay below 1.8e308: at 1e140 that
-# leaves 4e27 cells. Nearer to 1e154, where squares overflow, libraries warn, fail, or search without end.
+# Sums of squared differences, n d (2 x)^2 for n customers and d features, must stay below 1.8e308:
+# at 1e140 that leaves 4e27 cells. Nearer to 1e154, where squares overflow, libraries warn, fail, or
+# search without end.
 LARGEST = 1e140
 
 
@@ -22,7 +23,10 @@ class Beyond(NamedTuple):
 
     def told(self, names: Sequence[str]) -> str:
         """Say which feature it is of, and what is allowed."""
-        return f"'{names[self.column]}' is {self.value:g}; numbers from -{LARGEST:g} to {LARGEST:g} can be clustered"
+        return (
+            f"'{names[self.column]}' is {self.value:g}; numbers from -{LARGEST:g} to {LARGEST:g}"
+            " can be clustered"
+        )
 
 
 def beyond(matrix: np.ndarray) -> Beyond | None:

@@ -1,16 +1,15 @@
 """Reading and validating CSV and Parquet files.
 
-The fast reader takes every well-formed file. What it refuses is read again row by row, to say what is wrong where.
+The fast reader takes every well-formed file. What it refuses is read again row by row, to say what
+is wrong where.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from encodings.aliases import aliases
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,63 +19,33 @@ from segkit.data import diagnose
 from segkit.data.fingerprint import is_parquet
 from segkit.data.limits import LARGEST
 from segkit.data.table import Table
+from segkit.data.table_options import TableOptions
 from segkit.errors import UsageError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MISSING_MARKERS = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NAN", "null", "NULL", "Null", "None")
+MISSING_MARKERS = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaN",
+    "nan",
+    "NAN",
+    "null",
+    "NULL",
+    "Null",
+    "None",
+)
 MAX_CATEGORIES = 50
-NUMERIC_SHARE = 0.9  # a text column with at least this share of numbers is a numeric column with bad text in it
+NUMERIC_SHARE = (
+    0.9  # a text column with at least this share of numbers is a numeric column with bad text in it
+)
 USUAL_SEPARATORS = (",", ";", "\t", "|")
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class TableOptions:
-    """How to read a file; every field is the option `data.<field>`.
-
-    Attributes
-    ----------
-    id : str or None
-        Name of the id column; None numbers the customers 1 to n.
-    columns, drop : sequence of str, or None
-        Feature columns to use, or to leave out; at most one of the two.
-    separator, decimal, encoding : str
-        Of a CSV file: one character, "." or ",", and the name of a text encoding.
-
-    Raises
-    ------
-    UsageError
-        If an option is ill-typed or out of range.
-    """
-
-    id: str | None = None
-    columns: Sequence[str] | None = None
-    drop: Sequence[str] | None = None
-    separator: str = ","
-    decimal: str = "."
-    encoding: str = "utf-8"
-
-    def __post_init__(self) -> None:
-        checked = {
-            "id": _checked_id(self.id),
-            "columns": _checked_names("columns", self.columns),
-            "drop": _checked_names("drop", self.drop),
-            "separator": _checked_separator(self.separator),
-            "decimal": _checked_decimal(self.decimal, self.separator),
-            "encoding": _checked_encoding(self.encoding),
-        }
-        if checked["columns"] is not None and checked["drop"]:
-            raise UsageError("data.columns and data.drop: give the columns to use or those to leave out, not both")
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-
-    def identity(self, *, text: bool) -> dict[str, object]:
-        """Return what decides the loaded table, besides the file, as a JSON value; order of names does not."""
-        names = [field.name for field in fields(self)] if text else ["id", "columns", "drop"]
-        values = {name: getattr(self, name) for name in names}
-        return {name: sorted(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def existing_file(path: Path, option: str = "data.path") -> Path:
@@ -87,7 +56,9 @@ def existing_file(path: Path, option: str = "data.path") -> Path:
         if not path.exists():
             raise UsageError(f"{path}: no such file ({option}){_nearest_in_folder(path)}")
         if not path.is_file():
-            raise UsageError(f"{path}: not a regular file; {option} must name a CSV or Parquet file")
+            raise UsageError(
+                f"{path}: not a regular file; {option} must name a CSV or Parquet file"
+            )
         with path.open("rb") as file:
             blank = not file.read(1)
     except OSError as error:
@@ -112,13 +83,14 @@ def load(path: Path, options: TableOptions, source: str | None = None) -> Table:
     Returns
     -------
     Table
-        Columns that are all missing, constant, or have an infinite value are left out, each with a warning. Boolean
-        columns with missing values become float64 (0, 1, nan).
+        Columns that are all missing, constant, or have an infinite value are left out, each with a
+        warning. Boolean columns with missing values become float64 (0, 1, nan).
 
     Raises
     ------
     UsageError
-        If the file cannot be read with these options, holds numbers too large, or has nothing to cluster on.
+        If the file cannot be read with these options, holds numbers too large, or has nothing to
+        cluster on.
     """
     existing_file(path)
     reader = _parquet_reader(path) if _wants_parquet(path) else _csv_reader(path, options)
@@ -127,7 +99,11 @@ def load(path: Path, options: TableOptions, source: str | None = None) -> Table:
     arrow = reader.read(wanted)
     if arrow.num_rows == 0:
         raise diagnose.no_rows(path)
-    ids = _ids(options.id, arrow.column(options.id), reader) if options.id else np.arange(1, arrow.num_rows + 1)
+    ids = (
+        _ids(options.id, arrow.column(options.id), reader)
+        if options.id
+        else np.arange(1, arrow.num_rows + 1)
+    )
     values = {name: _values(name, arrow.column(name), reader) for name in features}
     return _table(values, ids, reader, source or str(path))
 
@@ -143,55 +119,6 @@ class _Reader:
     row_number: Callable[[int], int]
     undecodable: Callable[[], UsageError | None]
     open_quote: Callable[[], str] = str
-
-
-def _checked_id(name: object) -> str | None:
-    if name is None or _is_name(name):
-        return None if name is None else str(name)
-    raise UsageError(f"data.id: must be a column's name, or null to number the customers, got {name!r}")
-
-
-def _checked_names(option: str, names: object) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    if isinstance(names, (list, tuple)) and all(_is_name(name) for name in names):
-        return tuple(str(name) for name in names)
-    raise UsageError(f"data.{option}: must be a list of column names such as [A, B], or null, got {names!r}")
-
-
-def _is_name(value: object) -> bool:
-    # an override such as data.id=1 arrives as a number, and a column may be called so
-    return (isinstance(value, str) and bool(value)) or (isinstance(value, int) and not isinstance(value, bool))
-
-
-def _checked_separator(separator: object) -> str:
-    separator = "\t" if separator == "\\t" else separator
-    usable = isinstance(separator, str) and len(separator) == 1 and separator.isascii() and separator not in '"\r\n\0'
-    if not usable:
-        raise UsageError(f"data.separator: must be one ASCII character (',', ';', '\\t', '|', ...), got {separator!r}")
-    return separator
-
-
-def _checked_decimal(decimal: object, separator: object) -> str:
-    if decimal not in (".", ","):
-        raise UsageError(f"data.decimal: must be '.' or ',', got {decimal!r}")
-    if decimal == separator:
-        raise UsageError(f"data.decimal: must differ from data.separator, both are {decimal!r}")
-    return decimal
-
-
-def _checked_encoding(encoding: object) -> str:
-    try:
-        codec = codecs.lookup(encoding)
-        codec.incrementaldecoder().decode(b"", final=True)
-        if not isinstance("".encode(codec.name), bytes):
-            raise LookupError
-    except (LookupError, TypeError, ValueError):
-        near = did_you_mean(str(encoding), {*aliases, *aliases.values()})
-        raise UsageError(
-            f"data.encoding: must be a text encoding (utf-8, latin-1, cp1252, ...), got {encoding!r}{near}"
-        ) from None
-    return codec.name
 
 
 def _nearest_in_folder(path: Path) -> str:
@@ -227,7 +154,9 @@ def _parquet_reader(path: Path) -> _Reader:
     except (pa.ArrowException, OSError) as error:
         raise _bad_parquet(path, error) from error
     named = tuple("" if re.fullmatch(r"__index_level_\d+__", name) else name for name in names)
-    return _Reader(path, _distinct(path, named), ".", read, lambda position: position + 1, lambda: None)
+    return _Reader(
+        path, _distinct(path, named), ".", read, lambda position: position + 1, lambda: None
+    )
 
 
 def _bad_parquet(path: Path, error: Exception) -> UsageError:
@@ -246,7 +175,9 @@ def _csv_reader(path: Path, options: TableOptions) -> _Reader:
         path,
         names,
         options.decimal,
-        read=lambda wanted: _read_csv(path, options, [raw[name] for name in wanted]).rename_columns(list(wanted)),
+        read=lambda wanted: _read_csv(path, options, [raw[name] for name in wanted]).rename_columns(
+            list(wanted)
+        ),
         row_number=lambda position: diagnose.line_number(path, options, position),
         undecodable=lambda: diagnose.undecodable(path, options),
         open_quote=lambda: diagnose.open_quote(path, options),
@@ -259,7 +190,9 @@ def _header(path: Path, options: TableOptions) -> list[str]:
     except (UnicodeError, csv.Error) as error:
         raise diagnose.explain(path, options, error) from error
     if not header:
-        raise UsageError(f"{path}: the file has only blank lines; a header and at least one row are needed")
+        raise UsageError(
+            f"{path}: the file has only blank lines; a header and at least one row are needed"
+        )
     return header
 
 
@@ -277,8 +210,8 @@ def _check_separator(path: Path, names: Sequence[str], options: TableOptions) ->
     if len(names) == 1 and others:
         best = max(others, key=names[0].count)
         raise UsageError(
-            f"{path}: only one column with data.separator={options.separator!r}, and its name contains {best!r}; "
-            f"set data.separator={best!r}"
+            f"{path}: only one column with data.separator={options.separator!r}, and its name"
+            f" contains {best!r}; set data.separator={best!r}"
         )
 
 
@@ -291,7 +224,9 @@ def _read_csv(path: Path, options: TableOptions, names: list[str]) -> pa.Table:
         return pc.read_csv(
             path,
             # only this spelling spares the reader a conversion of the whole file
-            read_options=pc.ReadOptions(encoding="utf8" if utf8 else options.encoding, use_threads=False),
+            read_options=pc.ReadOptions(
+                encoding="utf8" if utf8 else options.encoding, use_threads=False
+            ),
             parse_options=pc.ParseOptions(delimiter=options.separator, newlines_in_values=True),
             convert_options=pc.ConvertOptions(
                 include_columns=names,
@@ -310,7 +245,11 @@ def _read_csv(path: Path, options: TableOptions, names: list[str]) -> pa.Table:
 def _selected(reader: _Reader, options: TableOptions) -> list[str]:
     """Return the names of the feature columns, in the file's order."""
     named = [name for name in reader.names if name]
-    asked = {"id": [options.id] if options.id else [], "columns": options.columns or (), "drop": options.drop or ()}
+    asked = {
+        "id": [options.id] if options.id else [],
+        "columns": options.columns or (),
+        "drop": options.drop or (),
+    }
     for option, names in asked.items():
         for name in names:
             if name not in named:
@@ -318,9 +257,15 @@ def _selected(reader: _Reader, options: TableOptions) -> list[str]:
                     f"{reader.path}: no column {name!r} (data.{option}); it has {_listed(named)}"
                     f"{did_you_mean(name, named)}"
                 )
-    use = set(named if options.columns is None else options.columns) - set(options.drop or ()) - {options.id}
+    use = (
+        set(named if options.columns is None else options.columns)
+        - set(options.drop or ())
+        - {options.id}
+    )
     if not use:
-        raise UsageError(f"{reader.path}: no feature column is left by data.id, data.columns and data.drop")
+        raise UsageError(
+            f"{reader.path}: no feature column is left by data.id, data.columns and data.drop"
+        )
     return [name for name in named if name in use]
 
 
@@ -335,7 +280,10 @@ def _ids(name: str, column: pa.ChunkedArray, reader: _Reader) -> np.ndarray:
     text = _without_markers(_id_text(name, column, reader))
     if text.null_count:
         row = reader.row_number(_first(text.is_null().to_numpy()))
-        raise UsageError(f"{reader.path}: row {row} has no id in column {name!r} (data.id); every customer needs one")
+        raise UsageError(
+            f"{reader.path}: row {row} has no id in column {name!r} (data.id); every customer"
+            " needs one"
+        )
     _check_unique(name, text, reader)
     try:
         numbers = text.cast(pa.int64())
@@ -357,7 +305,9 @@ def _id_text(name: str, column: pa.ChunkedArray, reader: _Reader) -> pa.ChunkedA
     try:
         return column.cast(pa.string())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UsageError(f"{reader.path}: column {name!r} (data.id) is of type {column.type}, not an id") from error
+        raise UsageError(
+            f"{reader.path}: column {name!r} (data.id) is of type {column.type}, not an id"
+        ) from error
 
 
 def _check_unique(name: str, text: pa.ChunkedArray, reader: _Reader) -> None:
@@ -370,8 +320,8 @@ def _check_unique(name: str, text: pa.ChunkedArray, reader: _Reader) -> None:
     second = _first(repeated)
     rows = [reader.row_number(position) for position in (_first(codes == codes[second]), second)]
     raise UsageError(
-        f"{reader.path}: rows {rows[0]} and {rows[1]} have the same id {text[second].as_py()!r} in column {name!r} "
-        f"(data.id); ids must be unique"
+        f"{reader.path}: rows {rows[0]} and {rows[1]} have the same id {text[second].as_py()!r} in"
+        f" column {name!r} (data.id); ids must be unique"
     )
 
 
@@ -391,7 +341,8 @@ def _values(name: str, column: pa.ChunkedArray, reader: _Reader) -> np.ndarray:
         column = column.cast(pa.string())
     elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise reader.undecodable() or UsageError(
-            f"{reader.path}: column {name!r} is of type {kind}; numbers, booleans and text are allowed (data.drop)"
+            f"{reader.path}: column {name!r} is of type {kind}; numbers, booleans and text are"
+            " allowed (data.drop)"
         )
     return _text_values(name, _without_markers(column), reader)
 
@@ -428,8 +379,9 @@ def _text_values(name: str, column: pa.ChunkedArray, reader: _Reader) -> np.ndar
     _check_numbers(name, categories, codes, reader)
     if len(categories) > MAX_CATEGORIES:
         raise UsageError(
-            f"{reader.path}: text column {name!r} has {len(categories)} different values, at most {MAX_CATEGORIES} "
-            f"can be categories; leave it out (data.drop=[{name}]) or make it the id (data.id={name})"
+            f"{reader.path}: text column {name!r} has {len(categories)} different values, at most"
+            f" {MAX_CATEGORIES} can be categories; leave it out (data.drop=[{name}]) or make it the"
+            f" id (data.id={name})"
         )
     return np.array([*categories, None], dtype=object)[codes]
 
@@ -455,10 +407,13 @@ def _check_numbers(name: str, categories: list[str], codes: np.ndarray, reader: 
     where = f"{reader.path}: row {reader.row_number(position)}, column {name!r}"
     if is_mark:
         raise UsageError(
-            f"{where}: {value} is no number with data.decimal={reader.decimal!r}; set data.decimal={other!r} if that "
-            f"is the decimal mark, and remove thousands separators"
+            f"{where}: {value} is no number with data.decimal={reader.decimal!r}; set"
+            f" data.decimal={other!r} if that is the decimal mark, and remove thousands separators"
         )
-    raise UsageError(f"{where}: {value} is text in a numeric column; correct it, or leave the column out (data.drop)")
+    raise UsageError(
+        f"{where}: {value} is text in a numeric column; correct it, or leave the column out"
+        " (data.drop)"
+    )
 
 
 def _shortened(value: str, most: int = 40) -> str:
@@ -469,7 +424,11 @@ def _table(values: dict[str, np.ndarray], ids: np.ndarray, reader: _Reader, sour
     import pandas as pd
 
     reasons = {name: _unusable(column) for name, column in values.items()}
-    warnings = [f"{reader.path}: column {name!r} is left out: {reason}" for name, reason in reasons.items() if reason]
+    warnings = [
+        f"{reader.path}: column {name!r} is left out: {reason}"
+        for name, reason in reasons.items()
+        if reason
+    ]
     warnings += [
         f"{reader.path}: column {number} is left out: it has no name"
         for number, name in enumerate(reader.names, start=1)
@@ -481,7 +440,9 @@ def _table(values: dict[str, np.ndarray], ids: np.ndarray, reader: _Reader, sour
     if not kept:
         found = " ".join("; ".join(f"{name}: {reason}" for name, reason in reasons.items()).split())
         found = found if len(found) < 200 else f"{found[:197]}..."
-        raise UsageError(f"{reader.path}: no usable feature column is left ({found}){reader.open_quote()}")
+        raise UsageError(
+            f"{reader.path}: no usable feature column is left ({found}){reader.open_quote()}"
+        )
     return Table(pd.DataFrame(kept, copy=False), ids, warnings=tuple(warnings), source=source)
 
 
@@ -496,7 +457,11 @@ def _unusable(column: np.ndarray) -> str | None:
     if len(present) == 0:
         return "all its values are missing"
     first = present[0]
-    constant = all(value == first for value in present) if column.dtype.kind == "O" else (present == first).all()
+    constant = (
+        all(value == first for value in present)
+        if column.dtype.kind == "O"
+        else (present == first).all()
+    )
     return f"constant ({first})" if constant else None
 
 
@@ -507,8 +472,8 @@ def _check_size(name: str, column: np.ndarray, reader: _Reader) -> None:
         first = _first(large)
         where = f"{reader.path}: row {reader.row_number(first)}, column {name!r}"
         raise UsageError(
-            f"{where}: {column[first]:g} is too large to compute with; numbers from -{LARGEST:g} to {LARGEST:g} are "
-            f"allowed; correct it, or leave the column out (data.drop)"
+            f"{where}: {column[first]:g} is too large to compute with; numbers from -{LARGEST:g} to"
+            f" {LARGEST:g} are allowed; correct it, or leave the column out (data.drop)"
         )
 
 

@@ -1,10 +1,11 @@
 """Simulated customers: card usage with five planted groups, and profiles with none.
 
-Customers come in fixed blocks, each with random streams of its own, spawned from the seed and the block's
-number. A table of n customers is therefore the beginning of every larger one of the same seed, and beyond the
-table itself only one block is in memory. Only uniform and normal draws are taken from numpy, whose other
-distributions may change between versions; values are rounded as in real exports (money to cents, shares to six
-digits), which also hides the last bit in which exponentials differ between processors.
+Customers come in fixed blocks, each with random streams of its own, spawned from the seed and the
+block's number. A table of n customers is therefore the beginning of every larger one of the same
+seed, and beyond the table itself only one block is in memory. Only uniform and normal draws are
+taken from numpy, whose other distributions may change between versions; values are rounded as in
+real exports (money to cents, shares to six digits), which also hides the last bit in which
+exponentials differ between processors.
 """
 
 from __future__ import annotations
@@ -73,10 +74,10 @@ class Use:
 class CardGroup:
     """How one planted group uses its card.
 
-    `share` is its share of the customers, `limit` the median credit limit, `utilisation` the median of balance
-    over limit, `repaid` the median of payments over what was spent or owed, `full` the share of customers who ever
-    pay in full, `full_frequency` the median share of months in which those do, `active` the share of customers
-    with a balance in every month.
+    `share` is its share of the customers, `limit` the median credit limit, `utilisation` the median
+    of balance over limit, `repaid` the median of payments over what was spent or owed, `full` the
+    share of customers who ever pay in full, `full_frequency` the median share of months in which
+    those do, `active` the share of customers with a balance in every month.
     """
 
     name: str
@@ -164,8 +165,8 @@ CARD_GROUPS = (
 def card_usage(n: int, seed: int) -> Table:
     """Simulate a year of card usage of n customers in five groups.
 
-    Columns, ranges, zero masses and missing values are like those of the CC GENERAL data. The groups are kept in
-    the table's `truth`, numbered as in `CARD_GROUPS`, by decreasing share.
+    Columns, ranges, zero masses and missing values are like those of the CC GENERAL data. The
+    groups are kept in the table's `truth`, numbered as in `CARD_GROUPS`, by decreasing share.
 
     Parameters
     ----------
@@ -177,15 +178,17 @@ def card_usage(n: int, seed: int) -> Table:
     Returns
     -------
     Table
-        17 columns: amounts in currency units, frequencies as shares of months in [0, 1], TENURE in months, 6 to 12.
+        17 columns: amounts in currency units, frequencies as shares of months in [0, 1], TENURE in
+        months, 6 to 12.
 
     Notes
     -----
-    How far the groups overlap, measured after Yeo-Johnson scaling with median imputation: K-Means with the true
-    k = 5 has an ARI of 0.89 to 0.94 with the truth (22 seeds, n = 1,000; 0.92 for seed 42, and at n = 9,000). By
-    silhouette it prefers k = 5 among 2..7 for all of those seeds, by little (seed 42: 0.33 at k = 2, 0.31, 0.34, 0.36
-    at k = 5, 0.31, 0.30). Gradient boosting trained on 60,000 customers with known groups still misplaces 2.2% of new
-    ones, which is about as well as anything can tell them apart.
+    How far the groups overlap, measured after Yeo-Johnson scaling with median imputation: K-Means
+    with the true k = 5 has an ARI of 0.89 to 0.94 with the truth (22 seeds, n = 1,000; 0.92 for
+    seed 42, and at n = 9,000). By silhouette it prefers k = 5 among 2..7 for all of those seeds, by
+    little (seed 42: 0.33 at k = 2, 0.31, 0.34, 0.36 at k = 5, 0.31, 0.30). Gradient boosting
+    trained on 60,000 customers with known groups still misplaces 2.2% of new ones, which is about
+    as well as anything can tell them apart.
     """
     return _simulate(n, seed, CARD_COLUMNS, _fill_cards, f"simulated (n={n}, seed={seed})")
 
@@ -203,11 +206,14 @@ def profiles(n: int, seed: int) -> Table:
     Returns
     -------
     Table
-        Ten columns and no truth. Age and tenure in years, income per year, spend per month, utilisation and
-        response as shares in [0, 1], delays and transactions as counts, days since the last purchase in 0 to 180.
-        As nothing depends on anything, some customers combine oddly (a long tenure at a young age).
+        Ten columns and no truth. Age and tenure in years, income per year, spend per month,
+        utilisation and response as shares in [0, 1], delays and transactions as counts, days since
+        the last purchase in 0 to 180. As nothing depends on anything, some customers combine oddly
+        (a long tenure at a young age).
     """
-    return _simulate(n, seed, PROFILE_COLUMNS, _fill_profiles, f"simulated_profile (n={n}, seed={seed})")
+    return _simulate(
+        n, seed, PROFILE_COLUMNS, _fill_profiles, f"simulated_profile (n={n}, seed={seed})"
+    )
 
 
 def _simulate(n: int, seed: int, columns: tuple[str, ...], fill: Filler, source: str) -> Table:
@@ -229,7 +235,9 @@ def _simulate(n: int, seed: int, columns: tuple[str, ...], fill: Filler, source:
 
 def _draws(count: int, seed: int, block: int) -> tuple[np.ndarray, np.ndarray]:
     """Return a block's first rows of uniform and normal draws, filled row by row so that any beginning agrees."""
-    uniforms, normals = (np.random.SeedSequence(seed, spawn_key=(block, stream)) for stream in (0, 1))
+    uniforms, normals = (
+        np.random.SeedSequence(seed, spawn_key=(block, stream)) for stream in (0, 1)
+    )
     shape = (count, _STREAM_WIDTH)
     return _generator(uniforms).random(shape), _generator(normals).standard_normal(shape)
 
@@ -290,7 +298,9 @@ def _of(group: np.ndarray, name: str) -> np.ndarray:
 def _use(kind, group, spender, tenure, any_use, amount_noise, frequency_noise):
     """Return the amount spent and the months in which it was, both zero for customers without this use."""
     uses = [getattr(g, kind) for g in CARD_GROUPS]
-    share, median, frequency = np.array([(use.share, use.amount, use.frequency) for use in uses])[group].T
+    share, median, frequency = np.array([(use.share, use.amount, use.frequency) for use in uses])[
+        group
+    ].T
     used = any_use < share
     amount = median * np.exp(spender + 0.75 * amount_noise + 0.25 * frequency_noise)
     months = _months(frequency, tenure, 0.9 * frequency_noise)
@@ -313,11 +323,15 @@ def _share(months, tenure):
 
 
 def _transactions(months, noise):
-    return np.where(months > 0, np.maximum(months, np.floor(months * np.exp(0.4 + 0.6 * noise))), 0.0)
+    return np.where(
+        months > 0, np.maximum(months, np.floor(months * np.exp(0.4 + 0.6 * noise))), 0.0
+    )
 
 
 def _limit(group, spender, noise):
-    return np.clip(50 * np.round(_of(group, "limit") * np.exp(0.8 * spender + 0.5 * noise) / 50), 50, 30_000)
+    return np.clip(
+        50 * np.round(_of(group, "limit") * np.exp(0.8 * spender + 0.5 * noise) / 50), 50, 30_000
+    )
 
 
 def _balance(group, limit, uniform, noise):
@@ -327,16 +341,24 @@ def _balance(group, limit, uniform, noise):
 
 
 def _payments(group, owed, uniform, noise):
-    return np.where(uniform < 0.025, 0.0, np.round(owed * _of(group, "repaid") * np.exp(0.45 * noise), 2))
+    return np.where(
+        uniform < 0.025, 0.0, np.round(owed * _of(group, "repaid") * np.exp(0.45 * noise), 2)
+    )
 
 
 def _minimum_payments(balance, uniform, slope_noise, floor_noise):
-    payments = np.maximum(0.3 * balance * np.exp(0.6 * slope_noise), 1.0) + 60 * np.exp(0.5 * floor_noise)
+    payments = np.maximum(0.3 * balance * np.exp(0.6 * slope_noise), 1.0) + 60 * np.exp(
+        0.5 * floor_noise
+    )
     return np.where(uniform < 0.035, np.nan, payments.round(2))
 
 
 def _full_months(group, tenure, uniform, noise):
-    return np.where(uniform < _of(group, "full"), _months(_of(group, "full_frequency"), tenure, 0.9 * noise), 0.0)
+    return np.where(
+        uniform < _of(group, "full"),
+        _months(_of(group, "full_frequency"), tenure, 0.9 * noise),
+        0.0,
+    )
 
 
 def _active_months(group, tenure, uniform_any, uniform_share):
@@ -373,7 +395,9 @@ def _poisson(mean: float, uniform: np.ndarray) -> np.ndarray:
 
 
 def _binomial(trials: int, p: float, uniform: np.ndarray) -> np.ndarray:
-    probabilities = [math.comb(trials, k) * p**k * (1 - p) ** (trials - k) for k in range(trials + 1)]
+    probabilities = [
+        math.comb(trials, k) * p**k * (1 - p) ** (trials - k) for k in range(trials + 1)
+    ]
     return _by_inversion(probabilities, uniform)
 
 

@@ -12,11 +12,13 @@ from segkit.data.table import TableInfo
 from segkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from segkit.data.load import TableOptions
     from segkit.data.table import Table
+    from segkit.data.table_options import TableOptions
 
 CARD_CUSTOMERS = 8_950
-_READER_VERSION = 2  # raise it when reading changes, so that what a memo knows of tables is found anew
+_READER_VERSION = (
+    2  # raise it when reading changes, so that what a memo knows of tables is found anew
+)
 
 
 class Source(Protocol):
@@ -126,7 +128,10 @@ class TableFile:
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not self.path:
-            raise UsageError(f"data.path: must name a CSV or Parquet file (data.path=customers.csv), got {self.path!r}")
+            raise UsageError(
+                "data.path: must name a CSV or Parquet file (data.path=customers.csv), got"
+                f" {self.path!r}"
+            )
         self._options()
 
     def identity(self, memo: Path | None = None) -> str:
@@ -146,8 +151,14 @@ class TableFile:
         known = _known_info(identity, remembered.recall(self._file(), key))
         if known is None:
             table = self.load()
-            known = TableInfo(identity, table.n_customers, tuple(table.frame.columns), table.warnings)
-            facts = {"n_customers": known.n_customers, "columns": known.columns, "warnings": known.warnings}
+            known = TableInfo(
+                identity, table.n_customers, tuple(table.frame.columns), table.warnings
+            )
+            facts = {
+                "n_customers": known.n_customers,
+                "columns": known.columns,
+                "warnings": known.warnings,
+            }
             remembered.remember(self._file(), key, facts)
         return known
 
@@ -163,9 +174,11 @@ class TableFile:
         return existing_file(Path(self.path).expanduser())
 
     def _options(self) -> TableOptions:
-        from segkit.data.load import TableOptions
+        from segkit.data.table_options import TableOptions
 
-        return TableOptions(self.id, self.columns, self.drop, self.separator, self.decimal, self.encoding)
+        return TableOptions(
+            self.id, self.columns, self.drop, self.separator, self.decimal, self.encoding
+        )
 
 
 def _check_simulation(n: object, seed: object) -> None:
@@ -184,7 +197,7 @@ def _recipe(name: str, n: int, seed: int) -> str:
 
 
 def _card_options() -> TableOptions:
-    from segkit.data.load import TableOptions
+    from segkit.data.table_options import TableOptions
 
     return TableOptions(id="CUST_ID")
 
@@ -195,6 +208,8 @@ def _file_identity(sha256: str, options: TableOptions, *, text: bool) -> str:
 
 def _known_info(identity: str, facts: object) -> TableInfo | None:
     try:
-        return TableInfo(identity, int(facts["n_customers"]), tuple(facts["columns"]), tuple(facts["warnings"]))
+        return TableInfo(
+            identity, int(facts["n_customers"]), tuple(facts["columns"]), tuple(facts["warnings"])
+        )
     except (TypeError, KeyError, ValueError):
         return None

@@ -19,8 +19,8 @@ class Table:
     Attributes
     ----------
     frame : DataFrame
-        The feature columns only, in the order of the source: float64 (nan where missing), bool, or text as
-        objects (None where missing).
+        The feature columns only, in the order of the source: float64 (nan where missing), bool, or
+        text as objects (None where missing).
     ids : ndarray of shape (n,)
         Unique customer ids, text or int64.
     truth : ndarray of int of shape (n,), or None
@@ -45,7 +45,8 @@ class Table:
     def fingerprint(self) -> str:
         """Return the sha256, in hex, of ids, column names, kinds and values.
 
-        It does not depend on where the values came from: CSV and Parquet of the same customers agree.
+        It does not depend on where the values came from: CSV and Parquet of the same customers
+        agree.
         """
         digest = hashlib.sha256()
         _add_column(digest, "", self.ids)

@@ -33,7 +33,8 @@ class Projection:
     coordinates : ndarray of shape (n, q), float64
         One row for each customer.
     figures : dict
-        ``explained_variance``, the share of the variance kept, for principal components; else empty.
+        ``explained_variance``, the share of the variance kept, for principal components; else
+        empty.
     """
 
     coordinates: np.ndarray
@@ -97,8 +98,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     X : ndarray of shape (n, d)
         The scaled features, finite.
     neighbours : Neighbours, optional
-        The shared neighbours of X, at least ``neighbours_needed`` of them; found here if they are needed and
-        not given. How many more there are does not change the result.
+        The shared neighbours of X, at least ``neighbours_needed`` of them; found here if they are
+        needed and not given. How many more there are does not change the result.
 
     Returns
     -------
@@ -121,23 +122,30 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     large = beyond(X)
     if large:
         raise Infeasible(
-            f"the scaled features hold {large.value:g}; numbers from {-LARGEST:g} to {LARGEST:g} are allowed"
+            f"the scaled features hold {large.value:g}; numbers from {-LARGEST:g} to {LARGEST:g}"
+            " are allowed"
         )
     coordinates, figures = _family(config).project(config, X, _needed(config, X, neighbours))
     coordinates = np.ascontiguousarray(coordinates, dtype=np.float64)
     lost = int((~np.isfinite(coordinates)).any(axis=1).sum())
     if lost:
-        raise Infeasible(f"{targets.class_name(config)} gave {lost} customers no finite coordinates")
+        raise Infeasible(
+            f"{targets.class_name(config)} gave {lost} customers no finite coordinates"
+        )
     large = beyond(coordinates)
     if large:
-        raise Infeasible(f"{targets.class_name(config)} gave a coordinate of {large.value:g}, too large to cluster")
+        raise Infeasible(
+            f"{targets.class_name(config)} gave a coordinate of {large.value:g}, too large to"
+            " cluster"
+        )
     return Projection(coordinates, figures)
 
 
 def warm(config: Mapping) -> None:
     """Import and compile what a projection needs, by projecting a few random points.
 
-    UMAP takes several seconds for that in every process; a worker can have it done before the first task.
+    UMAP takes several seconds for that in every process; a worker can have it done before the first
+    task.
 
     Parameters
     ----------

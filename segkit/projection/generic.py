@@ -42,7 +42,10 @@ _SQUARES = {
 def memory(config: Mapping, n: int) -> int:
     """Return about how many bytes a projection of n customers takes where it holds all pairs of them, else 0."""
     name = targets.class_name(config)
-    sparse = name == "sklearn.manifold.SpectralEmbedding" and config.get("affinity", "nearest_neighbors") != "rbf"
+    sparse = (
+        name == "sklearn.manifold.SpectralEmbedding"
+        and config.get("affinity", "nearest_neighbors") != "rbf"
+    )
     return 0 if sparse else 8 * n * n * _SQUARES.get(name, 0)
 
 
@@ -54,6 +57,8 @@ def project(
     """Return what ``fit_transform`` gives."""
     estimator = targets.build(config)
     if not hasattr(estimator, "fit_transform"):
-        raise UsageError(f"projection: {targets.class_name(config)} has no fit_transform, so it projects nothing")
+        raise UsageError(
+            f"projection: {targets.class_name(config)} has no fit_transform, so it projects nothing"
+        )
     with repeatable_eigenvectors():
         return estimator.fit_transform(X), {}

@@ -1,8 +1,8 @@
 """Landmarks: drawn customers that work which grows faster than the table is done on, and who is nearest to whom.
 
-A projection is fitted on the landmarks and every other customer is placed between its nearest ones; a clusterer is
-fitted on them and every other customer joins its nearest one. Both rules can be tried on the landmarks themselves, each
-left out in turn, which tells how well they do.
+A projection is fitted on the landmarks and every other customer is placed between its nearest ones;
+a clusterer is fitted on them and every other customer joins its nearest one. Both rules can be
+tried on the landmarks themselves, each left out in turn, which tells how well they do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ class Landmarks:
     rows : ndarray of shape (m,), int64
         The landmarks' rows, ascending.
     indices : ndarray of shape (n, K), int32
-        For each customer the positions in `rows` of its K nearest landmarks, nearest first, itself left out.
+        For each customer the positions in `rows` of its K nearest landmarks, nearest first, itself
+        left out.
     distances : ndarray of shape (n, K), float32
         Their Euclidean distances.
     """
@@ -63,7 +64,10 @@ def nearest(X: np.ndarray, rows: np.ndarray) -> Landmarks:
         part = slice(start, start + _CHUNK_ROWS)
         far, found = index.kneighbors(X[part])
         kept = _without_self(found, position[part])
-        indices[part], distances[part] = np.take_along_axis(found, kept, 1), np.take_along_axis(far, kept, 1)
+        indices[part], distances[part] = (
+            np.take_along_axis(found, kept, 1),
+            np.take_along_axis(far, kept, 1),
+        )
     return Landmarks(np.asarray(rows, dtype=np.int64), indices, distances)
 
 
@@ -88,8 +92,8 @@ def placed(coordinates: np.ndarray, landmarks: Landmarks) -> tuple[np.ndarray, f
     -------
     space : ndarray of shape (n, q), float64
     r2 : float
-        The share of the coordinates' variance that the rule explains where each landmark is left out in turn; 1 is
-        perfect, 0 no better than the mean.
+        The share of the coordinates' variance that the rule explains where each landmark is left
+        out in turn; 1 is perfect, 0 no better than the mean.
     """
     space = np.empty((len(landmarks.indices), coordinates.shape[1]))
     for start in range(0, len(space), _CHUNK_ROWS):
@@ -105,7 +109,9 @@ def _between(coordinates: np.ndarray, indices: np.ndarray, distances: np.ndarray
     # Where a customer coincides with landmarks, only those count.
     tiny = np.finfo(np.float32).tiny
     nearest_first = distances[:, :1]
-    weights = np.where(nearest_first > 0, nearest_first / np.maximum(distances, tiny), distances == 0)
+    weights = np.where(
+        nearest_first > 0, nearest_first / np.maximum(distances, tiny), distances == 0
+    )
     weights = weights.astype(np.float64)
     weights /= weights.sum(axis=1, keepdims=True)
     return np.einsum("nk,nkq->nq", weights, coordinates[indices])

@@ -1,7 +1,7 @@
 """One neighbour search for every projection of a space: exact, or of a very large table by descent.
 
-A consumer slices the first k columns. The order, by distance and then by index, is exact, so that a slice
-of an exact search does not depend on how many neighbours it was asked for.
+A consumer slices the first k columns. The order, by distance and then by index, is exact, so that a
+slice of an exact search does not depend on how many neighbours it was asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SMALLEST = 128
-_MARGIN = 16  # candidates beyond those asked for, so that rounding in the quick search rarely matters
+_MARGIN = (
+    16  # candidates beyond those asked for, so that rounding in the quick search rarely matters
+)
 _CHUNK_ROWS = 2048
 _CHUNK_CELLS = 2**22
 # Up to so many columns a tree finds the exact ones sooner than a descent nearly all of them.
@@ -76,9 +78,9 @@ def ladder(k: int) -> int:
 def search(X: np.ndarray, K: int) -> Neighbours:
     """Find the exact K nearest neighbours of every row in Euclidean distance.
 
-    Candidates come from scikit-learn; their distances are computed again directly. Where rounding in the
-    quick search could have hidden a neighbour (many duplicates, for example), the row is compared with all
-    others.
+    Candidates come from scikit-learn; their distances are computed again directly. Where rounding
+    in the quick search could have hidden a neighbour (many duplicates, for example), the row is
+    compared with all others.
 
     Parameters
     ----------
@@ -122,15 +124,17 @@ def descend(X: np.ndarray, K: int, seed: int = 0) -> tuple[Neighbours, float]:
     Returns
     -------
     neighbours : Neighbours
-        Matrices of shape (n, min(K, n - 1)); the distances are those that `search` gives for the same pairs.
+        Matrices of shape (n, min(K, n - 1)); the distances are those that `search` gives for the
+        same pairs.
     recall : float
-        In [0, 1]: of the exact neighbours of up to 500 random points, the share that was found. Where several are
-        as far as the last one, each of them counts.
+        In [0, 1]: of the exact neighbours of up to 500 random points, the share that was found.
+        Where several are as far as the last one, each of them counts.
 
     References
     ----------
-    Dong, W., Charikar, M. and Li, K. (2011). Efficient k-nearest neighbor graph construction for generic similarity
-    measures. Proceedings of the 20th International Conference on World Wide Web, 577-586.
+    Dong, W., Charikar, M. and Li, K. (2011). Efficient k-nearest neighbor graph construction for
+    generic similarity measures. Proceedings of the 20th International Conference on World Wide Web,
+    577-586.
     """
     from pynndescent import NNDescent
 
@@ -166,19 +170,25 @@ def _candidates(X: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarr
     centred = X - X.mean(axis=0)
     norms = np.sqrt(np.einsum("ij,ij->i", centred, centred))
     quick_tree = len(X) >= _KD_TREE_ROWS and X.shape[1] <= KD_TREE_COLUMNS
-    index = NearestNeighbors(n_neighbors=size, algorithm="kd_tree" if quick_tree else "brute").fit(centred)
+    index = NearestNeighbors(n_neighbors=size, algorithm="kd_tree" if quick_tree else "brute").fit(
+        centred
+    )
     for rows in _chunks(len(X)):
         found, candidates = index.kneighbors(centred[rows])
         rounding = 4 * (X.shape[1] + 8) * np.finfo(float).eps * (norms[rows] + norms.max()) ** 2
         yield rows, np.sort(candidates, axis=1), found[:, -1] ** 2 - rounding
 
 
-def _nearest(X: np.ndarray, rows: np.ndarray, candidates: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _nearest(
+    X: np.ndarray, rows: np.ndarray, candidates: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the k nearest of each row's candidates, which are sorted by index."""
     distances = _distances(X, rows, candidates)
     distances[candidates == rows[:, None]] = np.inf
     order = np.argsort(distances, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(distances, order, axis=1)
+    return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(
+        distances, order, axis=1
+    )
 
 
 def _single(X: np.ndarray) -> np.ndarray:
@@ -208,7 +218,8 @@ def _among_all(X: np.ndarray, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.
 def _distances(X: np.ndarray, rows: np.ndarray, others: np.ndarray | None) -> np.ndarray:
     """Return distances from rows to other rows (None: to all), summed column by column in order.
 
-    No library routine is used: the sum must have the same bits whatever the block it is computed in.
+    No library routine is used: the sum must have the same bits whatever the block it is computed
+    in.
     """
     total = np.zeros((len(rows), len(X) if others is None else others.shape[1]))
     for column in X.T:

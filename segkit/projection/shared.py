@@ -1,7 +1,8 @@
 """What projections of one matrix have in common, made once in a process: UMAP's graph and start, t-SNE's affinities.
 
-A result is found by everything that it is made of, arrays by their content, and a random generator is left as making
-it would have left it. So a projection is the same whether a part of it was found or made.
+A result is found by everything that it is made of, arrays by their content, and a random generator
+is left as making it would have left it. So a projection is the same whether a part of it was found
+or made.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ class Memo:
         Parameters
         ----------
         function
-            Pure but for ``numpy.random.RandomState`` arguments, which it may draw from. Its arguments may be numbers,
-            text, None, arrays, sparse matrices, random states, and mappings and sequences of these; what it is given
-            of any other kind makes the call a plain one.
+            Pure but for ``numpy.random.RandomState`` arguments, which it may draw from. Its
+            arguments may be numbers, text, None, arrays, sparse matrices, random states, and
+            mappings and sequences of these; what it is given of any other kind makes the call a
+            plain one.
         """
 
         @wraps(function)
@@ -92,7 +94,9 @@ def _feed(digest: Any, item: Any) -> None:
         entries = item.tocoo(copy=False)
         digest.update(f"sparse:{item.format}{item.shape};".encode())
         _feed(digest, [entries.row, entries.col, entries.data])
-    elif inspect.isroutine(plain := getattr(item, "py_func", item)) and not getattr(plain, "__closure__", None):
+    elif inspect.isroutine(plain := getattr(item, "py_func", item)) and not getattr(
+        plain, "__closure__", None
+    ):
         digest.update(f"function:{item.__module__}.{item.__qualname__};".encode())
     elif isinstance(item, Mapping):
         _feed(digest, sorted(item.items()))

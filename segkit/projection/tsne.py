@@ -92,7 +92,10 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
     """Say why the data is too small for these parameters; None if it is not."""
     perplexity, axes = config.get("perplexity", _PERPLEXITY), config.get("n_components", 2)
     if 3 * perplexity > n - 1:
-        return f"perplexity = {perplexity:g} needs {int(3 * perplexity)} neighbours; there are {n} customers"
+        return (
+            f"perplexity = {perplexity:g} needs {int(3 * perplexity)} neighbours; there are {n}"
+            " customers"
+        )
     if d is not None and axes > d and config.get("initialization", "pca") == "pca":
         return f"n_components = {axes} cannot start from the principal components of {d} features"
     method = config.get("negative_gradient_method", "auto")
@@ -101,7 +104,9 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
     return None
 
 
-def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tuple[np.ndarray, dict[str, float]]:
+def project(
+    config: Mapping, X: np.ndarray, neighbours: Neighbours | None
+) -> tuple[np.ndarray, dict[str, float]]:
     """Embed a matrix by t-SNE (van der Maaten and Hinton 2008).
 
     Parameters
@@ -111,8 +116,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
     X : ndarray of shape (n, d)
         Points.
     neighbours : Neighbours or None
-        At least three times the perplexity of them; None where the metric is not Euclidean, in which case the
-        estimator searches on its own.
+        At least three times the perplexity of them; None where the metric is not Euclidean, in
+        which case the estimator searches on its own.
 
     Returns
     -------
@@ -126,18 +131,26 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
     spread, rounding = np.ptp(X, axis=0).max(), 16 * np.finfo(np.float64).eps * np.abs(X).max()
     # openTSNE's tree of points ends the process where rounding alone tells them apart.
     if spread <= max(rounding, _LEAST_SPREAD):
-        raise Infeasible(f"t-SNE needs customers who differ; the largest difference in a column is {spread:g}")
+        raise Infeasible(
+            f"t-SNE needs customers who differ; the largest difference in a column is {spread:g}"
+        )
     estimator = targets.build(config, n_jobs=1, verbose=False)
     if neighbours is None:
         return np.asarray(estimator.fit(X)), {}
     near = neighbours.first(neighbours_needed(config, len(X)))
-    P = _MEMO.remembering(_joint_probabilities)(near.indices, near.distances, float(estimator.perplexity))
+    P = _MEMO.remembering(_joint_probabilities)(
+        near.indices, near.distances, float(estimator.perplexity)
+    )
     return np.asarray(estimator.fit(X, affinities=PrecomputedAffinities(P, normalize=False))), {}
 
 
-def _joint_probabilities(indices: np.ndarray, distances: np.ndarray, perplexity: float) -> csr_matrix:
+def _joint_probabilities(
+    indices: np.ndarray, distances: np.ndarray, perplexity: float
+) -> csr_matrix:
     """Return t-SNE's affinities, as the estimator makes them on its own; the layout's parameters do not matter."""
     from openTSNE.affinity import MultiscaleMixture
     from openTSNE.nearest_neighbors import PrecomputedNeighbors
 
-    return MultiscaleMixture(perplexities=perplexity, knn_index=PrecomputedNeighbors(indices, distances)).P
+    return MultiscaleMixture(
+        perplexities=perplexity, knn_index=PrecomputedNeighbors(indices, distances)
+    ).P

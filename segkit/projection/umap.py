@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 SHARED_METRICS = ("euclidean", "l2")
 _NEIGHBOURS = 15
-# UMAP computes in single precision, in which squares above 3.4e38 overflow, and with it the sum over the features.
+# UMAP computes in single precision, in which squares above 3.4e38 overflow, and with it the sum
+# over the features.
 _LARGEST = 1e15
 # What does not depend on min_dist, spread and the layout's other parameters.
 _SHARED_PARTS = ("fuzzy_simplicial_set", "spectral_layout", "tswspectral_layout")
@@ -119,7 +120,10 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
     if wanted >= n:
         return f"n_neighbors = {wanted} needs more than {wanted} customers; there are {n}"
     if init in ("spectral", "tswspectral") and n <= axes + 1:
-        return f"n_components = {axes} with init = {init} needs more than {axes + 1} customers; there are {n}"
+        return (
+            f"n_components = {axes} with init = {init} needs more than {axes + 1} customers; there"
+            f" are {n}"
+        )
     if init == "pca" and axes > (n if d is None else min(n, d)):
         return f"n_components = {axes} cannot start from the principal components of this data"
     if min_dist > spread:
@@ -127,7 +131,9 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
     return None
 
 
-def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tuple[np.ndarray, dict[str, float]]:
+def project(
+    config: Mapping, X: np.ndarray, neighbours: Neighbours | None
+) -> tuple[np.ndarray, dict[str, float]]:
     """Embed a matrix by UMAP (McInnes, Healy and Melville 2018).
 
     Parameters
@@ -137,8 +143,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
     X : ndarray of shape (n, d)
         Points; UMAP works in float32.
     neighbours : Neighbours or None
-        At least n_neighbors - 1 of them; None where the metric is not Euclidean, in which case UMAP searches
-        on its own.
+        At least n_neighbors - 1 of them; None where the metric is not Euclidean, in which case UMAP
+        searches on its own.
 
     Returns
     -------
@@ -149,7 +155,10 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> tu
     """
     largest = max(X.max(), -X.min())
     if largest > _LARGEST:
-        raise Infeasible(f"UMAP computes in single precision: numbers up to {_LARGEST:g} are allowed, got {largest:g}")
+        raise Infeasible(
+            f"UMAP computes in single precision: numbers up to {_LARGEST:g} are allowed, got"
+            f" {largest:g}"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _keep_compiled()
@@ -178,11 +187,16 @@ def _shared_parts() -> Iterator[None]:
 def _keep_compiled() -> None:
     """Let numba keep what it compiles for UMAP's layout on disk: 0.1 s instead of 5 s in every later process.
 
-    The code is the same, so is the result. umap-learn asks for this itself for only one small function.
+    The code is the same, so is the result. umap-learn asks for this itself for only one small
+    function.
     """
     for module, names in _SLOW_TO_COMPILE.items():
-        for function in filter(None, (getattr(import_module(module), name, None) for name in names)):
-            with contextlib.suppress(AttributeError, RuntimeError):  # no such method, or no folder to write to
+        for function in filter(
+            None, (getattr(import_module(module), name, None) for name in names)
+        ):
+            with contextlib.suppress(
+                AttributeError, RuntimeError
+            ):  # no such method, or no folder to write to
                 if not function.signatures:
                     function.enable_caching()
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segkit.study.store import StoreFull, replacing
+from segkit.files import DiskFull, replacing
 
 # The figures of some sixty studies; one has about 4 MB of them.
 MOST_BYTES = 256_000_000
@@ -47,7 +47,11 @@ def own_folder(path: Path) -> Path | None:
         status = path.lstat()
     except OSError:
         return None
-    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
+    own = (
+        stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.geteuid()
+        and not status.st_mode & _OTHERS_WRITE
+    )
     return path if own else None
 
 
@@ -78,7 +82,7 @@ def keep(folder: Path, key: str, image: Image) -> None:
     files = {kind: b64encode(data).decode() for kind, data in image.files.items()}
     document = {"element": image.element, "glyphs": dict(image.glyphs), "files": files}
     content = json.dumps(document).encode()
-    with contextlib.suppress(OSError, StoreFull), replacing(folder / key) as file:
+    with contextlib.suppress(OSError, DiskFull), replacing(folder / key) as file:
         file.write(_digest(key, content).encode() + b"\n" + content)
 
 
@@ -102,7 +106,12 @@ def _image(document: object, formats: Sequence[str]) -> Image | None:
     if not isinstance(document, dict):
         return None
     element, glyphs, files = (document.get(name) for name in ("element", "glyphs", "files"))
-    whole = isinstance(element, str) and _has_texts(glyphs) and _has_texts(files) and set(files) == set(formats)
+    whole = (
+        isinstance(element, str)
+        and _has_texts(glyphs)
+        and _has_texts(files)
+        and set(files) == set(formats)
+    )
     if not whole:
         return None
     return Image(element, glyphs, {kind: b64decode(files[kind], validate=True) for kind in formats})

@@ -13,7 +13,15 @@ import pandas as pd
 from segkit.report import gather, words
 from segkit.report.columns import COMMONEST, NUMBERS, TAIL, Columns
 from segkit.report.files import Files
-from segkit.report.payload.few import DIGITS, coarse, column_of, is_value, rounded, table_columns, telling_planes
+from segkit.report.payload.few import (
+    DIGITS,
+    coarse,
+    column_of,
+    is_value,
+    rounded,
+    table_columns,
+    telling_planes,
+)
 from segkit.report.payload.portraits import FEWEST, HIDDEN
 from segkit.segments.profiles import NOISE, OTHER, Portrait, describe
 
@@ -38,7 +46,9 @@ def discreet(summary: Summary) -> Summary:
         return summary
     data = summary.provenance.get("data") or {}
     files = Files(summary.folder)
-    profile = coarse(files, {str(summary.best): summary.profile}, data).get(str(summary.best), summary.profile[:0])
+    profile = coarse(files, {str(summary.best): summary.profile}, data).get(
+        str(summary.best), summary.profile[:0]
+    )
     told = profile[profile["segment"].isin(profile.loc[profile["z"].notna(), "segment"])]
     listed = gather.listed_planes(files, summary.runs, summary.best)
     planes = {name for name, _, _ in telling_planes(listed, summary.runs, data)}
@@ -56,7 +66,8 @@ def discreet(summary: Summary) -> Summary:
         provenance={**summary.provenance, "data": _data(data)},
         runs=runs,
         failures=gather.failures(runs),
-        confirmation=confirmation and replace(confirmation, runs=_unquoted(confirmation.runs, "confirm_reason")),
+        confirmation=confirmation
+        and replace(confirmation, runs=_unquoted(confirmation.runs, "confirm_reason")),
     )
 
 
@@ -87,7 +98,11 @@ def _columns(found: Columns) -> Columns:
 def _variance(variance: pd.DataFrame, data: Mapping[str, Any], common: set[str]) -> pd.DataFrame:
     """Put values of text columns together that are not known to be common."""
     columns = table_columns(data)
-    rare = [name for name in variance["feature"].unique() if is_value(name, columns) and name not in common]
+    rare = [
+        name
+        for name in variance["feature"].unique()
+        if is_value(name, columns) and name not in common
+    ]
     names = {name: f"{column_of(name, columns)}={OTHER}" for name in rare}
     told = variance.assign(feature=variance["feature"].replace(names))
     by = ["matrix", "features", "scaler", "feature"]
@@ -95,7 +110,10 @@ def _variance(variance: pd.DataFrame, data: Mapping[str, Any], common: set[str])
 
 
 def _data(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {**data, "warnings": [_CONSTANT.sub(r"\1", str(text)) for text in data.get("warnings") or []]}
+    return {
+        **data,
+        "warnings": [_CONSTANT.sub(r"\1", str(text)) for text in data.get("warnings") or []],
+    }
 
 
 def _unquoted(runs: pd.DataFrame, column: str) -> pd.DataFrame:

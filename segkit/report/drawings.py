@@ -15,7 +15,7 @@ import pandas as pd
 from segkit.report import cache
 from segkit.report.cache import Image
 from segkit.report.characters import uncommon
-from segkit.study.keys import library_version
+from segkit.study.plan.libraries import library_version
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +114,11 @@ def _tell(told: Any, value: Any) -> None:
             _tell(told, column.to_numpy())
     elif isinstance(value, np.ndarray):
         told.update(f"{value.dtype.str} {value.shape}".encode())
-        told.update(repr(value.tolist()).encode() if value.dtype == object else np.ascontiguousarray(value).data)
+        told.update(
+            repr(value.tolist()).encode()
+            if value.dtype == object
+            else np.ascontiguousarray(value).data
+        )
     elif is_dataclass(value):
         _tell(told, {field.name: getattr(value, field.name) for field in fields(value)})
     elif isinstance(value, Mapping):

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from segkit.errors import UsageError
+from segkit.files import replacing, write_text
 from segkit.report import words
 from segkit.report.blocks import Cards, Leaderboard, Notice, Section
 from segkit.report.cache import Image, own_folder, trim, user_figures
@@ -22,16 +23,26 @@ from segkit.report.drawings import drawn
 from segkit.report.options import FORMATS, MEGABYTE
 from segkit.report.payload import payload
 from segkit.report.sections import sections
-from segkit.study.reading import inside
-from segkit.study.results import write_table, write_text
-from segkit.study.store import replacing
+from segkit.study.keep.runs_table import write_table
+from segkit.study.keep.untrusted import inside
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODULES = (
-    *("page", "data", "partitions", "state", "search", "board", "canvas", "scatter", "plot", "lanes"),
+    *(
+        "page",
+        "data",
+        "partitions",
+        "state",
+        "search",
+        "board",
+        "canvas",
+        "scatter",
+        "plot",
+        "lanes",
+    ),
     *("profile", "segment", "filters", "compare", "main"),
 )
 # Beside the figures, in the order in which they are written.
@@ -63,7 +74,14 @@ MARKDOWN_COLUMNS = (
 _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")
 
 # The ampersand comes first; the last three are what a page would turn into mentions and links by itself.
-_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
+_ENTITIES = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "@": "&#64;",
+    "://": "&#58;//",
+    "www.": "www&#46;",
+}
 
 
 def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
@@ -107,7 +125,9 @@ def _check_writable(folder: Path) -> None:
     drawn_before = [path for kind in FORMATS for path in figures.glob(f"*.{kind}")]
     for path in (*(inside(folder, name) for name in FILES), *drawn_before):
         if path.is_dir():
-            raise UsageError(f"{path}: the report cannot be written (it is a directory; move it away)")
+            raise UsageError(
+                f"{path}: the report cannot be written (it is a directory; move it away)"
+            )
     if figures.exists() and not figures.is_dir():
         raise UsageError(f"{figures}: the report cannot be written (it is a file; move it away)")
     for where in (folder, figures):
@@ -118,7 +138,9 @@ def _check_writable(folder: Path) -> None:
             raise UsageError(f"{where}: the report cannot be written ({error.strerror})") from error
 
 
-def _made_page(summary: Summary, told: list[Section], images: dict[str, Image], name: str) -> tuple[str, list[str]]:
+def _made_page(
+    summary: Summary, told: list[Section], images: dict[str, Image], name: str
+) -> tuple[str, list[str]]:
     """Make the page with as much as its size allows, data before figures, and say what was left out."""
     most = summary.options.most_bytes
     # A character of the blocks is a byte; each stands in an element of its own.
@@ -153,12 +175,18 @@ def _megabytes(size: int) -> str:
 
 
 def _told(lost: Sequence[str]) -> str:
-    return words.plural(len(lost), "of them", "of them") if len(lost) > 3 else words.listed(lost[::-1])
+    return (
+        words.plural(len(lost), "of them", "of them") if len(lost) > 3 else words.listed(lost[::-1])
+    )
 
 
 def _write_figures(folder: Path, images: dict[str, Image]) -> None:
     folder.mkdir(exist_ok=True)
-    files = {folder / f"{name}.{kind}": data for name, image in images.items() for kind, data in image.files.items()}
+    files = {
+        folder / f"{name}.{kind}": data
+        for name, image in images.items()
+        for kind, data in image.files.items()
+    }
     for path, data in files.items():
         with replacing(path) as file:
             file.write(data)
@@ -166,7 +194,9 @@ def _write_figures(folder: Path, images: dict[str, Image]) -> None:
         stale.unlink()
 
 
-def draw(told: list[Section], formats: Sequence[str], folder: Path | None = None) -> dict[str, Image]:
+def draw(
+    told: list[Section], formats: Sequence[str], folder: Path | None = None
+) -> dict[str, Image]:
     """Draw every figure of the sections, by name; those that were drawn before are found in the folder."""
     plots = [block for section in told for block in section.blocks if block.kind == "plot"]
     images = {plot.name: drawn(plot.draw, plot.name, formats, folder) for plot in plots}
@@ -176,7 +206,10 @@ def draw(told: list[Section], formats: Sequence[str], folder: Path | None = None
 
 
 def html(
-    summary: Summary, told: list[Section], images: dict[str, Image], payload: Mapping[str, str] | None = None
+    summary: Summary,
+    told: list[Section],
+    images: dict[str, Image],
+    payload: Mapping[str, str] | None = None,
 ) -> str:
     """Return the page: one file that asks the network for nothing and runs no script but its own.
 
@@ -253,7 +286,9 @@ def markdown(summary: Summary, told: list[Section]) -> str:
 
 def _environment(**options: object) -> Environment:
     loader = FileSystemLoader(TEMPLATES)
-    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
+    return Environment(
+        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options
+    )
 
 
 def _shown(value: object) -> object:
@@ -282,18 +317,29 @@ def code(text: str) -> Markup:
 
 
 def pipe_table(
-    head: Sequence[str], rows: Sequence[Sequence[str]], align: str, total: int = 0, whole: str = "report.html"
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    align: str,
+    total: int = 0,
+    whole: str = "report.html",
 ) -> Markup:
     """Write a Markdown table of literal text, at most twelve rows of it and of ``total`` that there are."""
     rule = ["---:" if letter == "r" else "---" for letter in align]
     cells = [
-        [escaped(cell if isinstance(cell, Markup) else words.isolated(str(cell)), CELL) for cell in row]
+        [
+            escaped(cell if isinstance(cell, Markup) else words.isolated(str(cell)), CELL)
+            for cell in row
+        ]
         for row in (head, *rows[:MARKDOWN_ROWS])
     ]
     lines = [cells[0], rule, *cells[1:]]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     total = max(total, len(rows))
-    more = f"\n\n{MARKDOWN_ROWS} of {total:,} rows; {code(whole)} has them all." if total > MARKDOWN_ROWS else ""
+    more = (
+        f"\n\n{MARKDOWN_ROWS} of {total:,} rows; {code(whole)} has them all."
+        if total > MARKDOWN_ROWS
+        else ""
+    )
     return Markup(text + more)
 
 
@@ -301,7 +347,9 @@ def _leader_table(board: Leaderboard) -> Markup:
     places = [i for i, column in enumerate(board.columns) if column.title in MARKDOWN_COLUMNS]
     rows = [[cells[i].shown for i in places] for *_, cells in board.rows]
     align = "".join("r" if board.columns[i].numeric else "l" for i in places)
-    return pipe_table([board.columns[i].title for i in places], rows, align, board.total, "runs.csv")
+    return pipe_table(
+        [board.columns[i].title for i in places], rows, align, board.total, "runs.csv"
+    )
 
 
 def _cards_table(block: Cards) -> Markup:

@@ -36,13 +36,15 @@ def score_many(
     partitions : sequence of arrays of shape (n,), integers
         One label per customer; negative is noise.
     rows : array of shape (m,), integers, optional
-        Positions of the customers drawn at random, without replacement, for the scores that need all pairs,
-        which are then estimated from them; everybody if not given. The other scores are of everybody always.
+        Positions of the customers drawn at random, without replacement, for the scores that need
+        all pairs, which are then estimated from them; everybody if not given. The other scores are
+        of everybody always.
 
     Returns
     -------
     list of dict
-        For each partition, in the order given, its scores by name. None depends on the other partitions.
+        For each partition, in the order given, its scores by name. None depends on the other
+        partitions.
 
     Raises
     ------
@@ -59,7 +61,11 @@ def score_many(
     for score in definitions():
         if score.of_spread is None:
             sampled = rows is not None and score.compute_sampled is not None
-            scores = score.compute_sampled(X, partitions, rows) if sampled else score.compute_many(X, partitions)
+            scores = (
+                score.compute_sampled(X, partitions, rows)
+                if sampled
+                else score.compute_many(X, partitions)
+            )
             for each, item in zip(found, scores, strict=True):
                 each[score.name] = item
     return [{score.name: each[score.name] for score in definitions()} for each in found]

@@ -26,14 +26,18 @@ def contingency(a: np.ndarray, b: np.ndarray, k_a: int | None = None) -> np.ndar
     """
     a, b = np.asarray(a, dtype=np.int64), np.asarray(b, dtype=np.int64)
     if a.shape != b.shape or a.ndim != 1:
-        raise ValueError(f"two partitions must label the same customers, not {a.shape} and {b.shape}")
+        raise ValueError(
+            f"two partitions must label the same customers, not {a.shape} and {b.shape}"
+        )
     k_a = int(a.max(initial=-1)) + 1 if k_a is None else k_a
     k_b = int(b.max(initial=-1)) + 1
     cells = (a + 1) * (k_b + 1) + (b + 1)
     return np.bincount(cells, minlength=(k_a + 1) * (k_b + 1)).reshape(k_a + 1, k_b + 1)
 
 
-def contingency_many(a: Sequence[np.ndarray], b: Sequence[np.ndarray], k_a: Sequence[int]) -> list[np.ndarray]:
+def contingency_many(
+    a: Sequence[np.ndarray], b: Sequence[np.ndarray], k_a: Sequence[int]
+) -> list[np.ndarray]:
     """Cross-tabulate several pairs of partitions of the same customers in one pass.
 
     Parameters
@@ -52,7 +56,10 @@ def contingency_many(a: Sequence[np.ndarray], b: Sequence[np.ndarray], k_a: Sequ
         return []
     rows, columns = (np.array(labels, dtype=np.int64) for labels in (a, b))
     if rows.shape != columns.shape or rows.ndim != 2:
-        raise ValueError(f"pairs of partitions must label the same customers, not {rows.shape} and {columns.shape}")
+        raise ValueError(
+            f"pairs of partitions must label the same customers, not {rows.shape} and"
+            f" {columns.shape}"
+        )
     height = np.asarray(k_a, dtype=np.int64)[:, None] + 1
     width = columns.max(axis=1, initial=-1, keepdims=True) + 2
     ends = np.cumsum(height * width)
@@ -63,14 +70,16 @@ def contingency_many(a: Sequence[np.ndarray], b: Sequence[np.ndarray], k_a: Sequ
     rows += starts + 1
     counts = np.bincount(rows.ravel(), minlength=ends[-1])
     shapes = zip(height[:, 0], width[:, 0], strict=True)
-    return [part.reshape(shape) for part, shape in zip(np.split(counts, ends[:-1]), shapes, strict=True)]
+    return [
+        part.reshape(shape) for part, shape in zip(np.split(counts, ends[:-1]), shapes, strict=True)
+    ]
 
 
 def adjusted_rand(a: np.ndarray, b: np.ndarray) -> Score:
     """Compute the adjusted Rand index over the customers that both partitions put in a cluster.
 
-    1 for equal partitions, 0 on average for independent ones; range [-0.5, 1]. The pair counts are exact
-    integers, whatever the number of customers.
+    1 for equal partitions, 0 on average for independent ones; range [-0.5, 1]. The pair counts are
+    exact integers, whatever the number of customers.
 
     Parameters
     ----------
@@ -80,9 +89,9 @@ def adjusted_rand(a: np.ndarray, b: np.ndarray) -> Score:
     Returns
     -------
     Score
-        Where the index is 0/0 it has no value and a status instead: ``all_noise`` if nobody is in a cluster
-        of both, ``single_cluster`` if both have one cluster, ``too_many_clusters`` if both have only
-        clusters of one.
+        Where the index is 0/0 it has no value and a status instead: ``all_noise`` if nobody is in a
+        cluster of both, ``single_cluster`` if both have one cluster, ``too_many_clusters`` if both
+        have only clusters of one.
 
     References
     ----------
@@ -94,7 +103,8 @@ def adjusted_rand(a: np.ndarray, b: np.ndarray) -> Score:
 def truth_ari(labels: np.ndarray, truth: np.ndarray) -> Score:
     """Compare a partition with the planted groups by adjusted Rand index, over the clustered customers.
 
-    `labels` and `truth` have shape (n,); the coverage says what share of the customers it speaks for.
+    `labels` and `truth` have shape (n,); the coverage says what share of the customers it speaks
+    for.
     """
     return adjusted_rand(labels, truth)
 

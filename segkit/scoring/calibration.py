@@ -1,6 +1,7 @@
 """What the scores of tables without segments say about a score: p value, excess, and a test of the best of many runs.
 
-Scores are numbers; None or NaN stands for a run that has no score on a table (its status is not ``ok``).
+Scores are numbers; None or NaN stands for a run that has no score on a table (its status is not
+``ok``).
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ class MaxT:
     score : str or None
         Name of the score in which it is the largest.
     statistics : dict of str to ndarray of shape (r,)
-        For each score, the runs' standardised scores on the observed table, larger is better; NaN where there is none.
+        For each score, the runs' standardised scores on the observed table, larger is better; NaN
+        where there is none.
     null_maxima : ndarray of shape (M,)
-        The largest standardised score on each table without segments, over runs and scores; -inf if it has none.
+        The largest standardised score on each table without segments, over runs and scores; -inf if
+        it has none.
     """
 
     p_value: float | None
@@ -45,7 +48,9 @@ class MaxT:
     def adjusted_p(self, score: str) -> np.ndarray:
         """P values of the r runs by one score, adjusted for all runs and scores; NaN where there is none."""
         statistics = self.statistics[score]
-        return np.where(np.isnan(statistics), np.nan, _rank_p(statistics, self.null_maxima[:, None]))
+        return np.where(
+            np.isnan(statistics), np.nan, _rank_p(statistics, self.null_maxima[:, None])
+        )
 
 
 def p_value(observed: float | None, null: Values, higher_is_better: bool) -> float | None:
@@ -67,7 +72,8 @@ def p_value(observed: float | None, null: Values, higher_is_better: bool) -> flo
 
     References
     ----------
-    Davison, A. C. and Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge, chapter 4.
+    Davison, A. C. and Hinkley, D. V. (1997). Bootstrap Methods and their Application. Cambridge,
+    chapter 4.
     """
     value, values = _oriented(observed, higher_is_better), _oriented(null, higher_is_better)
     return None if np.isnan(value) else float(_rank_p(value, values))
@@ -76,8 +82,8 @@ def p_value(observed: float | None, null: Values, higher_is_better: bool) -> flo
 def excess(observed: float | None, null: Values, higher_is_better: bool) -> float | None:
     """Give what a score is better by than its mean over the tables without segments that have one.
 
-    Positive is better, whatever the direction of the score; in the score's units. None if nothing was observed or no
-    table without segments has a score. Parameters are those of `p_value`.
+    Positive is better, whatever the direction of the score; in the score's units. None if nothing
+    was observed or no table without segments has a score. Parameters are those of `p_value`.
     """
     value, values = _oriented(observed, higher_is_better), _present(null, higher_is_better)
     return None if np.isnan(value) or not len(values) else float(value - values.mean())
@@ -86,8 +92,8 @@ def excess(observed: float | None, null: Values, higher_is_better: bool) -> floa
 def z(observed: float | None, null: Values, higher_is_better: bool) -> float | None:
     """Give the excess in standard deviations (n - 1) of the null values.
 
-    None where there is no excess, where fewer than half of the tables (or than two) have a value, and where these are
-    all the same. Parameters are those of `p_value`.
+    None where there is no excess, where fewer than half of the tables (or than two) have a value,
+    and where these are all the same. Parameters are those of `p_value`.
     """
     over, sd = excess(observed, null, higher_is_better), spread(null)
     return over / sd if over is not None and sd else None
@@ -96,7 +102,8 @@ def z(observed: float | None, null: Values, higher_is_better: bool) -> float | N
 def spread(null: Values) -> float | None:
     """Give the standard deviation (n - 1) of the null values that are there, 0 if they are alike.
 
-    None where fewer than half of the tables (or than two) have one: that of a few values is small by chance too often.
+    None where fewer than half of the tables (or than two) have one: that of a few values is small
+    by chance too often.
     """
     values = _present(null, True)
     if len(values) < max(2, len(null) / 2):
@@ -107,16 +114,17 @@ def spread(null: Values) -> float | None:
 def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
     """Test the best of all runs and scores against the best on each table without segments.
 
-    The observed table and the M others are M + 1 tables that are alike if there are no segments. On each, every run's
-    score is standardised by the mean and standard deviation of that run on the other M, and the largest is taken; p is
-    the share of the tables whose largest is at least the observed one. The treatment is the same for all tables, so
-    that the level is exact whatever the runs' scales and correlations.
+    The observed table and the M others are M + 1 tables that are alike if there are no segments. On
+    each, every run's score is standardised by the mean and standard deviation of that run on the
+    other M, and the largest is taken; p is the share of the tables whose largest is at least the
+    observed one. The treatment is the same for all tables, so that the level is exact whatever the
+    runs' scales and correlations.
 
     Parameters
     ----------
     scores : mapping of str to (observed, null, higher_is_better)
-        For each score: its r values on the observed table; its values on the others, shape (M, r); its direction.
-        All scores have the same runs in the same order, and the same tables.
+        For each score: its r values on the observed table; its values on the others, shape (M, r);
+        its direction. All scores have the same runs in the same order, and the same tables.
 
     Returns
     -------
@@ -130,10 +138,11 @@ def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
 
     Notes
     -----
-    Where a run has no score on a table it has no standardised one there, and takes no part in that table's largest.
-    Neither does it where fewer than half of the other tables (or than two) have one: a standard deviation of a few
-    values would throw up large numbers by chance and hide what the other runs show. Where the others' scores are all
-    the same, as for a clusterer that finds nothing on any other table, a score that is not counts M / sqrt(M + 1).
+    Where a run has no score on a table it has no standardised one there, and takes no part in that
+    table's largest. Neither does it where fewer than half of the other tables (or than two) have
+    one: a standard deviation of a few values would throw up large numbers by chance and hide what
+    the other runs show. Where the others' scores are all the same, as for a clusterer that finds
+    nothing on any other table, a score that is not counts M / sqrt(M + 1).
 
     References
     ----------
@@ -146,13 +155,17 @@ def max_t(scores: Mapping[str, tuple[Values, np.ndarray, bool]]) -> MaxT:
         nothing = {name: np.full(values.shape[1], np.nan) for name, values in tables.items()}
         return MaxT(None, None, None, nothing, np.empty(0))
     standardised = {name: _standardised(values) for name, values in tables.items()}
-    cells = np.nan_to_num(np.stack(list(standardised.values()), axis=1), nan=-np.inf)  # (1 + M, scores, r)
+    cells = np.nan_to_num(
+        np.stack(list(standardised.values()), axis=1), nan=-np.inf
+    )  # (1 + M, scores, r)
     maxima = cells.max(axis=(1, 2), initial=-np.inf)
     statistics = {name: values[0] for name, values in standardised.items()}
     if maxima[0] == -np.inf:
         return MaxT(None, None, None, statistics, maxima[1:])
     score, run = np.unravel_index(np.argmax(cells[0]), cells[0].shape)
-    return MaxT(float(_rank_p(maxima[0], maxima[1:])), int(run), list(scores)[score], statistics, maxima[1:])
+    return MaxT(
+        float(_rank_p(maxima[0], maxima[1:])), int(run), list(scores)[score], statistics, maxima[1:]
+    )
 
 
 def _rank_p(values: np.ndarray, null: np.ndarray) -> np.ndarray:
@@ -189,14 +202,23 @@ def _against(row: np.ndarray, others: np.ndarray) -> np.ndarray:
     counts = present.sum(axis=0)
     mean = np.where(present, others, 0.0).sum(axis=0) / np.maximum(counts, 1)
     squares = np.where(present, (others - mean) ** 2, 0.0).sum(axis=0)
-    low, high = np.where(present, others, np.inf).min(axis=0), np.where(present, others, -np.inf).max(axis=0)
+    low, high = (
+        np.where(present, others, np.inf).min(axis=0),
+        np.where(present, others, -np.inf).max(axis=0),
+    )
     enough = counts >= max(2, len(others) / 2)
     sd = np.sqrt(squares / np.maximum(counts - 1, 1))
     found = np.divide(row - mean, sd, out=np.full(len(row), np.nan), where=enough & (low < high))
-    # Alone in differing from all others, which are alike: the most that a standardised score of so many can be.
+    # Alone in differing from all others, which are alike: the most that a standardised score of so
+    # many can be.
     alone = enough & (low == high) & (row != low) & ~np.isnan(row)
     return np.where(alone, np.sign(row - low) * len(others) / np.sqrt(len(others) + 1), found)
 
 
 def _shapes(tables: Mapping[str, np.ndarray]) -> str:
-    return ", ".join(f"{name} {values.shape[0] - 1} x {values.shape[1]}" for name, values in tables.items()) or "none"
+    return (
+        ", ".join(
+            f"{name} {values.shape[0] - 1} x {values.shape[1]}" for name, values in tables.items()
+        )
+        or "none"
+    )

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segkit.scoring.centroids import Spread, compute_each
+from segkit.scoring.centroids import compute_each
 from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
+from segkit.scoring.spread import Spread
 
 
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
     """Calinski-Harabasz index of all partitions of one space.
 
-    (B / (k - 1)) / (W / (n - k)) over the n clustered customers, with W the squared distances to the own
-    centroid and B those of the centroids to the mean of the clustered, times the sizes. Range [0, inf),
-    higher is better. Noise is left out.
+    (B / (k - 1)) / (W / (n - k)) over the n clustered customers, with W the squared distances to
+    the own centroid and B those of the centroids to the mean of the clustered, times the sizes.
+    Range [0, inf), higher is better. Noise is left out.
 
     Parameters
     ----------
@@ -27,9 +28,10 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     Returns
     -------
     list of Score
-        In the order given; no value with status ``all_noise``, ``single_cluster``, ``too_many_clusters``, or
-        ``zero_within``: a root mean square distance to the centroids below 1e-10 of the clustered customers'
-        root mean square radius (or below the rounding of their coordinates), where the ratio is not defined.
+        In the order given; no value with status ``all_noise``, ``single_cluster``,
+        ``too_many_clusters``, or ``zero_within``: a root mean square distance to the centroids
+        below 1e-10 of the clustered customers' root mean square radius (or below the rounding of
+        their coordinates), where the ratio is not defined.
 
     References
     ----------

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from segkit.scoring.contract import Groups, Score, Status, group_each
 from segkit.scoring.distances import scaled
+from segkit.scoring.spread import Spread
 
 # Customers whose distances to their centroids are computed at once.
 _BLOCK = 16_384
@@ -17,60 +16,11 @@ _BLOCK = 16_384
 _LOSS = 1e-12
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Clusters as centroids and the customers' distances from them, in a unit that scores do not depend on.
-
-    Attributes
-    ----------
-    centroids : ndarray of shape (k, d)
-        Means of the clusters.
-    rests : ndarray of shape (k, d)
-        What rounding took from them: a cluster may be small and far from the origin.
-    sizes : ndarray of shape (k,)
-        Numbers of customers.
-    codes : ndarray of shape (m,)
-        The cluster of each clustered customer.
-    squared : ndarray of shape (m,)
-        Squared distance of each clustered customer to its own centroid.
-    """
-
-    centroids: np.ndarray
-    rests: np.ndarray
-    sizes: np.ndarray
-    codes: np.ndarray
-    squared: np.ndarray
-
-    def seen_from(self, cluster: int) -> np.ndarray:
-        """Return the centroids less that of one cluster, (k, d)."""
-        return (self.centroids - self.centroids[cluster]) + (self.rests - self.rests[cluster])
-
-    @cached_property
-    def within(self) -> float:
-        """Squared distances to the own centroid, summed over the clustered customers."""
-        return float(self.squared.sum())
-
-    @cached_property
-    def between(self) -> float:
-        """Squared distances of the centroids to the mean of the clustered customers, times the sizes, summed."""
-        centroids = self.seen_from(0)
-        mean = self.sizes @ centroids / self.sizes.sum()
-        return float(self.sizes @ np.square(centroids - mean).sum(axis=1))
-
-    @property
-    def negligible(self) -> float:
-        """Length that counts as zero: 1e-10 of the clustered's root mean square radius, or their rounding."""
-        radius = np.sqrt((self.within + self.between) / self.sizes.sum())
-        # The largest coordinate of a clustered customer is in [0.5, 1).
-        rounding = 4 * np.finfo(float).eps * np.sqrt(self.centroids.shape[1])
-        return float(max(1e-10 * radius, rounding))
-
-
 def spread(coordinates: np.ndarray, groups: Groups) -> Spread:
     """Compute the centroids and the squared distances to them, over the clustered customers, in O(n d).
 
-    Memory: 40 bytes per customer, whatever the number of features; once more the matrix where the clusters are far
-    from the origin.
+    Memory: 40 bytes per customer, whatever the number of features; once more the matrix where the
+    clusters are far from the origin.
 
     Parameters
     ----------
@@ -92,13 +42,18 @@ def spread(coordinates: np.ndarray, groups: Groups) -> Spread:
     lossy = np.flatnonzero(_is_lossy(centroids, squared, codes, groups.sizes)[codes])
     if len(lossy):
         members = coordinates[clustered[lossy]] - centroids[codes[lossy]]
-        rests = _sums(members, np.arange(len(lossy)), codes[lossy], groups.n_clusters) / groups.sizes[:, None]
+        rests = (
+            _sums(members, np.arange(len(lossy)), codes[lossy], groups.n_clusters)
+            / groups.sizes[:, None]
+        )
         members -= rests[codes[lossy]]
         squared[lossy] = np.einsum("ij,ij->i", members, members)
     return Spread(centroids, rests, groups.sizes, codes, squared)
 
 
-def _is_lossy(centroids: np.ndarray, squared: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def _is_lossy(
+    centroids: np.ndarray, squared: np.ndarray, codes: np.ndarray, sizes: np.ndarray
+) -> np.ndarray:
     """Tell for each cluster whether the rounding of its centroid matters to the distances from it."""
     radii = np.sqrt(np.bincount(codes, weights=squared) / sizes)
     rounding = np.finfo(float).eps * np.sqrt(sizes) * np.abs(centroids).max(axis=1)
@@ -115,7 +70,9 @@ def _sums(coordinates: np.ndarray, clustered: np.ndarray, codes: np.ndarray, k: 
 
 
 def compute_each(
-    X: np.ndarray, partitions: Sequence[np.ndarray], scores: Sequence[Callable[[Groups, Spread], Score]]
+    X: np.ndarray,
+    partitions: Sequence[np.ndarray],
+    scores: Sequence[Callable[[Groups, Spread], Score]],
 ) -> Iterator[list[Score]]:
     """Compute scores that need the centroids only, partition by partition, with one `Spread` for all of them.
 

@@ -1,7 +1,8 @@
 """Sums of distances over the clusters of many partitions at once, each distinct cluster summed once.
 
-A tile holds the distances from some customers (its rows) to others, on a grid on which its sums are exact. Exact
-sums do not depend on how they are formed, so all that is shared here leaves every bit of them as it is.
+A tile holds the distances from some customers (its rows) to others, on a grid on which its sums are
+exact. Exact sums do not depend on how they are formed, so all that is shared here leaves every bit
+of them as it is.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ if TYPE_CHECKING:
 # Folding a tile costs about as much as the product of this many clusters with it.
 _FOLDING = 10
 
-# Partitions whose customers are folded together once more: fewer have fewer cells, but fold more often.
+# Partitions whose customers are folded together once more: fewer have fewer cells, but fold more
+# often.
 _RUN = 6
 
 
 class Together:
     """Partitions of few clusters: one matrix product of all their distinct clusters with each tile.
 
-    Three things make it small: a cluster that several partitions have is summed once; customers of a tile whom
-    no partition separates are added up first; one cluster of a partition without noise is the tile's total less
-    the others.
+    Three things make it small: a cluster that several partitions have is summed once; customers of
+    a tile whom no partition separates are added up first; one cluster of a partition without noise
+    is the tile's total less the others.
 
     Parameters
     ----------
@@ -49,7 +51,9 @@ class Together:
 
     def __init__(self, partitions: Sequence[Groups]) -> None:
         numbers = _numbered(partitions)
-        complements = _complements(numbers, [groups.n_scored == len(groups.codes) for groups in partitions])
+        complements = _complements(
+            numbers, [groups.n_scored == len(groups.codes) for groups in partitions]
+        )
         summed = [number for number in dict.fromkeys(_flat(numbers)) if number not in complements]
         place = {number: i for i, number in enumerate([*summed, *complements])}
         self.height = len(place)
@@ -167,8 +171,12 @@ def _numbered(partitions: Sequence[Groups]) -> list[list[int]]:
     numbers = []
     for groups in partitions:
         order = np.argsort(groups.codes.astype(np.int16), kind="stable")
-        members = np.split(order, len(order) - groups.n_scored + np.r_[0, np.cumsum(groups.sizes)[:-1]])[1:]
-        numbers.append([found.setdefault(sha256(each.tobytes()).digest(), len(found)) for each in members])
+        members = np.split(
+            order, len(order) - groups.n_scored + np.r_[0, np.cumsum(groups.sizes)[:-1]]
+        )[1:]
+        numbers.append(
+            [found.setdefault(sha256(each.tobytes()).digest(), len(found)) for each in members]
+        )
     return numbers
 
 
@@ -191,7 +199,9 @@ def _separated(partitions: Sequence[Groups], places: list[np.ndarray], summed: i
     seen: set[int] = set()
     columns = []
     for groups, where in zip(partitions, places, strict=True):
-        own = np.array([place if place < summed and place not in seen else -1 for place in where] + [-1])
+        own = np.array(
+            [place if place < summed and place not in seen else -1 for place in where] + [-1]
+        )
         seen.update(where.tolist())
         if own.max() >= 0:
             columns.append(own[groups.codes].astype(np.int16))
@@ -203,12 +213,18 @@ def _runs(separated: np.ndarray) -> list[tuple[slice, range]]:
     lowest = [int(column[column >= 0].min()) for column in separated.T]
     ends = [*lowest[_RUN::_RUN], int(separated.max()) + 1]
     starts = range(0, len(lowest), _RUN)
-    return [(slice(i, i + _RUN), range(lowest[i], end)) for i, end in zip(starts, ends, strict=True)]
+    return [
+        (slice(i, i + _RUN), range(lowest[i], end)) for i, end in zip(starts, ends, strict=True)
+    ]
 
 
 def _unique_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of one of each distinct row, and for each row which of them it is."""
-    rows = np.ascontiguousarray(matrix).view(np.dtype((np.void, matrix.itemsize * matrix.shape[1]))).ravel()
+    rows = (
+        np.ascontiguousarray(matrix)
+        .view(np.dtype((np.void, matrix.itemsize * matrix.shape[1])))
+        .ravel()
+    )
     _, first, which = np.unique(rows, return_index=True, return_inverse=True)
     return first, which
 
@@ -218,4 +234,6 @@ def indicator(cell: np.ndarray, cells: int) -> csr_array:
     from scipy.sparse import csr_array
 
     ends = np.r_[0, np.cumsum(np.bincount(cell, minlength=cells))]
-    return csr_array((np.ones(len(cell)), np.argsort(cell, kind="stable"), ends), shape=(cells, len(cell)))
+    return csr_array(
+        (np.ones(len(cell)), np.argsort(cell, kind="stable"), ends), shape=(cells, len(cell))
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from segkit.scoring.centroids import Spread
+    from segkit.scoring.spread import Spread
 
 
 class Status(StrEnum):
@@ -45,8 +45,8 @@ class Score:
     n_used : int, optional
         Where it is: number of drawn customers in a cluster, whom it was computed on.
     n_unrepresented : int, optional
-        Where it is: number of clusters of two or more customers of which fewer than two were drawn, and of
-        clusters of one that was not drawn.
+        Where it is: number of clusters of two or more customers of which fewer than two were drawn,
+        and of clusters of one that was not drawn.
     """
 
     value: float | None
@@ -59,10 +59,14 @@ class Score:
 
     def __post_init__(self) -> None:
         if (self.value is not None) != (self.status is Status.OK):
-            raise ValueError(f"a score has a value if and only if it is ok: {self.value}, {self.status}")
+            raise ValueError(
+                f"a score has a value if and only if it is ok: {self.value}, {self.status}"
+            )
         if self.value is not None and not isfinite(self.value):
             raise ValueError(f"a score must be finite, not {self.value}")
-        if self.interval is not None and (self.value is None or not self.interval[0] <= self.value <= self.interval[1]):
+        if self.interval is not None and (
+            self.value is None or not self.interval[0] <= self.value <= self.interval[1]
+        ):
             raise ValueError(f"an interval must be around a value: {self.interval}, {self.value}")
 
 
@@ -81,13 +85,14 @@ class ScoreDefinition:
     order : int
         Its place among the scores.
     compute_many : callable
-        ``compute_many(X, partitions)`` scores all partitions of one space, given as labels, in order.
+        ``compute_many(X, partitions)`` scores all partitions of one space, given as labels, in
+        order.
     compute_sampled : callable, optional
-        For a score that needs all pairs of customers: ``compute_sampled(X, partitions, rows)`` estimates it
-        from the customers at these positions.
+        For a score that needs all pairs of customers: ``compute_sampled(X, partitions, rows)``
+        estimates it from the customers at these positions.
     of_spread : callable, optional
-        For a score that needs the centroids only: ``of_spread(groups, spread)`` scores one partition
-        of status ``ok``, whose `Spread` is then computed once for all such scores.
+        For a score that needs the centroids only: ``of_spread(groups, spread)`` scores one
+        partition of status ``ok``, whose `Spread` is then computed once for all such scores.
     """
 
     name: str
@@ -95,7 +100,9 @@ class ScoreDefinition:
     higher_is_better: bool
     order: int
     compute_many: Callable[[np.ndarray, Sequence[np.ndarray]], list[Score]]
-    compute_sampled: Callable[[np.ndarray, Sequence[np.ndarray], np.ndarray], list[Score]] | None = None
+    compute_sampled: (
+        Callable[[np.ndarray, Sequence[np.ndarray], np.ndarray], list[Score]] | None
+    ) = None
     of_spread: Callable[[Groups, Spread], Score] | None = None
 
 
@@ -114,8 +121,8 @@ def penalised(value: float, coverage: float, higher_is_better: bool) -> float:
     Returns
     -------
     float
-        ``coverage * value`` where higher is better and the value is not negative (a negative one would gain),
-        ``value / coverage`` where lower is better.
+        ``coverage * value`` where higher is better and the value is not negative (a negative one
+        would gain), ``value / coverage`` where lower is better.
     """
     if not higher_is_better:
         return value / coverage
@@ -186,7 +193,9 @@ def group(labels: np.ndarray) -> Groups:
     """
     labels = np.asarray(labels)
     if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels must be a non-empty 1-d array of integers, not {labels.dtype}{labels.shape}")
+        raise ValueError(
+            f"labels must be a non-empty 1-d array of integers, not {labels.dtype}{labels.shape}"
+        )
     clustered = labels >= 0
     numbers = labels[clustered].astype(np.int64)
     if numbers.size and numbers.max() >= labels.size:
@@ -202,7 +211,9 @@ def group_each(X: np.ndarray, partitions: Sequence[np.ndarray]) -> Iterator[Grou
     for position, labels in enumerate(partitions):
         groups = group(labels)
         if len(groups.codes) != len(X):
-            raise ValueError(f"partition {position} labels {len(groups.codes)} customers, the space has {len(X)}")
+            raise ValueError(
+                f"partition {position} labels {len(groups.codes)} customers, the space has {len(X)}"
+            )
         yield groups
 
 

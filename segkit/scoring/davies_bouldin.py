@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from segkit.scoring.centroids import Spread, compute_each
+from segkit.scoring.centroids import compute_each
 from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
+from segkit.scoring.spread import Spread
 
 
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
     """Davies-Bouldin index of all partitions of one space.
 
-    With S_i the mean distance of cluster i's members to its centroid c_i, the mean over i of the largest
-    (S_i + S_j) / |c_i - c_j| over j != i. Range [0, inf), lower is better. Noise is left out.
+    With S_i the mean distance of cluster i's members to its centroid c_i, the mean over i of the
+    largest (S_i + S_j) / |c_i - c_j| over j != i. Range [0, inf), lower is better. Noise is left
+    out.
 
     Parameters
     ----------
@@ -26,14 +28,15 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     Returns
     -------
     list of Score
-        In the order given; no value with status ``all_noise``, ``single_cluster``, ``too_many_clusters``, or
-        ``coincident_centroids``: two centroids nearer than 1e-10 of the clustered customers' root mean square
-        radius (or than the rounding of their coordinates), where the ratio is not defined.
+        In the order given; no value with status ``all_noise``, ``single_cluster``,
+        ``too_many_clusters``, or ``coincident_centroids``: two centroids nearer than 1e-10 of the
+        clustered customers' root mean square radius (or than the rounding of their coordinates),
+        where the ratio is not defined.
 
     References
     ----------
-    Davies, D. L. and Bouldin, D. W. (1979). A cluster separation measure. IEEE Transactions on Pattern
-    Analysis and Machine Intelligence 1, 224-227.
+    Davies, D. L. and Bouldin, D. W. (1979). A cluster separation measure. IEEE Transactions on
+    Pattern Analysis and Machine Intelligence 1, 224-227.
     """
     return [score for (score,) in compute_each(X, partitions, [of_spread])]
 
@@ -42,7 +45,11 @@ def of_spread(groups: Groups, clusters: Spread) -> Score:
     """Score one partition, of 2 <= k <= n - 1 clusters, as `compute_many` does."""
     radii = np.bincount(clusters.codes, weights=np.sqrt(clusters.squared)) / groups.sizes
     worst = _worst_ratios(clusters, radii)
-    return groups.no_score(Status.COINCIDENT_CENTROIDS) if worst is None else groups.score(worst.mean())
+    return (
+        groups.no_score(Status.COINCIDENT_CENTROIDS)
+        if worst is None
+        else groups.score(worst.mean())
+    )
 
 
 def _worst_ratios(clusters: Spread, radii: np.ndarray) -> np.ndarray | None:

@@ -18,15 +18,16 @@ _BLOCK_CELLS = 2**20
 def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
     """Density-based clustering validity of a partition.
 
-    A member's core distance is the generalised mean, with power -d, of its distances to the others of its cluster;
-    the mutual reachability of two customers is the largest of their distance and both core distances. With the
-    minimum spanning tree of each cluster under it, a cluster's sparseness is the longest edge between internal
-    nodes (those with more than one edge), its separation the least mutual reachability of its internal nodes with
-    those of another cluster, and its validity (separation - sparseness) / max(separation, sparseness). The score
-    is the mean validity weighted by size / n. Range [-1, 1], higher is better.
+    A member's core distance is the generalised mean, with power -d, of its distances to the others
+    of its cluster; the mutual reachability of two customers is the largest of their distance and
+    both core distances. With the minimum spanning tree of each cluster under it, a cluster's
+    sparseness is the longest edge between internal nodes (those with more than one edge), its
+    separation the least mutual reachability of its internal nodes with those of another cluster,
+    and its validity (separation - sparseness) / max(separation, sparseness). The score is the mean
+    validity weighted by size / n. Range [-1, 1], higher is better.
 
-    Noise has no cluster but counts in n, so it lowers the score: the score needs no penalty for it. Values are not
-    comparable across dimensions, as the core distance depends on d.
+    Noise has no cluster but counts in n, so it lowers the score: the score needs no penalty for it.
+    Values are not comparable across dimensions, as the core distance depends on d.
 
     Parameters
     ----------
@@ -35,35 +36,38 @@ def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
     labels : array of shape (n,), integers
         The partition; gaps are allowed, negative is noise.
     ties : {"density", "index"}
-        Which of equally long edges of mutual reachability the trees prefer: those of the customers with the least
-        core distance, or those of the customers that come first.
+        Which of equally long edges of mutual reachability the trees prefer: those of the customers
+        with the least core distance, or those of the customers that come first.
 
     Returns
     -------
     Score
-        Status ``all_noise``, ``single_cluster`` (also where all clusters but one have a single member) or
-        ``too_many_clusters`` where it has no value.
+        Status ``all_noise``, ``single_cluster`` (also where all clusters but one have a single
+        member) or ``too_many_clusters`` where it has no value.
 
     Notes
     -----
-    What the paper leaves open: a cluster of one has validity 0 and separates nobody, as if it were noise. Without
-    an internal edge (three members or fewer) all edges count, without an internal node (two members) both nodes.
-    Duplicates have the core distance that they tend to as they close up, 0. Two clusters of duplicates on one
-    place have validity 0.
+    What the paper leaves open: a cluster of one has validity 0 and separates nobody, as if it were
+    noise. Without an internal edge (three members or fewer) all edges count, without an internal
+    node (two members) both nodes. Duplicates have the core distance that they tend to as they close
+    up, 0. Two clusters of duplicates on one place have validity 0.
 
-    Nor does it say which of many minimum spanning trees is meant: all edges whose length is a core distance have
-    rivals of the same length, and which nodes are internal depends on the choice. By index the tree is that of
-    ``hdbscan.validity_index`` (Prim's algorithm from the first member, the lowest index first), whose value for the
-    same customers in another order differs by 0.2 and more. By density it is that tree with each cluster's customers
-    in the order of their core distances: a sparse customer hangs on the densest one that it reaches, so that those
-    at the rim stay leaves, and the order of the customers does not matter (unless core distances are equal).
+    Nor does it say which of many minimum spanning trees is meant: all edges whose length is a core
+    distance have rivals of the same length, and which nodes are internal depends on the choice. By
+    index the tree is that of ``hdbscan.validity_index`` (Prim's algorithm from the first member,
+    the lowest index first), whose value for the same customers in another order differs by 0.2 and
+    more. By density it is that tree with each cluster's customers in the order of their core
+    distances: a sparse customer hangs on the densest one that it reaches, so that those at the rim
+    stay leaves, and the order of the customers does not matter (unless core distances are equal).
 
-    Time O(n_c^2 d) for each cluster and O(n^2 d) for the separation; memory O(n d) and a block, never n x n.
+    Time O(n_c^2 d) for each cluster and O(n^2 d) for the separation; memory O(n d) and a block,
+    never n x n.
 
     References
     ----------
-    Moulavi, D., Jaskowiak, P. A., Campello, R. J. G. B., Zimek, A. and Sander, J. (2014). Density-based clustering
-    validation. Proceedings of the 2014 SIAM International Conference on Data Mining, 839-847.
+    Moulavi, D., Jaskowiak, P. A., Campello, R. J. G. B., Zimek, A. and Sander, J. (2014).
+    Density-based clustering validation. Proceedings of the 2014 SIAM International Conference on
+    Data Mining, 839-847.
     """
     (groups,) = group_all(X, [labels])
     if groups.status is not Status.OK:
@@ -71,7 +75,8 @@ def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
     plural = np.flatnonzero(groups.sizes > 1)
     if len(plural) < 2:
         return groups.no_score(Status.SINGLE_CLUSTER)
-    # Of the clustered alone: beside a far-off customer their coordinates could be too small for their squares.
+    # Of the clustered alone: beside a far-off customer their coordinates could be too small for
+    # their squares.
     clustered = groups.codes >= 0
     coordinates, codes = scaled(np.asarray(X)[clustered]), groups.codes[clustered]
     clusters = [_density(coordinates[codes == cluster], ties) for cluster in plural]
@@ -109,7 +114,9 @@ def _density(members: np.ndarray, ties: Ties) -> Density:
     inner = np.bincount(np.r_[child, parent]) > 1
     between = inner[child] & inner[parent]
     nodes = inner if inner.any() else ~inner
-    return Density(members[nodes], core[nodes], float(length[between].max() if between.any() else length.max()))
+    return Density(
+        members[nodes], core[nodes], float(length[between].max() if between.any() else length.max())
+    )
 
 
 def _core_distances(members: np.ndarray) -> np.ndarray:
@@ -122,7 +129,9 @@ def _core_distances(members: np.ndarray) -> np.ndarray:
         distances = cdist(members[rows], members)
         distances[np.arange(len(rows)), rows] = np.inf
         nearest = distances.min(axis=1)
-        ratios = np.divide(nearest[:, None], distances, out=np.ones_like(distances), where=distances > 0)
+        ratios = np.divide(
+            nearest[:, None], distances, out=np.ones_like(distances), where=distances > 0
+        )
         core[rows] = nearest * ((m - 1) / np.power(ratios, d, out=ratios).sum(axis=1)) ** (1 / d)
     return core
 
@@ -130,7 +139,8 @@ def _core_distances(members: np.ndarray) -> np.ndarray:
 def _spanning_tree(members: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Grow the minimum spanning tree of mutual reachability from member 0, one row of distances at a time.
 
-    Returns the parents of the members 1..m-1, the lowest index among equals, and the lengths of these edges.
+    Returns the parents of the members 1..m-1, the lowest index among equals, and the lengths of
+    these edges.
     """
     from scipy.spatial.distance import cdist
 

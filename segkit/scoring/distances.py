@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-# Squared distances below this share of the squared norm lose too many digits in the expanded formula.
+# Squared distances below this share of the squared norm lose too many digits in the expanded
+# formula.
 _CANCELLATION = 1e-6
 
 Positions = slice | np.ndarray
@@ -16,7 +17,8 @@ Positions = slice | np.ndarray
 _CACHED = 32_768
 
 
-# Customers farther from the centre than 2 ** this times those of the class before are a class of their own.
+# Customers farther from the centre than 2 ** this times those of the class before are a class of
+# their own.
 _CLASS_BITS = 4
 
 
@@ -27,9 +29,11 @@ class Points:
     Attributes
     ----------
     original : ndarray of shape (n, d)
-        The space, in a unit that puts its largest coordinate in [0.5, 1); differences of these lose no digits.
+        The space, in a unit that puts its largest coordinate in [0.5, 1); differences of these lose
+        no digits.
     coordinates : ndarray of shape (n, d)
-        The same less the median of each column: a mean would follow a far-off customer away from all others.
+        The same less the median of each column: a mean would follow a far-off customer away from
+        all others.
     squares : ndarray of shape (n,)
         Squared norms of the coordinates.
     """
@@ -89,10 +93,13 @@ def strips(tile: np.ndarray) -> list[slice]:
     return [slice(start, start + size) for start in range(0, len(tile), size)]
 
 
-def squared_tile(points: Points, first: Positions, second: Positions, out: np.ndarray | None = None) -> np.ndarray:
+def squared_tile(
+    points: Points, first: Positions, second: Positions, out: np.ndarray | None = None
+) -> np.ndarray:
     """Squared Euclidean distances between some points and others; those of coinciding points are 0.
 
-    By |x|^2 + |y|^2 - 2xy as one matrix product; the few pairs where that cancels are computed directly.
+    By |x|^2 + |y|^2 - 2xy as one matrix product; the few pairs where that cancels are computed
+    directly.
 
     Parameters
     ----------

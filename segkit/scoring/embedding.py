@@ -24,18 +24,22 @@ class EmbeddingQuality:
     Attributes
     ----------
     trustworthiness : float
-        In [0, 1]; 1 if nobody is among the k nearest in the projection who is not among them in the space.
+        In [0, 1]; 1 if nobody is among the k nearest in the projection who is not among them in the
+        space.
     continuity : float
-        In [0, 1]; 1 if nobody is among the k nearest in the space who is not among them in the projection.
+        In [0, 1]; 1 if nobody is among the k nearest in the space who is not among them in the
+        projection.
     r_nx : ndarray of shape (n_used - 2,)
-        For K = 1, ..., n_used - 2, the share of the K nearest that both have, rescaled: 0 is what chance gives.
+        For K = 1, ..., n_used - 2, the share of the K nearest that both have, rescaled: 0 is what
+        chance gives.
     r_nx_area : float
         Mean of `r_nx` weighted by 1 / K, so that each doubling of K counts alike.
     distance_spearman : float or None
-        Spearman correlation of the pairwise distances, in [-1, 1]; None where all distances of one are equal.
+        Spearman correlation of the pairwise distances, in [-1, 1]; None where all distances of one
+        are equal.
     triplet_accuracy : float
-        Share of random triplets (a customer and two others) in which the same of the two is the nearer one, or
-        neither in both; 0.5 is what chance gives.
+        Share of random triplets (a customer and two others) in which the same of the two is the
+        nearer one, or neither in both; 0.5 is what chance gives.
     k : int
         Number of neighbours for trustworthiness and continuity.
     n_used : int
@@ -43,7 +47,8 @@ class EmbeddingQuality:
     sampled : bool
         Whether those are a random sample.
     n_pairs : int
-        Number of pairs behind `distance_spearman`; all of them, or a random sample with replacement.
+        Number of pairs behind `distance_spearman`; all of them, or a random sample with
+        replacement.
     """
 
     trustworthiness: float
@@ -59,12 +64,23 @@ class EmbeddingQuality:
 
     def summary(self) -> dict[str, float | None]:
         """Return the five figures by name, without the curve."""
-        names = ("trustworthiness", "continuity", "r_nx_area", "distance_spearman", "triplet_accuracy")
+        names = (
+            "trustworthiness",
+            "continuity",
+            "r_nx_area",
+            "distance_spearman",
+            "triplet_accuracy",
+        )
         return {name: getattr(self, name) for name in names}
 
 
 def quality(
-    high: np.ndarray, low: np.ndarray, k: int = NEIGHBOURS, sample: int = CUSTOMERS, *, seed: int | str
+    high: np.ndarray,
+    low: np.ndarray,
+    k: int = NEIGHBOURS,
+    sample: int = CUSTOMERS,
+    *,
+    seed: int | str,
 ) -> EmbeddingQuality:
     """Compare a projection with the space it was made from; see `quality_many`."""
     return quality_many(high, [low], k, sample, seed=seed)[0]
@@ -80,8 +96,8 @@ def quality_many(
 ) -> list[EmbeddingQuality]:
     """Compare several projections of one space with it, ordering the space's distances only once.
 
-    Each customer is left out of its own neighbours by its index, and equal distances are ordered by index, so
-    that duplicates do no harm. The result does not depend on what else is compared.
+    Each customer is left out of its own neighbours by its index, and equal distances are ordered by
+    index, so that duplicates do no harm. The result does not depend on what else is compared.
 
     Parameters
     ----------
@@ -94,8 +110,8 @@ def quality_many(
     sample : int
         Above this number of customers, a random sample of this size is used.
     seed : int or str
-        What the random choices belong to, best the identity of the space: the same value chooses the same
-        customers, pairs and triplets for all its projections.
+        What the random choices belong to, best the identity of the space: the same value chooses
+        the same customers, pairs and triplets for all its projections.
 
     Returns
     -------
@@ -109,34 +125,46 @@ def quality_many(
 
     Notes
     -----
-    Time O(n^2 (D + log n)) for the n customers used, memory O(n) times a small block. The Spearman correlation is
-    over all pairs up to 1,000,000 (n = 1,414), and over as many drawn at random above, which leaves a standard
-    error of about 0.001. Trustworthiness and continuity use the normalisation for k >= n / 2 where it applies.
+    Time O(n^2 (D + log n)) for the n customers used, memory O(n) times a small block. The Spearman
+    correlation is over all pairs up to 1,000,000 (n = 1,414), and over as many drawn at random
+    above, which leaves a standard error of about 0.001. Trustworthiness and continuity use the
+    normalisation for k >= n / 2 where it applies.
 
     References
     ----------
-    Venna, J. and Kaski, S. (2001). Neighborhood preservation in nonlinear projection methods: an experimental
-    study. ICANN 2001, 485-491.
-    Lee, J. A. and Verleysen, M. (2009). Quality assessment of dimensionality reduction: rank-based criteria.
-    Neurocomputing 72, 1431-1443; the area under log K in Lee et al. (2015), Neurocomputing 169, 246-261.
-    Wang, Y. et al. (2021). Understanding how dimension reduction tools work. Journal of Machine Learning
-    Research 22 (201): the random triplets.
+    Venna, J. and Kaski, S. (2001). Neighborhood preservation in nonlinear projection methods: an
+    experimental study. ICANN 2001, 485-491. Lee, J. A. and Verleysen, M. (2009). Quality assessment
+    of dimensionality reduction: rank-based criteria. Neurocomputing 72, 1431-1443; the area under
+    log K in Lee et al. (2015), Neurocomputing 169, 246-261. Wang, Y. et al. (2021). Understanding
+    how dimension reduction tools work. Journal of Machine Learning Research 22 (201): the random
+    triplets.
     """
     n = len(high)
     if any(len(low) != n for low in lows):
-        raise ValueError(f"projections have {[len(low) for low in lows]} customers, the space has {n}")
+        raise ValueError(
+            f"projections have {[len(low) for low in lows]} customers, the space has {n}"
+        )
     if k < 1:
         raise ValueError(f"k must be at least 1, not {k}")
     if min(n, sample) < k + 2:
-        raise Infeasible(f"embedding quality at k={k} needs at least {k + 2} customers, there are {min(n, sample)}")
-    rows = slice(None) if n <= sample else np.sort(_random(seed, "sample").choice(n, sample, replace=False))
+        raise Infeasible(
+            f"embedding quality at k={k} needs at least {k + 2} customers, there are"
+            f" {min(n, sample)}"
+        )
+    rows = (
+        slice(None)
+        if n <= sample
+        else np.sort(_random(seed, "sample").choice(n, sample, replace=False))
+    )
     space, projections = _columns(high, rows), [_columns(low, rows) for low in lows]
     neighbourhoods = _compare_ranks(space, projections, k)
     correlations, n_pairs = _distance_spearmans(space, projections, seed)
     accuracies = _triplet_accuracies(space, projections, seed)
     return [
         EmbeddingQuality(*near, correlation, accuracy, k, space.shape[1], n > sample, n_pairs)
-        for near, correlation, accuracy in zip(neighbourhoods, correlations, accuracies, strict=True)
+        for near, correlation, accuracy in zip(
+            neighbourhoods, correlations, accuracies, strict=True
+        )
     ]
 
 
@@ -203,7 +231,9 @@ def _compare_ranks(space: np.ndarray, projections: Sequence[np.ndarray], k: int)
     for rows in _blocks(n):
         rank = _ranks(_order(space, rows))
         for p, projection in enumerate(projections):
-            ranks = np.take_along_axis(rank, _order(projection, rows), axis=1)  # in the space, by those here
+            ranks = np.take_along_axis(
+                rank, _order(projection, rows), axis=1
+            )  # in the space, by those here
             intruders[p] += int(np.maximum(ranks[:, :k] - (k - 1), 0).sum())
             missing[p] += int(np.maximum(np.nonzero(ranks < k)[1] - (k - 1), 0).sum())
             np.maximum(ranks, np.arange(n - 1), out=ranks)
@@ -278,7 +308,9 @@ def _distance_spearmans(
         i = rng.integers(0, n, PAIRS)
         j = (i + rng.integers(1, n, PAIRS)) % n
     ranks = _centred_ranks(_squared_distances(space, i, j))
-    return [_correlation(ranks, _centred_ranks(_squared_distances(low, i, j))) for low in projections], len(i)
+    return [
+        _correlation(ranks, _centred_ranks(_squared_distances(low, i, j))) for low in projections
+    ], len(i)
 
 
 def _centred_ranks(values: np.ndarray) -> np.ndarray:
@@ -293,11 +325,15 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float | None:
     return float(np.clip(x @ y / scale, -1, 1)) if scale else None
 
 
-def _triplet_accuracies(space: np.ndarray, projections: Sequence[np.ndarray], seed: int | str) -> list[float]:
+def _triplet_accuracies(
+    space: np.ndarray, projections: Sequence[np.ndarray], seed: int | str
+) -> list[float]:
     anchor, first, second = _triplets(space.shape[1], _random(seed, "triplets"))
 
     def nearer(columns: np.ndarray) -> np.ndarray:
-        return np.sign(_squared_distances(columns, anchor, first) - _squared_distances(columns, anchor, second))
+        return np.sign(
+            _squared_distances(columns, anchor, first) - _squared_distances(columns, anchor, second)
+        )
 
     expected = nearer(space)
     return [float(np.mean(nearer(low) == expected)) for low in projections]

@@ -1,8 +1,9 @@
 """Customers without segments: tables with this table's columns, in which nothing holds customers together.
 
-Both kinds rearrange the values of each column among the customers and change nothing else, so every column keeps its
-values, ties, zeros and number of missing ones exactly. They differ in what becomes of the dependence between columns:
-`permuted` removes it; a `Copula` keeps the rank correlations and the joint tails, but no more than those.
+Both kinds rearrange the values of each column among the customers and change nothing else, so every
+column keeps its values, ties, zeros and number of missing ones exactly. They differ in what becomes
+of the dependence between columns: `permuted` removes it; a `Copula` keeps the rank correlations and
+the joint tails, but no more than those.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _FEWEST_PAIRS = 10
 class Copula:
     """How the columns of a table depend on each other, by pairs, with no segments in it.
 
-    Behind every column that varies stands a latent normal (or t) variable, which says how high a customer ranks in it;
-    behind every column that misses some values a second one, which says who misses them. Where the customers at a
-    column's lowest value (mostly zero) are not those who would come lowest by the rest of the column, another one says
-    who they are.
+    Behind every column that varies stands a latent normal (or t) variable, which says how high a
+    customer ranks in it; behind every column that misses some values a second one, which says who
+    misses them. Where the customers at a column's lowest value (mostly zero) are not those who
+    would come lowest by the rest of the column, another one says who they are.
 
     Attributes
     ----------
@@ -47,10 +48,11 @@ class Copula:
     correlation : ndarray of shape (p + q + s, p + q + s)
         Of the latent variables, in the order above. Positive definite.
     degrees_of_freedom : int or None
-        Of the t distribution; None is the normal one. The fewer, the more often a customer is extreme in many columns.
+        Of the t distribution; None is the normal one. The fewer, the more often a customer is
+        extreme in many columns.
     error : float
-        Root mean square difference between the observed rank correlations and those of the customers simulated to
-        find the latent ones.
+        Root mean square difference between the observed rank correlations and those of the
+        customers simulated to find the latent ones.
     """
 
     columns: tuple[str, ...]
@@ -82,8 +84,8 @@ def permuted(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 def simulate(copula: Copula, frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Rearrange each column so that the customers are a sample from the copula.
 
-    The customer whose latent variable is the r-th smallest gets the r-th smallest of the column's values, so the test
-    is conditional on the margins, as a permutation test is.
+    The customer whose latent variable is the r-th smallest gets the r-th smallest of the column's
+    values, so the test is conditional on the margins, as a permutation test is.
 
     Parameters
     ----------
@@ -116,22 +118,23 @@ def calibrate(
 ) -> Copula:
     """Find the t copula under which simulated tables have this table's rank correlations.
 
-    The degrees of freedom are the most likely ones, by the pairs' copula density at ranks with ties broken at random.
-    The latent correlations start at 2 sin(pi / 6 rho) for a Spearman correlation rho; 15 times, customers are simulated
-    from always the same draws, with the table's ties and gaps, and what their rank correlations lack is added to the
-    latent ones. The best round is kept.
+    The degrees of freedom are the most likely ones, by the pairs' copula density at ranks with ties
+    broken at random. The latent correlations start at 2 sin(pi / 6 rho) for a Spearman correlation
+    rho; 15 times, customers are simulated from always the same draws, with the table's ties and
+    gaps, and what their rank correlations lack is added to the latent ones. The best round is kept.
 
     Parameters
     ----------
     frame : DataFrame of n rows
-        Numbers and booleans; anything else is a category. Categories are ordered from the most to the least frequent
-        (ties by text), since a copula needs an order.
+        Numbers and booleans; anything else is a category. Categories are ordered from the most to
+        the least frequent (ties by text), since a copula needs an order.
     seed : int or Generator
         Where the draws come from.
     masses : {"auto", "never"}
-        Whether a column's lowest value may get a latent variable of its own. With ``auto`` it does where it is held by
-        5% to 95% of the customers and simulated tables miss the rank correlations among the other values, and of who
-        holds it, by more than 0.05 (root mean square beyond chance).
+        Whether a column's lowest value may get a latent variable of its own. With ``auto`` it does
+        where it is held by 5% to 95% of the customers and simulated tables miss the rank
+        correlations among the other values, and of who holds it, by more than 0.05 (root mean
+        square beyond chance).
 
     Returns
     -------
@@ -139,30 +142,37 @@ def calibrate(
 
     Notes
     -----
-    Rank correlations are those of average ranks within the column, over the customers who have both values. Whether a
-    value is missing counts as a column, so that values missing together stay so; likewise whether it is the lowest one,
-    where that has a latent variable of its own, and then the others are correlated without it. Of more than 1,000,000
-    customers, a random sample of that many is looked at. Here n customers are simulated, but at least 10,000 and at
-    most 100,000: with fewer, the chance in them would move all simulated tables away from the observed one.
+    Rank correlations are those of average ranks within the column, over the customers who have both
+    values. Whether a value is missing counts as a column, so that values missing together stay so;
+    likewise whether it is the lowest one, where that has a latent variable of its own, and then the
+    others are correlated without it. Of more than 1,000,000 customers, a random sample of that many
+    is looked at. Here n customers are simulated, but at least 10,000 and at most 100,000: with
+    fewer, the chance in them would move all simulated tables away from the observed one.
 
     References
     ----------
-    Demarta, S. and McNeil, A. J. (2005). The t copula and related copulas. International Statistical Review 73,
-    111-129.
+    Demarta, S. and McNeil, A. J. (2005). The t copula and related copulas. International
+    Statistical Review 73, 111-129.
     """
     rng = np.random.default_rng(seed)
     if len(frame) > CUSTOMERS:
         frame = frame.iloc[np.sort(rng.choice(len(frame), CUSTOMERS, replace=False))]
     codes = {name: _codes(frame[name]) for name in frame.columns}
     copula = _calibrated(codes, (), rng)
-    candidates = tuple(name for name in copula.columns if _has_mass(codes[name])) if masses == "auto" else ()
+    candidates = (
+        tuple(name for name in copula.columns if _has_mass(codes[name])) if masses == "auto" else ()
+    )
     apart = _misfits(copula, codes, candidates, rng)
     return _calibrated(codes, apart, rng) if apart else copula
 
 
-def _calibrated(codes: Mapping[str, np.ndarray], masses: tuple[str, ...], rng: np.random.Generator) -> Copula:
+def _calibrated(
+    codes: Mapping[str, np.ndarray], masses: tuple[str, ...], rng: np.random.Generator
+) -> Copula:
     columns = tuple(name for name, code in codes.items() if code.max(initial=-1) > 0)
-    missing = tuple(name for name, code in codes.items() if code.min(initial=0) < 0 <= code.max(initial=-1))
+    missing = tuple(
+        name for name, code in codes.items() if code.min(initial=0) < 0 <= code.max(initial=-1)
+    )
     parts = _parts(columns, missing, masses)
     degrees = _degrees_of_freedom([_values(codes[name], name in masses) for name in columns], rng)
     correlation, error = _match(codes, parts, degrees, rng)
@@ -175,7 +185,10 @@ def _has_mass(codes: np.ndarray) -> bool:
 
 
 def _misfits(
-    copula: Copula, codes: Mapping[str, np.ndarray], candidates: tuple[str, ...], rng: np.random.Generator
+    copula: Copula,
+    codes: Mapping[str, np.ndarray],
+    candidates: tuple[str, ...],
+    rng: np.random.Generator,
 ) -> tuple[str, ...]:
     """Find the columns of which simulated customers hold the lowest value in another way than the observed ones."""
     if not candidates:
@@ -262,7 +275,9 @@ def _parts(columns: Sequence[str], missing: Sequence[str], masses: Sequence[str]
 
 def _scores(codes: Mapping[str, np.ndarray], parts: Parts) -> np.ndarray:
     """Show what is seen of each latent variable, (n, d): ranks of values, 0 or 1 for gaps; NaN where nothing is."""
-    return np.column_stack([_score(codes[name], kind, ("mass", name) in parts) for kind, name in parts])
+    return np.column_stack(
+        [_score(codes[name], kind, ("mass", name) in parts) for kind, name in parts]
+    )
 
 
 def _score(codes: np.ndarray, kind: str, without_lowest: bool) -> np.ndarray:
@@ -295,7 +310,9 @@ def _stretched(codes: np.ndarray) -> np.ndarray:
     return np.sort(codes)[places.astype(np.int64)]
 
 
-def _simulated_codes(margins: Mapping[str, np.ndarray], parts: Parts, latent: np.ndarray) -> dict[str, np.ndarray]:
+def _simulated_codes(
+    margins: Mapping[str, np.ndarray], parts: Parts, latent: np.ndarray
+) -> dict[str, np.ndarray]:
     simulated = {}
     for name, margin in margins.items():
         codes = np.empty_like(margin)
@@ -307,7 +324,9 @@ def _simulated_codes(margins: Mapping[str, np.ndarray], parts: Parts, latent: np
 # Simulation
 
 
-def _draws(rng: np.random.Generator, n: int, d: int, degrees: int | None) -> tuple[np.ndarray, np.ndarray | None]:
+def _draws(
+    rng: np.random.Generator, n: int, d: int, degrees: int | None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """Draw independent normals, (n, d), and the factor that makes a t of each row, (n, 1)."""
     normals = rng.standard_normal((n, d))
     if degrees is None:
@@ -346,7 +365,9 @@ def _match(
         for name, margin in margins.items():
             own = [i for (_, column), i in parts.items() if column == name]
             scores[np.ix_(_rows(latent, parts, name, margin), own)] = margin_scores[:, own]
-        lacking = np.nan_to_num(target - _spearman(scores)[0])  # nothing is known of a column and its own gaps
+        lacking = np.nan_to_num(
+            target - _spearman(scores)[0]
+        )  # nothing is known of a column and its own gaps
         error = float(np.sqrt(np.mean(lacking**2)))
         if error < least:
             best, least = correlation, error
@@ -403,7 +424,9 @@ def _degrees_of_freedom(codes: Sequence[np.ndarray], rng: np.random.Generator) -
     uniform = np.column_stack([_randomised_ranks(code[rows], rng) for code in codes])
     correlation = 2 * np.sin(np.pi / 6 * np.nan_to_num(_spearman(uniform)[0]))
     correlation = np.clip(correlation, -0.999, 0.999)
-    return max(DEGREES_OF_FREEDOM, key=lambda degrees: _log_likelihood(uniform, correlation, degrees))
+    return max(
+        DEGREES_OF_FREEDOM, key=lambda degrees: _log_likelihood(uniform, correlation, degrees)
+    )
 
 
 def _randomised_ranks(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -423,7 +446,10 @@ def _log_likelihood(uniform: np.ndarray, correlation: np.ndarray, degrees: int |
     for i in range(x.shape[1] - 1):
         rho = correlation[i, i + 1 :]
         a, b = x[:, i : i + 1], x[:, i + 1 :]
-        both = _log_kernel((a**2 - 2 * rho * a * b + b**2) / (1 - rho**2), degrees, 2) - np.log(1 - rho**2) / 2
+        both = (
+            _log_kernel((a**2 - 2 * rho * a * b + b**2) / (1 - rho**2), degrees, 2)
+            - np.log(1 - rho**2) / 2
+        )
         total += float(np.nansum(both - single[:, i : i + 1] - single[:, i + 1 :]))
     return total
 

@@ -26,7 +26,8 @@ class PredictionStrength:
     Attributes
     ----------
     strengths : ndarray of shape (splits, 2)
-        In [0, 1]: the first half predicting the second, and the second the first; NaN without a value.
+        In [0, 1]: the first half predicting the second, and the second the first; NaN without a
+        value.
     statuses : tuple of (str, str), length splits
         ``ok``, or why there is no value.
     """
@@ -39,7 +40,9 @@ class PredictionStrength:
         """Mean of the directions that have a value, for each split that has one."""
         has_value = ~np.isnan(self.strengths)
         found = has_value.any(axis=1)
-        return np.where(has_value, self.strengths, 0.0)[found].sum(axis=1) / has_value[found].sum(axis=1)
+        return np.where(has_value, self.strengths, 0.0)[found].sum(axis=1) / has_value[found].sum(
+            axis=1
+        )
 
     @property
     def status(self) -> Status:
@@ -64,7 +67,8 @@ def split(identity: str, index: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     identity : str
-        What the splits belong to (the data): the same identity and index give the same halves in every run.
+        What the splits belong to (the data): the same identity and index give the same halves in
+        every run.
     index : int
         The number of the split.
     n : int
@@ -80,7 +84,9 @@ def split(identity: str, index: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(order[: n // 2]), np.sort(order[n // 2 :])
 
 
-def predict_pairs(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> np.ndarray:
+def predict_pairs(
+    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
+) -> np.ndarray:
     """Return for each test cluster the share of its pairs that the nearest training centroids put together.
 
     Parameters
@@ -93,7 +99,8 @@ def predict_pairs(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray,
     Returns
     -------
     ndarray of shape (k_test,)
-        In [0, 1]; NaN for a cluster of one, which has no pairs. Empty if either half has no cluster.
+        In [0, 1]; NaN for a cluster of one, which has no pairs. Empty if either half has no
+        cluster.
     """
     members, codes = train[train_labels >= 0], train_labels[train_labels >= 0]
     clustered = test_labels >= 0
@@ -111,10 +118,10 @@ def prediction_strength_many(
 ) -> list[PredictionStrength | Exception]:
     """Measure how well each configuration of a family predicts, from one half of the customers, the other.
 
-    Both halves are clustered. Each clustered customer of the test half goes to the nearest centroid of the
-    training half's clusters; the strength is the least, over the test half's clusters, of the share of its pairs
-    that go to the same centroid. Each half is the test half once. Range [0, 1], higher is better; 0.8 to 0.9 is
-    the paper's bar for a number of clusters.
+    Both halves are clustered. Each clustered customer of the test half goes to the nearest centroid
+    of the training half's clusters; the strength is the least, over the test half's clusters, of
+    the share of its pairs that go to the same centroid. Each half is the test half once. Range [0,
+    1], higher is better; 0.8 to 0.9 is the paper's bar for a number of clusters.
 
     Parameters
     ----------
@@ -130,23 +137,25 @@ def prediction_strength_many(
     Returns
     -------
     list of PredictionStrength or Exception
-        In the order of the configurations; one that fails in a half other than by being infeasible has that error
-        in its place.
+        In the order of the configurations; one that fails in a half other than by being infeasible
+        has that error in its place.
 
     Notes
     -----
-    A direction has no value, and a status, where a half has no cluster (``all_noise``), where the training half
-    has one cluster only, which puts everybody together and would always score 1 (``single_cluster``), where all
-    test clusters have one member (``too_many_clusters``), and where a half is too small (``not_feasible``).
+    A direction has no value, and a status, where a half has no cluster (``all_noise``), where the
+    training half has one cluster only, which puts everybody together and would always score 1
+    (``single_cluster``), where all test clusters have one member (``too_many_clusters``), and where
+    a half is too small (``not_feasible``).
 
-    A test cluster of one has no pairs and is left out of the minimum, which is the same as the value 1 that the R
-    package fpc gives it. Centroids stand for clusters, so a clusterer whose clusters are not convex scores lower
-    than it predicts. With equal centroid distances the lower cluster number is taken.
+    A test cluster of one has no pairs and is left out of the minimum, which is the same as the
+    value 1 that the R package fpc gives it. Centroids stand for clusters, so a clusterer whose
+    clusters are not convex scores lower than it predicts. With equal centroid distances the lower
+    cluster number is taken.
 
     References
     ----------
-    Tibshirani, R. and Walther, G. (2005). Cluster validation by prediction strength. Journal of Computational and
-    Graphical Statistics 14, 511-528.
+    Tibshirani, R. and Walther, G. (2005). Cluster validation by prediction strength. Journal of
+    Computational and Graphical Statistics 14, 511-528.
     """
     from segkit.clustering import fit_many
 
@@ -156,12 +165,16 @@ def prediction_strength_many(
     outcomes: list[list] = [[] for _ in configs]
     for index in range(splits):
         halves = [np.ascontiguousarray(X[rows]) for rows in split(identity, index, len(X))]
-        for outcome, *found in zip(outcomes, *(fit_many(half, configs) for half in halves), strict=True):
+        for outcome, *found in zip(
+            outcomes, *(fit_many(half, configs) for half in halves), strict=True
+        ):
             outcome.append(_both_ways(halves, found))
     return [_collect(outcome) for outcome in outcomes]
 
 
-def _both_ways(halves: Sequence[np.ndarray], found: Sequence[Any]) -> list[tuple[float, Status]] | Exception:
+def _both_ways(
+    halves: Sequence[np.ndarray], found: Sequence[Any]
+) -> list[tuple[float, Status]] | Exception:
     """Return strength and status with the second half as the test half, then with the first."""
     failures = [each for each in found if isinstance(each, Exception)]
     if failures:
@@ -171,7 +184,9 @@ def _both_ways(halves: Sequence[np.ndarray], found: Sequence[Any]) -> list[tuple
     return [_strength(first, a, second, b), _strength(second, b, first, a)]
 
 
-def _strength(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> tuple:
+def _strength(
+    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
+) -> tuple:
     """Return the strength of one direction and its status."""
     shares = predict_pairs(train, train_labels, test, test_labels)
     if not len(shares):

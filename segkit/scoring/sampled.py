@@ -35,11 +35,13 @@ class Nearness:
     silhouette: np.ndarray
 
 
-def influences(points: Points, partitions: Sequence[Groups], found: Sequence[Nearness]) -> list[np.ndarray]:
+def influences(
+    points: Points, partitions: Sequence[Groups], found: Sequence[Nearness]
+) -> list[np.ndarray]:
     """Compute by how much each of the first 1,024 customers moves the mean silhouette, times their number.
 
-    A customer moves it by its own silhouette, and by its distances in the means of its cluster, which are a
-    and b of others. The derivative of the mean by the customer's weight has both.
+    A customer moves it by its own silhouette, and by its distances in the means of its cluster,
+    which are a and b of others. The derivative of the mean by the customer's weight has both.
 
     Parameters
     ----------
@@ -92,11 +94,17 @@ def _weights(groups: Groups, found: Nearness, slopes: tuple[np.ndarray, np.ndarr
     clusters = np.column_stack([np.maximum(groups.codes[block], 0), found.nearest[block]])
     values = np.column_stack([slope[block] for slope in slopes])
     ends = np.arange(0, clusters.size + 1, 2)
-    return csc_array((values.ravel(), clusters.ravel(), ends), shape=(groups.n_clusters, len(clusters)))
+    return csc_array(
+        (values.ravel(), clusters.ravel(), ends), shape=(groups.n_clusters, len(clusters))
+    )
 
 
 def _collect(
-    groups: Groups, found: Nearness, slopes: tuple[np.ndarray, np.ndarray], sums: np.ndarray, judged: slice
+    groups: Groups,
+    found: Nearness,
+    slopes: tuple[np.ndarray, np.ndarray],
+    sums: np.ndarray,
+    judged: slice,
 ) -> np.ndarray:
     k, clustered = groups.n_clusters, groups.codes >= 0
     own, other = slopes[0] * found.a, slopes[1] * found.b

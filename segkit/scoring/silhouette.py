@@ -10,7 +10,15 @@ from math import sqrt
 import numpy as np
 
 from segkit.scoring.cluster_sums import Alone, Together, indicator
-from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status, group, group_all, group_each
+from segkit.scoring.contract import (
+    Groups,
+    Score,
+    ScoreDefinition,
+    Status,
+    group,
+    group_all,
+    group_each,
+)
 from segkit.scoring.distances import Points, centred, squared_tile, strips
 from segkit.scoring.sampled import Nearness, influences
 
@@ -19,10 +27,12 @@ _ROWS_AT_ONCE = 4096
 _COLUMNS = 1024
 _CLUSTERS_PER_PASS = 2048
 _DENSE_CLUSTERS = 64
-# The distances among so few are summed as they are: what the shared pass rounds off would not average out.
+# The distances among so few are summed as they are: what the shared pass rounds off would not
+# average out.
 _FEW = 512
-# A partition shares the others' pass while all customers are centred and spread like its own, up to this factor:
-# its distances then keep 13 digits. Its own centre and spread are those of about so many of its customers.
+# A partition shares the others' pass while all customers are centred and spread like its own, up to
+# this factor: its distances then keep 13 digits. Its own centre and spread are those of about so
+# many of its customers.
 _ASKEW = 16.0
 _GAUGED = 1024
 # Coordinates below this share of the largest would have squares too small for their digits.
@@ -43,8 +53,8 @@ def silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n,)
-        In [-1, 1]; NaN for noise, and for everybody if the partition has no silhouette (fewer than two
-        clusters, or as many clusters as clustered customers).
+        In [-1, 1]; NaN for noise, and for everybody if the partition has no silhouette (fewer than
+        two clusters, or as many clusters as clustered customers).
     """
     (groups,) = group_all(X, [labels])
     if groups.status is not Status.OK:
@@ -59,9 +69,10 @@ def silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
     """Mean silhouettes of all partitions of one space, mostly in one pass over the pairwise distances.
 
-    For a customer, a is the mean distance to the others of its cluster, b the least mean distance to another
-    cluster, and s = (b - a) / max(a, b); 0 for a cluster of one, and where a = b = 0. The score is the mean
-    over the clustered customers; noise is left out as rows and as columns. Range [-1, 1], higher is better.
+    For a customer, a is the mean distance to the others of its cluster, b the least mean distance
+    to another cluster, and s = (b - a) / max(a, b); 0 for a cluster of one, and where a = b = 0.
+    The score is the mean over the clustered customers; noise is left out as rows and as columns.
+    Range [-1, 1], higher is better.
 
     Parameters
     ----------
@@ -73,37 +84,44 @@ def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]
     Returns
     -------
     list of Score
-        In the order given; status ``all_noise``, ``single_cluster`` or ``too_many_clusters`` where it has
-        no value.
+        In the order given; status ``all_noise``, ``single_cluster`` or ``too_many_clusters`` where
+        it has no value.
 
     Notes
     -----
-    Distances are rounded to a grid (an error of at most 6e-14 of the largest to a customer about as far from
-    the centre) on which sums of 1,024 are exact in float64. A sum then is the same in whatever order it is
-    formed, so a partition's score has the same bits whatever else is scored with it. A partition whose noise
-    would move the centre or coarsen the grid is scored apart, on its clustered customers alone, as is one of
-    at most 512 of them. Memory: at most about 200 MB, 40 bytes per
-    customer and partition, and 70 kB times k for a partition of more than 2,048 clusters; never n x n.
+    Distances are rounded to a grid (an error of at most 6e-14 of the largest to a customer about as
+    far from the centre) on which sums of 1,024 are exact in float64. A sum then is the same in
+    whatever order it is formed, so a partition's score has the same bits whatever else is scored
+    with it. A partition whose noise would move the centre or coarsen the grid is scored apart, on
+    its clustered customers alone, as is one of at most 512 of them. Memory: at most about 200 MB,
+    40 bytes per customer and partition, and 70 kB times k for a partition of more than 2,048
+    clusters; never n x n.
 
     References
     ----------
-    Rousseeuw, P. J. (1987). Silhouettes: a graphical aid to the interpretation and validation of cluster
-    analysis. Journal of Computational and Applied Mathematics 20, 53-65.
+    Rousseeuw, P. J. (1987). Silhouettes: a graphical aid to the interpretation and validation of
+    cluster analysis. Journal of Computational and Applied Mathematics 20, 53-65.
     """
     groups = group_all(X, partitions)
     distinct = {each.codes.tobytes(): each for each in groups if each.status is Status.OK}
     means = dict(zip(distinct, _means(X, list(distinct.values())), strict=True))
     return [
-        each.score(means[each.codes.tobytes()]) if each.status is Status.OK else each.no_score(each.status)
+        (
+            each.score(means[each.codes.tobytes()])
+            if each.status is Status.OK
+            else each.no_score(each.status)
+        )
         for each in groups
     ]
 
 
-def compute_sampled(X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.ndarray) -> list[Score]:
+def compute_sampled(
+    X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.ndarray
+) -> list[Score]:
     """Estimate the mean silhouettes of all partitions of one space from drawn customers, in O(m^2).
 
-    The silhouettes of the drawn customers among themselves, as `compute_many` defines them, and their mean.
-    Drawn alone of its cluster, a customer contributes 0.
+    The silhouettes of the drawn customers among themselves, as `compute_many` defines them, and
+    their mean. Drawn alone of its cluster, a customer contributes 0.
 
     Parameters
     ----------
@@ -117,10 +135,10 @@ def compute_sampled(X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.nd
     Returns
     -------
     list of Score
-        In the order given; ``n_scored`` and ``coverage`` are those of everybody, ``n_used`` the number of drawn
-        customers in a cluster, ``n_unrepresented`` the number of clusters that too few were drawn of. No value
-        with the statuses of `compute_many`, and ``not_feasible`` where the drawn customers are in fewer than
-        two clusters, or all in different ones.
+        In the order given; ``n_scored`` and ``coverage`` are those of everybody, ``n_used`` the
+        number of drawn customers in a cluster, ``n_unrepresented`` the number of clusters that too
+        few were drawn of. No value with the statuses of `compute_many`, and ``not_feasible`` where
+        the drawn customers are in fewer than two clusters, or all in different ones.
 
     Raises
     ------
@@ -129,19 +147,22 @@ def compute_sampled(X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.nd
 
     Notes
     -----
-    The interval is mean +- 1.96 s sqrt((1 - m / n) / m), with m and n the numbers of drawn and of all customers
-    in a cluster, and s the standard deviation of the customers' influences on the mean. The clusters' mean
-    distances are themselves estimated from the drawn members: with the silhouettes' own standard deviation for
-    s, the interval would leave that out and be about a quarter too narrow. What it does leave out is the bias of
-    the least of several estimated means, which matters where clusters have few drawn members
-    (``n_unrepresented`` is the extreme). The estimate does not depend on the order of the rows. Memory: that of
-    `compute_many` for m customers and twice as much per customer and partition, and some 30 bytes per customer
-    of X; influences are those of at most 1,024 of the drawn.
+    The interval is mean +- 1.96 s sqrt((1 - m / n) / m), with m and n the numbers of drawn and of
+    all customers in a cluster, and s the standard deviation of the customers' influences on the
+    mean. The clusters' mean distances are themselves estimated from the drawn members: with the
+    silhouettes' own standard deviation for s, the interval would leave that out and be about a
+    quarter too narrow. What it does leave out is the bias of the least of several estimated means,
+    which matters where clusters have few drawn members (``n_unrepresented`` is the extreme). The
+    estimate does not depend on the order of the rows. Memory: that of `compute_many` for m
+    customers and twice as much per customer and partition, and some 30 bytes per customer of X;
+    influences are those of at most 1,024 of the drawn.
     """
     rows = _positions(rows, len(X))
     drawn = [_drawn(groups, rows) for groups in group_each(X, partitions)]
     distinct = {groups.codes.tobytes(): groups for _, groups in drawn if groups.status is Status.OK}
-    found = dict(zip(distinct, _means_and_spreads(np.asarray(X)[rows], list(distinct.values())), strict=True))
+    found = dict(
+        zip(distinct, _means_and_spreads(np.asarray(X)[rows], list(distinct.values())), strict=True)
+    )
     return [_estimate(score, found.get(groups.codes.tobytes())) for score, groups in drawn]
 
 
@@ -149,7 +170,10 @@ def _positions(rows: np.ndarray, n: int) -> np.ndarray:
     """Check the positions, and put them into an order that is random but always the same."""
     rows = np.asarray(rows)
     if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
-        raise ValueError(f"drawn customers must be a non-empty 1-d array of positions, not {rows.dtype}{rows.shape}")
+        raise ValueError(
+            "drawn customers must be a non-empty 1-d array of positions, not"
+            f" {rows.dtype}{rows.shape}"
+        )
     if rows.min() < 0 or rows.max() >= n or len(np.unique(rows)) != len(rows):
         raise ValueError(f"drawn customers must be distinct positions from 0 to {n - 1}")
     return np.random.default_rng(0).permutation(np.sort(rows))
@@ -160,7 +184,9 @@ def _drawn(groups: Groups, rows: np.ndarray) -> tuple[Score, Groups]:
     codes = groups.codes[rows]
     members = np.bincount(codes[codes >= 0], minlength=groups.n_clusters)
     missing = int(np.count_nonzero(members < np.minimum(groups.sizes, 2)))
-    score = groups.no_score(groups.status if groups.status is not Status.OK else Status.NOT_FEASIBLE)
+    score = groups.no_score(
+        groups.status if groups.status is not Status.OK else Status.NOT_FEASIBLE
+    )
     return replace(score, n_used=int(members.sum()), n_unrepresented=missing), group(codes)
 
 
@@ -170,7 +196,12 @@ def _estimate(score: Score, found: tuple[float, float] | None) -> Score:
         return score
     mean, deviation = found
     half = _NORMAL_95 * deviation * sqrt((1 - score.n_used / score.n_scored) / score.n_used)
-    return replace(score, value=mean, status=Status.OK, interval=(max(-1.0, mean - half), min(1.0, mean + half)))
+    return replace(
+        score,
+        value=mean,
+        status=Status.OK,
+        interval=(max(-1.0, mean - half), min(1.0, mean + half)),
+    )
 
 
 def _means_and_spreads(X: np.ndarray, partitions: list[Groups]) -> list[tuple[float, float]]:
@@ -178,7 +209,9 @@ def _means_and_spreads(X: np.ndarray, partitions: list[Groups]) -> list[tuple[fl
     found: list[tuple[float, float]] = [(0.0, 0.0)] * len(partitions)
     for numbers, points, batch in _batches(X, partitions):
         near = [Nearness(*each) for each in _pass(points, batch, _nearness)]
-        for number, each, influence in zip(numbers, near, influences(points, batch, near), strict=True):
+        for number, each, influence in zip(
+            numbers, near, influences(points, batch, near), strict=True
+        ):
             deviation = float(np.std(influence, ddof=1)) if len(influence) > 1 else 0.0
             found[number] = float(np.nanmean(each.silhouette)), deviation
     return found
@@ -192,7 +225,9 @@ def _means(X: np.ndarray, partitions: list[Groups]) -> list[float]:
     return found
 
 
-def _batches(X: np.ndarray, partitions: list[Groups]) -> Iterator[tuple[list[int], Points, list[Groups]]]:
+def _batches(
+    X: np.ndarray, partitions: list[Groups]
+) -> Iterator[tuple[list[int], Points, list[Groups]]]:
     """Yield batches of partitions, by number, with the customers whose distances they share."""
     everybody = cache(lambda: centred(X))
     shared = []
@@ -238,11 +273,18 @@ def _pass(points: Points, partitions: list[Groups], finish: Callable) -> list[li
         from scipy.spatial.distance import cdist
 
         apart = cdist(points.original, points.original)
-        return [finish(_plain_sums(apart, groups), groups.codes, groups.sizes) for groups in partitions]
+        return [
+            finish(_plain_sums(apart, groups), groups.codes, groups.sizes) for groups in partitions
+        ]
     few = [i for i, groups in enumerate(partitions) if groups.n_clusters <= _DENSE_CLUSTERS]
     many = [i for i, groups in enumerate(partitions) if groups.n_clusters > _DENSE_CLUSTERS]
-    ways = [*([Together([partitions[i] for i in few])] if few else []), *(Alone(partitions[i]) for i in many)]
-    columns = [part[i : i + _COLUMNS] for part in points.classes() for i in range(0, len(part), _COLUMNS)]
+    ways = [
+        *([Together([partitions[i] for i in few])] if few else []),
+        *(Alone(partitions[i]) for i in many),
+    ]
+    columns = [
+        part[i : i + _COLUMNS] for part in points.classes() for i in range(0, len(part), _COLUMNS)
+    ]
     found: list[list[tuple]] = [[] for _ in partitions]
     for rows in _slices(slice(0, len(points)), _ROWS_AT_ONCE):
         for i, sums in zip([*few, *many], _sums(points, ways, columns, rows), strict=True):
@@ -258,10 +300,15 @@ def _plain_sums(apart: np.ndarray, groups: Groups) -> np.ndarray:
 
 
 def _slices(whole: slice, size: int) -> list[slice]:
-    return [slice(start, min(start + size, whole.stop)) for start in range(whole.start, whole.stop, size)]
+    return [
+        slice(start, min(start + size, whole.stop))
+        for start in range(whole.start, whole.stop, size)
+    ]
 
 
-def _sums(points: Points, ways: list[Together | Alone], columns: list[np.ndarray], rows: slice) -> Iterator[np.ndarray]:
+def _sums(
+    points: Points, ways: list[Together | Alone], columns: list[np.ndarray], rows: slice
+) -> Iterator[np.ndarray]:
     """Sum the distances from each cluster to each row, one (k, rows) array per partition."""
     totals = [np.zeros((way.height, rows.stop - rows.start)) for way in ways]
     memory = np.empty(_COLUMNS * _ROWS)

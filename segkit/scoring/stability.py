@@ -26,13 +26,15 @@ def draw(identity: str, index: int, n: int, size: int | None = None) -> np.ndarr
     Parameters
     ----------
     identity : str
-        What the draws belong to (the data): the same identity and index give the same rows in every run.
+        What the draws belong to (the data): the same identity and index give the same rows in every
+        run.
     index : int
         The number of the draw.
     n : int
         Number of customers.
     size : int, optional
-        How many to draw of a table too large to draw n (m out of n; Bickel, Götze and van Zwet 1997).
+        How many to draw of a table too large to draw n (m out of n; Bickel, Götze and van Zwet
+        1997).
 
     Returns
     -------
@@ -53,11 +55,13 @@ class Stability:
     Attributes
     ----------
     ari : ndarray of shape (B,)
-        Adjusted Rand index with the original partition, over customers clustered in both; NaN without one.
+        Adjusted Rand index with the original partition, over customers clustered in both; NaN
+        without one.
     ari_status : tuple of str, length B
         ``ok``, or why the draw has no ARI; ``not_feasible`` where the draw could not be clustered.
     jaccard : ndarray of shape (B, k)
-        The best Jaccard that each original cluster found, in [0, 1]; a row of NaN where not feasible.
+        The best Jaccard that each original cluster found, in [0, 1]; a row of NaN where not
+        feasible.
     noise_jaccard : ndarray of shape (B,)
         Jaccard of the two noise sets; NaN where neither has noise, or where not feasible.
     """
@@ -72,15 +76,20 @@ class Stability:
         """``ok`` if any draw has an ARI, else the most frequent reason why not."""
         if Status.OK in self.ari_status:
             return Status.OK
-        return Status(Counter(self.ari_status).most_common(1)[0][0]) if self.ari_status else Status.NOT_FEASIBLE
+        return (
+            Status(Counter(self.ari_status).most_common(1)[0][0])
+            if self.ari_status
+            else Status.NOT_FEASIBLE
+        )
 
     def summary(self) -> dict[str, Any]:
         """Sum the draws up in plain numbers, None where there is none.
 
-        ARI figures are over the draws that have an ARI (``stability_draws_valid`` of ``draws``; the standard
-        deviation needs two), Jaccard figures over those that could be clustered, a draw that came out as all
-        noise counting 0 for every cluster. ``dissolved`` and ``recovered`` count, for each cluster, the draws
-        with a Jaccard of at most 0.5 and above 0.75. ``stability_jaccard_min`` is the weakest cluster's mean.
+        ARI figures are over the draws that have an ARI (``stability_draws_valid`` of ``draws``; the
+        standard deviation needs two), Jaccard figures over those that could be clustered, a draw
+        that came out as all noise counting 0 for every cluster. ``dissolved`` and ``recovered``
+        count, for each cluster, the draws with a Jaccard of at most 0.5 and above 0.75.
+        ``stability_jaccard_min`` is the weakest cluster's mean.
         """
         ari = self.ari[~np.isnan(self.ari)]
         jaccard = self.jaccard[[status != Status.NOT_FEASIBLE for status in self.ari_status]]
@@ -106,11 +115,13 @@ def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def compare_draw(original: np.ndarray, rows: np.ndarray, found: np.ndarray) -> tuple[float, Status, np.ndarray, float]:
+def compare_draw(
+    original: np.ndarray, rows: np.ndarray, found: np.ndarray
+) -> tuple[float, Status, np.ndarray, float]:
     """Compare a partition, cut to the customers of a draw, with what clustering the draw found.
 
-    For each original cluster C, cut to the draw, the largest Jaccard |C & F| / |C | F| over the clusters F
-    found; empty against empty is 0. Noise is compared only with noise.
+    For each original cluster C, cut to the draw, the largest Jaccard |C & F| / |C | F| over the
+    clusters F found; empty against empty is 0. Noise is compared only with noise.
 
     Parameters
     ----------
@@ -134,8 +145,8 @@ def compare_draw(original: np.ndarray, rows: np.ndarray, found: np.ndarray) -> t
 
     References
     ----------
-    Hennig, C. (2007). Cluster-wise assessment of cluster stability. Computational Statistics and Data
-    Analysis 52, 258-271.
+    Hennig, C. (2007). Cluster-wise assessment of cluster stability. Computational Statistics and
+    Data Analysis 52, 258-271.
     """
     original = np.asarray(original)
     return _compared(contingency(original[rows], found, k_a=int(original.max(initial=-1)) + 1))
@@ -174,18 +185,23 @@ def stability_many(
     draws : sequence of arrays of row positions, length B
         The customers of each draw.
     share : float, optional
-        Where the draws are a small share of a large table: that share, by which sizes that count customers shrink.
+        Where the draws are a small share of a large table: that share, by which sizes that count
+        customers shrink.
 
     Returns
     -------
     list of Stability or Exception, length r
-        A configuration that fails in a draw other than by being infeasible has that error in its place.
+        A configuration that fails in a draw other than by being infeasible has that error in its
+        place.
     """
     from segkit.clustering import fit_many, fit_thinned
 
     fit = fit_many if share is None else partial(fit_thinned, share=share)
     by_draw = [_compare_all(partitions, rows, fit(X[rows], configs)) for rows in draws]
-    return [collect([outcomes[i] for outcomes in by_draw], labels) for i, labels in enumerate(partitions)]
+    return [
+        collect([outcomes[i] for outcomes in by_draw], labels)
+        for i, labels in enumerate(partitions)
+    ]
 
 
 def _compare_all(
@@ -197,7 +213,9 @@ def _compare_all(
     step = max(1, _LABELS_AT_ONCE // max(len(rows), 1))
     for some in (good[start : start + step] for start in range(0, len(good), step)):
         k = [int(np.max(originals[i], initial=-1)) + 1 for i in some]
-        tables = contingency_many([originals[i][rows] for i in some], [found[i].labels for i in some], k)
+        tables = contingency_many(
+            [originals[i][rows] for i in some], [found[i].labels for i in some], k
+        )
         for i, table in zip(some, tables, strict=True):
             outcomes[i] = _compared(table)
     return outcomes

@@ -28,7 +28,8 @@ class Portrait:
     n : int
         Its customers.
     high, low : tuple of (feature, z)
-        The features furthest above and below all customers' mean, in standard deviations, furthest first.
+        The features furthest above and below all customers' mean, in standard deviations, furthest
+        first.
     words : str
         The same in a line.
     """
@@ -40,27 +41,31 @@ class Portrait:
     words: str
 
 
-def profile(frame: pd.DataFrame, labels: Sequence[int], truth: Sequence[int] | None = None) -> pd.DataFrame:
+def profile(
+    frame: pd.DataFrame, labels: Sequence[int], truth: Sequence[int] | None = None
+) -> pd.DataFrame:
     """Summarise every feature in every segment, in long form.
 
     Parameters
     ----------
     frame : DataFrame of shape (n, d)
-        Customers by columns. Numeric columns are taken as they are, booleans as 0 and 1, and any other column
-        as one 0/1 feature ``column=value`` per value (the 12 commonest; the rest together as
-        ``column=(other)``), so that its mean is the share of that value.
+        Customers by columns. Numeric columns are taken as they are, booleans as 0 and 1, and any
+        other column as one 0/1 feature ``column=value`` per value (the 12 commonest; the rest
+        together as ``column=(other)``), so that its mean is the share of that value.
     labels : sequence of int, shape (n,)
-        A segment per customer; -1 is noise, a missing label (dropped before clustering) is left out.
+        A segment per customer; -1 is noise, a missing label (dropped before clustering) is left
+        out.
     truth : sequence of int, shape (n,), optional
         Planted groups: adds the share of each in each segment, as ``planted group=<g>``.
 
     Returns
     -------
     DataFrame
-        One row per segment and feature: ``segment``, ``feature``, ``n`` (customers in the segment), ``mean``,
-        ``median``, ``q25``, ``q75`` over the values present, and ``z``: the segment's mean less the mean of
-        all labelled customers, in their standard deviations; 0 for a constant feature, missing where a
-        segment has no value. Segments ascend, noise first; features keep the frame's order.
+        One row per segment and feature: ``segment``, ``feature``, ``n`` (customers in the segment),
+        ``mean``, ``median``, ``q25``, ``q75`` over the values present, and ``z``: the segment's
+        mean less the mean of all labelled customers, in their standard deviations; 0 for a constant
+        feature, missing where a segment has no value. Segments ascend, noise first; features keep
+        the frame's order.
 
     Raises
     ------
@@ -99,7 +104,9 @@ def describe(profile: pd.DataFrame, top: int = 3, least: float = 0.25) -> list[P
         In ascending order of segment, noise last.
     """
     named = profile[~profile["feature"].str.startswith(PLANTED)]
-    portraits = [_portrait(int(s), part, top, least) for s, part in named.groupby("segment", sort=True)]
+    portraits = [
+        _portrait(int(s), part, top, least) for s, part in named.groupby("segment", sort=True)
+    ]
     return sorted(portraits, key=lambda p: (p.segment == NOISE, p.segment))
 
 
@@ -114,21 +121,33 @@ def shares(profile: pd.DataFrame) -> dict[str, float]:
     Returns
     -------
     dict
-        By feature: the share of all labelled customers with a value that have 1. Without features in which no two
-        segments differ.
+        By feature: the share of all labelled customers with a value that have 1. Without features
+        in which no two segments differ.
     """
-    return {str(name): share for name, part in profile.groupby("feature", sort=False) if (share := _share(part))}
+    return {
+        str(name): share
+        for name, part in profile.groupby("feature", sort=False)
+        if (share := _share(part))
+    }
 
 
 def _share(part: pd.DataFrame) -> float | None:
     """Return everybody's mean if the feature is 0 or 1: no other within these bounds varies as much."""
     known = part.dropna(subset=["z", "mean"]).sort_values("z")
-    if len(known) < 2 or not known["z"].iloc[0] < known["z"].iloc[-1] or not known["mean"].between(0.0, 1.0).all():
+    if (
+        len(known) < 2
+        or not known["z"].iloc[0] < known["z"].iloc[-1]
+        or not known["mean"].between(0.0, 1.0).all()
+    ):
         return None
     (low, high), (least, most) = known["mean"].iloc[[0, -1]], known["z"].iloc[[0, -1]]
     spread = (high - low) / (most - least)
     overall = float(high - most * spread)
-    return overall if 0 < overall < 1 and np.isclose(spread**2, overall * (1 - overall), rtol=1e-6) else None
+    return (
+        overall
+        if 0 < overall < 1 and np.isclose(spread**2, overall * (1 - overall), rtol=1e-6)
+        else None
+    )
 
 
 def _portrait(segment: int, part: pd.DataFrame, top: int, least: float) -> Portrait:
@@ -141,7 +160,10 @@ def _portrait(segment: int, part: pd.DataFrame, top: int, least: float) -> Portr
 
 def _words(high: Sequence[tuple[str, float]], low: Sequence[tuple[str, float]]) -> str:
     sides = {"high": high, "low": low}
-    lists = {side: ", ".join(f"{name} ({_signed(z)} sd)" for name, z in pairs) for side, pairs in sides.items()}
+    lists = {
+        side: ", ".join(f"{name} ({_signed(z)} sd)" for name, z in pairs)
+        for side, pairs in sides.items()
+    }
     told = [f"{side} {names}" for side, names in lists.items() if names]
     return "; ".join(told) or "near the average in everything"
 
@@ -159,7 +181,9 @@ def _codes(labels: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(values[kept].to_numpy(dtype=np.int64)), kept
 
 
-def feature_columns(frame: pd.DataFrame, truth: Sequence[int] | None = None) -> Iterator[tuple[str, np.ndarray]]:
+def feature_columns(
+    frame: pd.DataFrame, truth: Sequence[int] | None = None
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the names and values of the features that :func:`profile` summarises, in its order."""
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]
@@ -206,7 +230,9 @@ def _summaries(matrix: np.ndarray, bounds: np.ndarray) -> np.ndarray:
         out[i, 0] = _moments(block)[0]
         out[i, 1:4] = _quantiles(block, (0.5, 0.25, 0.75))
         gap = out[i, 0] - centre
-        out[i, 4] = np.divide(gap, spread, out=np.where(np.isnan(gap), np.nan, 0.0), where=spread > 0)
+        out[i, 4] = np.divide(
+            gap, spread, out=np.where(np.isnan(gap), np.nan, 0.0), where=spread > 0
+        )
     return out
 
 
@@ -232,7 +258,9 @@ def _quantiles(block: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     return below + (at - low) * (above - below)
 
 
-def _long(values: np.ndarray, segments: np.ndarray, sizes: np.ndarray, names: list[str]) -> pd.DataFrame:
+def _long(
+    values: np.ndarray, segments: np.ndarray, sizes: np.ndarray, names: list[str]
+) -> pd.DataFrame:
     d = len(names)
     mean, median, q25, q75, z = (values[:, i, :].ravel() for i in range(5))
     return pd.DataFrame(

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 
 # Runs that agree in all of these to the last bit have the same partition.
-ALIKE = ("n_clusters", "noise_fraction", "smallest_cluster", "silhouette_reference", "davies_bouldin_reference")
+ALIKE = (
+    "n_clusters",
+    "noise_fraction",
+    "smallest_cluster",
+    "silhouette_reference",
+    "davies_bouldin_reference",
+)
 
 
 def placed(runs: pd.DataFrame) -> pd.DataFrame:
@@ -27,13 +33,15 @@ def shortlisted(
 ) -> list[str]:
     """Choose runs to look at: the best, the best of each pair of projection and clusterer, then the next best.
 
-    Pairs may take half of the places, so that a study of many kinds still shows its best runs. A run with the scores of
-    a better one, and so its partition, takes no place. Fewer runs are always some of those that a larger number gives.
+    Pairs may take half of the places, so that a study of many kinds still shows its best runs. A
+    run with the scores of a better one, and so its partition, takes no place. Fewer runs are always
+    some of those that a larger number gives.
 
     Parameters
     ----------
     runs : DataFrame
-        With ``run``, ``status``, ``rank``, ``silhouette_reference``, ``projection`` and ``clusterer``.
+        With ``run``, ``status``, ``rank``, ``silhouette_reference``, ``projection`` and
+        ``clusterer``.
     most : int
         At most so many.
     best : str, optional

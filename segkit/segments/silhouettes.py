@@ -7,17 +7,18 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from segkit.study.keys import stage_key
-from segkit.study.record import best_first
-from segkit.study.results import write_table
-from segkit.study.store import Damaged, Store, StoreFull
+from segkit.files import DiskFull
+from segkit.study.keep.runs_table import write_table
+from segkit.study.keep.writer import best_first
+from segkit.study.plan.keys import stage_key
+from segkit.study.run.store import Damaged, Store
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from segkit.study.plan import RunPlan
-    from segkit.study.record import Finished
+    from segkit.study.keep.writer import Finished
+    from segkit.study.plan.planner import RunPlan
 
 KEPT_RUNS = 2
 # A silhouette needs the distances to everybody: a second for so many customers.
@@ -29,8 +30,8 @@ VERSION = 2
 def keep_silhouettes(finished: Finished, most: int = MOST_CUSTOMERS) -> None:
     """Write ``silhouettes.parquet``: customers' silhouettes in the primary reference space, a column for each run.
 
-    Of a table with more than ``most`` customers, as many are drawn, and their silhouettes are those among themselves.
-    A run whose stored results cannot be read is left out.
+    Of a table with more than ``most`` customers, as many are drawn, and their silhouettes are those
+    among themselves. A run whose stored results cannot be read is left out.
     """
     import pandas as pd
 
@@ -59,7 +60,9 @@ def _chosen(finished: Finished) -> list[str]:
     return list(dict.fromkeys([*(run for run in named if run in set(placed)), *placed]))[:KEPT_RUNS]
 
 
-def _silhouettes(run: RunPlan, finished: Finished, store: Store, most: int) -> tuple[np.ndarray, np.ndarray]:
+def _silhouettes(
+    run: RunPlan, finished: Finished, store: Store, most: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows in the run's table of the customers looked at, and their silhouettes; missing for noise.
 
     They are kept in the store, where the next study of the same partition finds them.
@@ -69,7 +72,9 @@ def _silhouettes(run: RunPlan, finished: Finished, store: Store, most: int) -> t
     from segkit.scoring.silhouette import silhouette_samples
 
     clustering = run.stages["clustering"]
-    space = finished.plan.nodes[run.stages[f"scoring:{finished.plan.references[0]}"]].inputs["space"]
+    space = finished.plan.nodes[run.stages[f"scoring:{finished.plan.references[0]}"]].inputs[
+        "space"
+    ]
     key = stage_key("silhouettes", VERSION, clustering, space, most)
     if store.record(key) is not None:
         with contextlib.suppress(Damaged):
@@ -81,8 +86,11 @@ def _silhouettes(run: RunPlan, finished: Finished, store: Store, most: int) -> t
     matrix = store.arrays(space)["matrix"]
     # A reference space has every customer, a run may have dropped some with missing values.
     matrix = matrix[at] if len(matrix) == len(rows) else matrix[rows[at]]
-    found = {"rows": rows[at], "silhouettes": silhouette_samples(matrix, store.arrays(clustering)["labels"][at])}
-    with contextlib.suppress(OSError, StoreFull):
+    found = {
+        "rows": rows[at],
+        "silhouettes": silhouette_samples(matrix, store.arrays(clustering)["labels"][at]),
+    }
+    with contextlib.suppress(OSError, DiskFull):
         store.save(key, found, {}, time.process_time() - begun)
     return found["rows"], found["silhouettes"]
 

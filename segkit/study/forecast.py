@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from segkit.study.confirm import ConfirmSettings, plan_confirmation, siblings
-from segkit.study.cost import Pace, duration, node_seconds, task_class, task_seconds
-from segkit.study.disk import amount, bytes_by_kind
-from segkit.study.graph import KINDS, Task, counts, make_tasks, wanted_keys
-from segkit.study.outputs import embedding_runs
-from segkit.study.plan import Planner, RunPlan, space_of
-from segkit.study.record import Record
-from segkit.study.results import Collector
-from segkit.study.settled import settled_outcomes
+from segkit.study.keep.customers import embedding_runs
+from segkit.study.keep.runs_table import Collector
+from segkit.study.keep.writer import Record
+from segkit.study.plan.confirmation import ConfirmSettings, plan_confirmation, siblings
+from segkit.study.plan.cost import Pace, duration, node_seconds, task_class, task_seconds
+from segkit.study.plan.disk import amount, bytes_by_kind
+from segkit.study.plan.graph import KINDS, Task, counts, make_tasks, wanted_keys
+from segkit.study.plan.planner import Planner, RunPlan, space_of
+from segkit.study.run.settled import settled_outcomes
 
 if TYPE_CHECKING:
-    from segkit.study.prepare import Prepared
+    from segkit.study.run.preparation import Prepared
 
 
 def forecast(prepared: Prepared) -> dict[str, Any]:
@@ -27,9 +27,10 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``seconds`` is CPU time over all workers, ``wall_seconds`` its share of each worker, ``disk_bytes`` what is
-        added to the store by kind of stage: estimates. ``confirm`` has the same for the confirmation, ``exact`` where
-        the screen is stored, so that the runs to confirm are known.
+        ``seconds`` is CPU time over all workers, ``wall_seconds`` its share of each worker,
+        ``disk_bytes`` what is added to the store by kind of stage: estimates. ``confirm`` has the
+        same for the confirmation, ``exact`` where the screen is stored, so that the runs to confirm
+        are known.
     """
     plan = prepared.plan
     tasks = make_tasks(plan.nodes, plan.leaves, prepared.stored)
@@ -41,14 +42,18 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "experiment": prepared.composition.experiment,
         "runs": len(plan.runs),
         "skipped": sum(skipped.values()),
-        "impossible": [{"reason": reason, "runs": count} for reason, count in skipped.most_common()],
+        "impossible": [
+            {"reason": reason, "runs": count} for reason, count in skipped.most_common()
+        ],
         "stages": counts(plan.nodes),
         "stored": counts(key for key in plan.nodes if key in prepared.stored),
         "to_compute": counts(node.key for node in wanted),
         "tasks": len(tasks),
         "customers": dict(plan.customers),
         "drawn": _drawn(prepared),
-        "approximate": sorted({node.kind for node in plan.nodes.values() if node.config.get("approximate")}),
+        "approximate": sorted(
+            {node.kind for node in plan.nodes.values() if node.config.get("approximate")}
+        ),
         "engine": prepared.engine.description,
         "seconds": round(seconds, 1),
         "wall_seconds": round(seconds / prepared.engine.n_workers, 1),
@@ -62,7 +67,8 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
 def expected_seconds(prepared: Prepared) -> tuple[float, float | None]:
     """Return the estimated wall seconds of the screen and of the confirmation; None where there is none."""
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, prepared.stored)
-    # With the screen stored, the confirmation is planned at once, and says itself how long it takes.
+    # With the screen stored, the confirmation is planned at once, and says itself how long it
+    # takes.
     if not tasks:
         return 0.0, None
     pace, workers = _stored_pace(prepared), prepared.engine.n_workers
@@ -89,7 +95,11 @@ def _stored_pace(prepared: Prepared) -> Pace:
             records = [prepared.store.record(node.key) for node in task.nodes]
             if all(records):
                 learned[name] += 1
-                pace.learn(task, task_seconds(task, plan.planner.shapes), sum(item["seconds"] for item in records))
+                pace.learn(
+                    task,
+                    task_seconds(task, plan.planner.shapes),
+                    sum(item["seconds"] for item in records),
+                )
     return pace
 
 
@@ -115,8 +125,9 @@ class ExpectedConfirmation:
 def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmation | None:
     """Return what the confirmation is expected to take; None where nothing is confirmed.
 
-    Which runs are confirmed is known after the screen. Before, it is planned for as many runs of this plan, from the
-    cheapest to the most costly: what they share is then shared in the estimate too.
+    Which runs are confirmed is known after the screen. Before, it is planned for as many runs of
+    this plan, from the cheapest to the most costly: what they share is then shared in the estimate
+    too.
     """
     study = prepared.composition.study["scoring"]
     able = [run for run in prepared.plan.runs if run.stages]
@@ -131,7 +142,9 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
     settings = ConfirmSettings.of(study)
     confirmation = plan_confirmation(planner, chosen, siblings(able, chosen), pictured, settings)
     own = wanted_keys(confirmation.nodes, confirmation.leaves, prepared.plan.nodes)
-    tasks = make_tasks(confirmation.nodes, confirmation.leaves, {*prepared.stored, *prepared.plan.nodes})
+    tasks = make_tasks(
+        confirmation.nodes, confirmation.leaves, {*prepared.stored, *prepared.plan.nodes}
+    )
     return ExpectedConfirmation(
         seconds=_paced(tasks, planner, pace),
         tasks=len(tasks),
@@ -145,7 +158,9 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
 def _shortlisted(prepared: Prepared) -> list[RunPlan] | None:
     """Return the runs that the stored screen is followed by; None if none passes the gates."""
     record = Record(prepared, [], Collector(prepared.plan))
-    record.collector.add(settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored).values())
+    record.collector.add(
+        settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored).values()
+    )
     confirmation = record.shortlist()
     if confirmation is None:
         return None
@@ -156,12 +171,20 @@ def _shortlisted(prepared: Prepared) -> list[RunPlan] | None:
 def _typical(able: Sequence[RunPlan], planner: Planner, size: int) -> list[RunPlan]:
     """Return runs at even distances in the order of what a run costs on its own, and as many in the same spaces.
 
-    The best runs of a study share their spaces: the 20 confirmed ones of the card customers have about half as many.
+    The best runs of a study share their spaces: the 20 confirmed ones of the card customers have
+    about half as many.
     """
 
     def seconds(run: RunPlan) -> tuple[float, str]:
-        made = {key for role, key in run.stages.items() if role in ("neighbours", "projection", "clustering")}
-        return sum(node_seconds(planner.nodes[key], planner.shapes[key].customers) for key in made), run.id
+        made = {
+            key
+            for role, key in run.stages.items()
+            if role in ("neighbours", "projection", "clustering")
+        }
+        return (
+            sum(node_seconds(planner.nodes[key], planner.shapes[key].customers) for key in made),
+            run.id,
+        )
 
     ordered = sorted(able, key=seconds)
     size = min(size, len(ordered))
@@ -217,7 +240,8 @@ def _confirmation(prepared: Prepared, pace: Pace) -> dict[str, Any] | None:
 def forecast_text(found: dict[str, Any]) -> str:
     """Return a forecast in lines for people."""
     stages = [
-        f"  {kind:<12} {count:>8} {found['stored'].get(kind, 0):>8} {found['to_compute'].get(kind, 0):>10}"
+        f"  {kind:<12} {count:>8} {found['stored'].get(kind, 0):>8}"
+        f" {found['to_compute'].get(kind, 0):>10}"
         for kind, count in found["stages"].items()
     ]
     impossible = [f"  {item['runs']} x {item['reason']}" for item in found["impossible"]]
@@ -225,8 +249,13 @@ def forecast_text(found: dict[str, Any]) -> str:
     if found["tasks"]:
         wall, cpu = duration(found["wall_seconds"]), duration(found["seconds"])
         disk = amount(sum(found["disk_bytes"].values()))
-        left = f"estimated: {wall} {found['engine']} ({cpu} of CPU, {found['tasks']} tasks), {disk} of disk"
-    skipped = [f"skipped: {found['skipped']}, which cannot be done:", *impossible] if impossible else []
+        left = (
+            f"estimated: {wall} {found['engine']} ({cpu} of CPU, {found['tasks']} tasks), {disk} of"
+            " disk"
+        )
+    skipped = (
+        [f"skipped: {found['skipped']}, which cannot be done:", *impossible] if impossible else []
+    )
     lines = [
         f"{found['experiment'] or 'study'}: {found['runs']} runs",
         f"  {'stage':<12} {'unique':>8} {'stored':>8} {'to compute':>10}",
@@ -246,35 +275,57 @@ def _drawn_lines(found: dict[str, Any]) -> list[str]:
     if not found["drawn"]:
         return []
     sizes = ", ".join(f"{kind} {size:,}" for kind, size in found["drawn"].items())
-    return [f"drawn customers stand for all {max(found['customers'].values()):,} in: {sizes} (sampling=none: never)"]
+    return [
+        f"drawn customers stand for all {max(found['customers'].values()):,} in: {sizes}"
+        " (sampling=none: never)"
+    ]
 
 
 def _approximate_lines(found: dict[str, Any]) -> list[str]:
-    told = "the neighbours of UMAP and t-SNE are searched approximately (sampling.neighbours=null: exactly)"
+    told = (
+        "the neighbours of UMAP and t-SNE are searched approximately (sampling.neighbours=null:"
+        " exactly)"
+    )
     return [told] if found["approximate"] else []
 
 
 def _racing_lines(race: dict[str, int] | None) -> list[str]:
     if race is None:
         return []
-    return [f"then, not in the estimate: a race of {race['runs']:,} runs over up to {race['draws']} draws each"]
+    return [
+        f"then, not in the estimate: a race of {race['runs']:,} runs over up to {race['draws']}"
+        " draws each"
+    ]
 
 
 def _confirmation_lines(confirm: dict[str, Any] | None) -> list[str]:
     if confirm is None:
         return ["screen only (scoring.confirm=false)"]
     tables = sum(confirm["nulls"].values())
-    how = f"{confirm['confirm_draws']} fresh draws, {confirm['refits']} refits, {confirm['seeds']} other seeds"
+    how = (
+        f"{confirm['confirm_draws']} fresh draws, {confirm['refits']} refits, {confirm['seeds']}"
+        " other seeds"
+    )
     if "stages" not in confirm:
         return ["no run of the stored screen passes the gates: nothing will be confirmed"]
-    runs = f"then up to {confirm['shortlist']} runs are confirmed with {how} and {tables} tables without segments"
+    runs = (
+        f"then up to {confirm['shortlist']} runs are confirmed with {how} and {tables} tables"
+        " without segments"
+    )
     stages, to_compute = sum(confirm["stages"].values()), sum(confirm["to_compute"].values())
     if not to_compute:
         return [f"{runs}: {stages:,} stages, all stored"]
     wall, cpu = duration(confirm["wall_seconds"]), duration(confirm["seconds"])
-    basis = "the runs are known" if confirm["exact"] else "which runs is known after the screen: typical ones"
+    basis = (
+        "the runs are known"
+        if confirm["exact"]
+        else "which runs is known after the screen: typical ones"
+    )
     return [
         f"{runs}:",
         f"  {stages:,} stages, {to_compute:,} to compute ({basis})",
-        f"  estimated: {wall} ({cpu} of CPU), {amount(sum(confirm['disk_bytes'].values()))} of disk",
+        (
+            f"  estimated: {wall} ({cpu} of CPU), {amount(sum(confirm['disk_bytes'].values()))} of"
+            " disk"
+        ),
     ]

@@ -12,14 +12,10 @@ from typing import Any
 from segkit.data import TableInfo, source
 from segkit.data.load import existing_file
 from segkit.errors import UsageError
-from segkit.study.claims import check_claims
 from segkit.study.compose import Configuration
-from segkit.study.engine import Engine, EngineSettings
-from segkit.study.folder import Study
-from segkit.study.graph import make_tasks
-from segkit.study.plan import Plan, RunPlan, make_plan
-from segkit.study.provenance import commit, versions
-from segkit.study.published import (
+from segkit.study.keep.claims import check_claims
+from segkit.study.keep.provenance import commit
+from segkit.study.keep.published import (
     edited,
     edited_lines,
     ids_difference,
@@ -28,10 +24,15 @@ from segkit.study.published import (
     row_difference,
     verdict_difference,
 )
-from segkit.study.results import Collector, space_suffix
-from segkit.study.sampling import Sampling
-from segkit.study.stages import Outcome, load_unchanged
-from segkit.study.store import Store
+from segkit.study.keep.reader import Study
+from segkit.study.keep.runs_table import Collector, space_suffix
+from segkit.study.plan.graph import make_tasks
+from segkit.study.plan.libraries import versions
+from segkit.study.plan.planner import Plan, RunPlan, make_plan
+from segkit.study.plan.sampling import Sampling
+from segkit.study.run.engine import Engine, EngineSettings
+from segkit.study.run.stages import Outcome, load_unchanged
+from segkit.study.run.store import Store
 from segkit.version import __version__
 
 EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
@@ -83,8 +84,9 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     Returns
     -------
     Reproduction
-        ``exact`` (same digests), ``equivalent`` (matrices to 1e-6 relative, labels to ARI 0.99, scores to 0.005; a
-        projection that differs but leads to equivalent labels counts) or ``different``.
+        ``exact`` (same digests), ``equivalent`` (matrices to 1e-6 relative, labels to ARI 0.99,
+        scores to 0.005; a projection that differs but leads to equivalent labels counts) or
+        ``different``.
 
     Raises
     ------
@@ -102,9 +104,14 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     data = _located(study, entry, data_path)
     another = _data_change(entry, data)
     if another and data_path is None and "path" in data:
-        # A file that the study names may be any of this user's: one that it was not made of is not read as a table.
-        reason = "the file that the study names is not the one it was made of; give the data by --data"
-        return Reproduction(run, DIFFERENT, (StageComparison("features", DIFFERENT, reason),), (another,))
+        # A file that the study names may be any of this user's: one that it was not made of is not
+        # read as a table.
+        reason = (
+            "the file that the study names is not the one it was made of; give the data by --data"
+        )
+        return Reproduction(
+            run, DIFFERENT, (StageComparison("features", DIFFERENT, reason),), (another,)
+        )
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
         store = Store(folder)
         try:
@@ -112,7 +119,9 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
         except UsageError as error:
             if another is None:
                 raise
-            return Reproduction(run, DIFFERENT, (StageComparison("features", DIFFERENT, str(error)),), (another,))
+            return Reproduction(
+                run, DIFFERENT, (StageComparison("features", DIFFERENT, str(error)),), (another,)
+            )
         collector = Collector(plan)
         with Engine(EngineSettings(mode="inline"), folder) as engine:
             for _task, outcomes in engine.run(make_tasks(plan.nodes, plan.leaves, set()), {}):
@@ -128,7 +137,11 @@ def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, A
     configuration = Configuration(entry["choices"], groups, entry["seed"])
     settings = study.settings
     # A race may have stopped before all of them.
-    draws = int(row["stability_draws"]) if settings["scoring"].get("racing") else settings["scoring"]["draws"]
+    draws = (
+        int(row["stability_draws"])
+        if settings["scoring"].get("racing")
+        else settings["scoring"]["draws"]
+    )
     return make_plan([configuration], settings["references"], draws, _info, Sampling.of(settings))
 
 
@@ -141,7 +154,10 @@ def _located(study: Study, entry: Mapping[str, Any], data_path: str | None) -> d
     data = dict(entry["groups"]["data"])
     if data_path is not None:
         if "path" not in data:
-            raise UsageError(f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a file")
+            raise UsageError(
+                f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a"
+                " file"
+            )
         data["path"] = str(existing_file(Path(data_path).expanduser(), "--data"))
     elif isinstance(data.get("path"), str):
         data["path"] = str(_found(study, Path(data["path"]).expanduser()))
@@ -157,13 +173,22 @@ def _found(study: Study, path: Path) -> Path:
     if there:
         return there[0]
     seen = "" if path.is_absolute() else ", relative to where it was launched"
-    raise UsageError(f"{path}: no such file (data.path, as the study had it{seen}); give the file by --data")
+    raise UsageError(
+        f"{path}: no such file (data.path, as the study had it{seen}); give the file by --data"
+    )
 
 
 def _launched_in(study: Study) -> Path | None:
     """Return the folder that a study's own was written into, None where its place does not tell."""
-    folder, settings = study.folder.absolute(), study.settings  # not resolved: outputs may be a link to another disk
-    given = [str(text) for text in settings.get("overrides") or [] if str(text).startswith("hydra.sweep.dir=")]
+    folder, settings = (
+        study.folder.absolute(),
+        study.settings,
+    )  # not resolved: outputs may be a link to another disk
+    given = [
+        str(text)
+        for text in settings.get("overrides") or []
+        if str(text).startswith("hydra.sweep.dir=")
+    ]
     default = Path("outputs", str(settings.get("name")), folder.name)
     written = Path(given[-1].partition("=")[2].strip("'\"")) if given else default
     count = 0 if written.is_absolute() else len(written.parts)
@@ -176,7 +201,12 @@ def _data_change(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str | Non
 
 
 def _compare(
-    study: Study, entry: Mapping[str, Any], row: Any, run: RunPlan, collector: Collector, store: Store
+    study: Study,
+    entry: Mapping[str, Any],
+    row: Any,
+    run: RunPlan,
+    collector: Collector,
+    store: Store,
 ) -> list[StageComparison]:
     found = []
     for role, old in entry["stages"].items():
@@ -194,10 +224,17 @@ def _compare(
 
 
 def _published(
-    study: Study, run: str, row: Any, stages: Sequence[StageComparison], collector: Collector, store: Store
+    study: Study,
+    run: str,
+    row: Any,
+    stages: Sequence[StageComparison],
+    collector: Collector,
+    store: Store,
 ) -> list[StageComparison]:
     """Compare what was published of a run with what was computed, not only with the digests kept beside it."""
-    outcomes = {role: collector.outcomes.get(key) for role, key in collector.plan.runs[0].stages.items()}
+    outcomes = {
+        role: collector.outcomes.get(key) for role, key in collector.plan.runs[0].stages.items()
+    }
     if any(outcome is None or outcome.status != "ok" for outcome in outcomes.values()):
         return []
     verdicts = {stage.stage: stage.verdict for stage in stages}
@@ -212,7 +249,9 @@ def _published(
         "recommendation.json": verdict_difference(study),
     }
     compared = [
-        StageComparison(f"{PUBLISHED}{name}", DIFFERENT if text else EXACT, f"run {run}, {text}" if text else "")
+        StageComparison(
+            f"{PUBLISHED}{name}", DIFFERENT if text else EXACT, f"run {run}, {text}" if text else ""
+        )
         for name, text in differences.items()
     ]
     return [*compared, _files_published(study)]
@@ -226,7 +265,9 @@ def _files_published(study: Study) -> StageComparison:
     return StageComparison(f"{PUBLISHED}files", DIFFERENT if lines else EXACT, " ".join(lines))
 
 
-def _labels_published(study: Study, run: str, outcomes: Mapping[str, Any], collector: Collector, store: Store) -> str:
+def _labels_published(
+    study: Study, run: str, outcomes: Mapping[str, Any], collector: Collector, store: Store
+) -> str:
     if run not in study.partitions:
         return "its labels are missing"
     features = outcomes["features"]
@@ -237,7 +278,8 @@ def _labels_published(study: Study, run: str, outcomes: Mapping[str, Any], colle
     prefix = f"{collector.plan.runs[0].data[:8]}:"
     own = published["id"].astype(str).str.startswith(prefix) if "id" in published else None
     if own is not None and own.any() and not own.all():
-        # Of a study of several tables: this one's customers are told from the others' by its identity.
+        # Of a study of several tables: this one's customers are told from the others' by its
+        # identity.
         ids = [f"{prefix}{name}" for name in ids]
         published = published[own]
     return ids_difference(published, ids) or labels_difference(published[run], rows, labels)
@@ -260,7 +302,9 @@ def _compare_matrices(
     after = np.asarray(outcome.record["facts"]["sketch"], dtype=float)
     if before.shape != after.shape:
         return DIFFERENT, f"{len(before)} columns before, {len(after)} now"
-    difference = float((np.abs(before - after) / np.abs(before).max(axis=1, keepdims=True).clip(1e-300)).max())
+    difference = float(
+        (np.abs(before - after) / np.abs(before).max(axis=1, keepdims=True).clip(1e-300)).max()
+    )
     return _within(difference, MATRIX_TOLERANCE, "largest relative difference")
 
 

@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Protocol
 
 from segkit.errors import UsageError, WorkersLost
+from segkit.files import DiskFull, writable_folder
 from segkit.signals import ends_here, held, last_words
-from segkit.study import cost
-from segkit.study.engine import Engine
-from segkit.study.folder import Study
 from segkit.study.forecast import expected_seconds
-from segkit.study.graph import KINDS, Node, Task, make_tasks, wanted_keys
-from segkit.study.lock import locked
-from segkit.study.plan import Plan
-from segkit.study.prepare import Prepared
-from segkit.study.racing import drawn_further, schedule
-from segkit.study.record import Finished, Record
-from segkit.study.results import Collector
-from segkit.study.settled import settled_outcomes
-from segkit.study.stages import Outcome
-from segkit.study.store import StoreFull, writable_folder
+from segkit.study.judge.racing import drawn_further, schedule
+from segkit.study.keep.lock import locked
+from segkit.study.keep.reader import Study
+from segkit.study.keep.runs_table import Collector
+from segkit.study.keep.writer import Finished, Record
+from segkit.study.plan import cost
+from segkit.study.plan.graph import KINDS, Node, Task, make_tasks, wanted_keys
+from segkit.study.plan.planner import Plan
+from segkit.study.run.engine import Engine
+from segkit.study.run.preparation import Prepared
+from segkit.study.run.settled import settled_outcomes
+from segkit.study.run.stages import Outcome
 
 # How often a result is computed again that is damaged again.
 _ATTEMPTS = 3
@@ -35,11 +35,17 @@ class Watch(Protocol):
     """Is told how a study goes on."""
 
     def expect(
-        self, prepared: Prepared, running: Callable[[], Sequence[str]], screen: float, confirmation: float | None
+        self,
+        prepared: Prepared,
+        running: Callable[[], Sequence[str]],
+        screen: float,
+        confirmation: float | None,
     ) -> None:
         """Take note of a study that begins: what is at work, and how many wall seconds both parts are to take."""
 
-    def start(self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int], part: str) -> None:
+    def start(
+        self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int], part: str
+    ) -> None:
         """Take note that a part begins: the tasks to do, and the runs by status that need none."""
 
     def compiling(self, expected: float | None) -> None:
@@ -55,8 +61,8 @@ class Watch(Protocol):
 def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished:
     """Run what is not stored and write the study's folder.
 
-    Whatever ends the study early (an interrupt, a full disk), what was finished is written before the exception
-    goes on.
+    Whatever ends the study early (an interrupt, a full disk), what was finished is written before
+    the exception goes on.
     """
     with claimed(prepared) as prepared:
         record = Record(prepared, command, Collector(prepared.plan))
@@ -81,7 +87,7 @@ def _launched(prepared: Prepared, record: Record, watch: Watch) -> Finished:
     except KeyboardInterrupt:
         state = "interrupted"
         raise
-    except StoreFull:
+    except DiskFull:
         state = "stopped: disk full"
         raise
     except WorkersLost as error:
@@ -107,7 +113,8 @@ def claimed(prepared: Prepared) -> Iterator[Prepared]:
     Raises
     ------
     UsageError
-        If something is missing, the folder is not for this study, or another process is at work on it.
+        If something is missing, the folder is not for this study, or another process is at work on
+        it.
     """
     if prepared.claimed:
         yield prepared
@@ -124,8 +131,12 @@ def _claimed_folder(prepared: Prepared) -> Path:
     folder = prepared.folder
     if prepared.folder_is_given:
         writable_folder(folder, "hydra.sweep.dir")
-        if not (folder / "study.yaml").exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-            told = "holds files but no study; name a folder that is empty, new, or that of this study"
+        if not (folder / "study.yaml").exists() and any(
+            not path.name.startswith(".") for path in folder.iterdir()
+        ):
+            told = (
+                "holds files but no study; name a folder that is empty, new, or that of this study"
+            )
             raise UsageError(f"hydra.sweep.dir={folder}: {told}")
         return folder
     writable_folder(folder.parent, "hydra.sweep.dir")
@@ -138,7 +149,10 @@ def _check_same_study(prepared: Prepared, folder: Path) -> None:
     if (folder / "configs.jsonl").exists():
         others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
         if others:
-            told = f"holds another study, with {len(others)} runs that this one has not; name another folder"
+            told = (
+                f"holds another study, with {len(others)} runs that this one has not; name another"
+                " folder"
+            )
             raise UsageError(f"hydra.sweep.dir={folder}: {told}")
 
 
@@ -184,7 +198,12 @@ def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -
 
 
 def _compute(
-    nodes: Mapping[str, Node], leaves: Sequence[str], engine: Engine, record: Record, watch: Watch, part: str
+    nodes: Mapping[str, Node],
+    leaves: Sequence[str],
+    engine: Engine,
+    record: Record,
+    watch: Watch,
+    part: str,
 ) -> None:
     """Compute what is not settled; what turns out to be damaged on the way is computed again, and all that waits."""
     attempts: Counter[str] = Counter()
@@ -194,7 +213,9 @@ def _compute(
         tasks = make_tasks(nodes, wanted, settled)
         watch.start(record.prepared, tasks, record.collector.counts(), part)
         waiting: list[Outcome] = []
-        with closing(engine.run(tasks, *_expected(tasks, record.prepared.plan), settled.values())) as results:
+        with closing(
+            engine.run(tasks, *_expected(tasks, record.prepared.plan), settled.values())
+        ) as results:
             for task, outcomes in results:
                 waiting += [outcome for outcome in outcomes if outcome.waits]
                 record.take(outcome for outcome in outcomes if not outcome.waits)
@@ -222,4 +243,6 @@ def _mend(engine: Engine, record: Record, watch: Watch) -> None:
 def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
     """Return the order of work and the estimated seconds by task's name."""
     shapes = plan.planner.shapes
-    return cost.priorities(tasks, shapes), {task.name: cost.task_seconds(task, shapes) for task in tasks}
+    return cost.priorities(tasks, shapes), {
+        task.name: cost.task_seconds(task, shapes) for task in tasks
+    }

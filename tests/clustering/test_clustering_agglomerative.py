@@ -24,19 +24,25 @@ def plain(X, **given):
 
 
 def assert_like_plain(X, members):
-    for given, found in zip(members, fit_many(X, [config(**given) for given in members]), strict=True):
+    for given, found in zip(
+        members, fit_many(X, [config(**given) for given in members]), strict=True
+    ):
         assert (found.labels == plain(X, **given)).all(), given
 
 
 @pytest.mark.parametrize("linkage", ["ward", "complete", "average", "single"])
 def test_every_cut_is_the_plain_estimators(X, linkage):
-    assert_like_plain(X, [{"n_clusters": k, "linkage": linkage} for k in (1, *range(2, 12), 40, 190, len(X))])
+    assert_like_plain(
+        X, [{"n_clusters": k, "linkage": linkage} for k in (1, *range(2, 12), 40, 190, len(X))]
+    )
 
 
 @pytest.mark.parametrize("linkage", ["ward", "complete", "average", "single"])
 def test_a_cut_at_a_height_is_the_plain_estimators(X, linkage):
     heights = (0.0, 0.5, 1.0, 3.0, 8.0, 1e9)
-    assert_like_plain(X, [{"n_clusters": None, "distance_threshold": t, "linkage": linkage} for t in heights])
+    assert_like_plain(
+        X, [{"n_clusters": None, "distance_threshold": t, "linkage": linkage} for t in heights]
+    )
 
 
 @pytest.mark.parametrize("metric", ["manhattan", "cosine", "l2", "chebyshev"])
@@ -48,7 +54,9 @@ def test_other_metrics_are_the_plain_estimators(X, metric):
 
 def test_members_of_several_trees_keep_their_order(X):
     linkages = ("ward", "single", "ward", "complete")
-    assert_like_plain(X, [{"n_clusters": 4 - i % 2, "linkage": linkage} for i, linkage in enumerate(linkages)])
+    assert_like_plain(
+        X, [{"n_clusters": 4 - i % 2, "linkage": linkage} for i, linkage in enumerate(linkages)]
+    )
 
 
 def test_wards_tree_is_grown_from_the_matrix_where_there_are_no_ties(card_sample, monkeypatch):
@@ -68,7 +76,9 @@ def test_wards_heights_are_those_of_all_distances(X, card_sample):
     for space in (X, card_sample, geometric_line(300), X[:2], X * 1e-6 + 1e3):
         tree, contested = agglomerative._ward_tree(np.ascontiguousarray(space))
         merges = np.arange(len(space) - 1)
-        assert (np.sort(tree.children.ravel()) == np.arange(2 * len(merges))).all()  # everything merges once
+        assert (
+            np.sort(tree.children.ravel()) == np.arange(2 * len(merges))
+        ).all()  # everything merges once
         assert (tree.children.max(axis=1) < len(space) + merges).all()  # after it was made
         if not contested:
             expected = hierarchy.ward(space)[:, 2]
@@ -130,7 +140,9 @@ def test_a_later_tie_between_grown_clusters_is_noticed():
 
 def test_a_drawn_subset_is_clustered_like_any_other_space(card_sample):
     rows = np.unique(np.random.default_rng(1).integers(0, 1500, 1500))
-    assert_like_plain(card_sample[rows], [{"n_clusters": k, "linkage": "ward"} for k in range(2, 11)])
+    assert_like_plain(
+        card_sample[rows], [{"n_clusters": k, "linkage": "ward"} for k in range(2, 11)]
+    )
 
 
 def test_an_option_outside_the_family_is_left_to_the_plain_estimator(X):
@@ -147,13 +159,24 @@ def test_a_contradiction_fails_as_the_plain_estimator_does():
 
 def test_published_agreement_with_k_means(card_customers):
     ward = fit_many(card_customers, [config(n_clusters=3)])[0]
-    kmeans = {"_target_": "sklearn.cluster.KMeans", "n_clusters": 3, "n_init": 10, "random_state": 42}
-    assert round(adjusted_rand_score(ward.labels, fit_many(card_customers, [kmeans])[0].labels), 4) == 0.3597
+    kmeans = {
+        "_target_": "sklearn.cluster.KMeans",
+        "n_clusters": 3,
+        "n_init": 10,
+        "random_state": 42,
+    }
+    assert (
+        round(adjusted_rand_score(ward.labels, fit_many(card_customers, [kmeans])[0].labels), 4)
+        == 0.3597
+    )
 
 
 def test_ward_with_another_metric_is_told_before_it_is_tried():
     X = np.random.default_rng(0).normal(size=(20, 2))
-    assert infeasible(config(metric="cosine"), 100) == "linkage = ward needs metric = euclidean, not cosine"
+    assert (
+        infeasible(config(metric="cosine"), 100)
+        == "linkage = ward needs metric = euclidean, not cosine"
+    )
     assert infeasible(config(metric="cosine", linkage="average"), 100) is None
     with pytest.raises(ValueError, match="Ward can only work with euclidean"):
         plain(X, metric="cosine")

@@ -21,7 +21,10 @@ def config(eps, min_samples, **given):
 
 
 def labels(X, *pairs):
-    return [found.labels.tolist() for found in fit_many(np.array(X, dtype=float), [config(*pair) for pair in pairs])]
+    return [
+        found.labels.tolist()
+        for found in fit_many(np.array(X, dtype=float), [config(*pair) for pair in pairs])
+    ]
 
 
 def spreads(X):
@@ -32,15 +35,20 @@ def spreads(X):
 
 
 def assert_like_plain(X, pairs, **given):
-    expected = {pair: DBSCAN(eps=pair[0], min_samples=pair[1], **given).fit(X).labels_ for pair in pairs}
+    expected = {
+        pair: DBSCAN(eps=pair[0], min_samples=pair[1], **given).fit(X).labels_ for pair in pairs
+    }
     for pair, found in zip(pairs, fit_many(X, [config(*pair) for pair in pairs]), strict=True):
         assert (found.labels == canonical(expected[pair])).all(), pair
     numbered = {(eps, least): found for eps, least, found in label_many(X, pairs)}
-    assert all((numbered[pair] == expected[pair]).all() for pair in pairs)  # scikit-learn's own numbers, too
+    assert all(
+        (numbered[pair] == expected[pair]).all() for pair in pairs
+    )  # scikit-learn's own numbers, too
 
 
 def test_every_radius_and_density_is_the_plain_estimators(X):
-    # beyond 15 columns scikit-learn takes distances from a matrix product, which is not exact at ties
+    # beyond 15 columns scikit-learn takes distances from a matrix product, which is not exact at
+    # ties
     given = {"algorithm": "kd_tree"} if X.shape[1] > 15 else {}
     pairs = [(eps, least) for eps in spreads(X) for least in (1, 2, 5, 10, 30, 1000)]
     assert_like_plain(X, pairs, **given)
@@ -57,7 +65,9 @@ def test_a_space_far_from_the_origin(X):
 
 
 def test_real_customers(card_sample):
-    assert_like_plain(card_sample, [(eps, m) for eps in (0.3, 0.5, 0.8, 1.2, 2.0, 3.0) for m in (4, 10)])
+    assert_like_plain(
+        card_sample, [(eps, m) for eps in (0.3, 0.5, 0.8, 1.2, 2.0, 3.0) for m in (4, 10)]
+    )
 
 
 def test_a_drawn_subset_is_clustered_like_any_other_space(card_sample):
@@ -74,7 +84,8 @@ def test_a_border_customer_of_two_clusters_joins_the_first():
 
 
 def test_borders_between_many_clusters(X):
-    """Dense lattices of clusters with customers in the gaps, in an order that has nothing to do with place."""
+    """Dense lattices of clusters with customers in the gaps, in an order that has nothing to do
+    with place."""
     rng = np.random.default_rng(len(X))
     centres = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), -1).reshape(-1, 2)
     dense = np.repeat(centres, 9, axis=0) + rng.normal(size=(324, 2)) * 0.08
@@ -84,7 +95,12 @@ def test_borders_between_many_clusters(X):
 
 def test_all_noise_one_cluster_and_everybody_a_core():
     X = [[0.0], [1.0], [2.0], [3.0]]
-    assert labels(X, (0.5, 2), (10.0, 4), (0.5, 1), (10.0, 5)) == [[-1] * 4, [0] * 4, [0, 1, 2, 3], [-1] * 4]
+    assert labels(X, (0.5, 2), (10.0, 4), (0.5, 1), (10.0, 5)) == [
+        [-1] * 4,
+        [0] * 4,
+        [0, 1, 2, 3],
+        [-1] * 4,
+    ]
 
 
 def test_coinciding_customers():
@@ -118,10 +134,14 @@ def test_memory_is_bounded():
         assert peak <= dbscan.memory(config(9.0, 5, **given), *X.shape)
 
 
-@pytest.mark.parametrize("given", [{"metric": "manhattan"}, {"metric": "minkowski", "p": 1.5}, {"metric": "cosine"}])
+@pytest.mark.parametrize(
+    "given", [{"metric": "manhattan"}, {"metric": "minkowski", "p": 1.5}, {"metric": "cosine"}]
+)
 def test_other_metrics_are_the_plain_estimators(X, given):
     found = fit_many(X, [config(0.4, 5, **given), config(0.4, 5)])
-    assert (found[0].labels == canonical(DBSCAN(eps=0.4, min_samples=5, **given).fit_predict(X))).all()
+    assert (
+        found[0].labels == canonical(DBSCAN(eps=0.4, min_samples=5, **given).fit_predict(X))
+    ).all()
     assert (found[1].labels == canonical(DBSCAN(eps=0.4, min_samples=5).fit_predict(X))).all()
 
 
@@ -143,14 +163,16 @@ def test_kernels_work_where_nothing_can_be_written(tmp_path):
     (tmp_path / "segkit" / "clustering" / "__pycache__").write_text("in the way of a folder")
     (tmp_path / "file").touch()
     script = (
-        "import numpy as np, segkit\n"
-        "from segkit.clustering.dbscan_kernel import label_many\n"
-        "print(segkit.__file__, [found.tolist() for *_, found in label_many(np.zeros((3, 1)), [(1.0, 2)])])\n"
+        "import numpy as np, segkit\nfrom segkit.clustering.dbscan_kernel import"
+        " label_many\nprint(segkit.__file__, [found.tolist() for *_, found in"
+        " label_many(np.zeros((3, 1)), [(1.0, 2)])])\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file")}
     command = [sys.executable, "-c", script]
-    found = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True)
+    found = subprocess.run(
+        command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True
+    )
     assert found.stdout.strip() == f"{tmp_path / 'segkit' / '__init__.py'} [[0, 0, 0]]"
 
 

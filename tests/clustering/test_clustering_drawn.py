@@ -1,4 +1,5 @@
-"""Clusterers fitted on drawn customers: sizes shrink with the table, the others join their nearest."""
+"""Clusterers fitted on drawn customers: sizes shrink with the table, the others join their
+nearest."""
 
 from __future__ import annotations
 
@@ -23,7 +24,9 @@ HDBSCAN = {"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 200, "min_samples"
 
 @pytest.fixture(scope="module")
 def blobs():
-    return make_blobs(4000, centers=[[0, 0], [10, 0], [0, 10], [10, 10]], cluster_std=0.6, random_state=5)
+    return make_blobs(
+        4000, centers=[[0, 0], [10, 0], [0, 10], [10, 10]], cluster_std=0.6, random_state=5
+    )
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,10 @@ def test_the_drawn_customers_keep_the_labels_of_the_plain_fit(blobs, landmarks):
 def test_sizes_that_count_customers_shrink_with_the_table():
     assert thinned(DBSCAN, 0.1) == DBSCAN | {"min_samples": 4}
     assert thinned(HDBSCAN, 0.1) == HDBSCAN | {"min_cluster_size": 20, "min_samples": 1}
-    assert thinned({"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 100}, 0.5)["min_cluster_size"] == 50
+    assert (
+        thinned({"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 100}, 0.5)["min_cluster_size"]
+        == 50
+    )
     assert thinned(WARD, 0.1) == WARD
 
 
@@ -84,7 +90,9 @@ def test_kmeans_has_a_limit_of_its_own():
 def test_dbscan_counts_everybody_around_the_drawn_customers():
     """With everybody drawn it is DBSCAN, up to border customers between clusters."""
     rng = np.random.default_rng(0)
-    space = np.vstack([rng.normal(size=(300, 3)), rng.normal(size=(300, 3)) + 6, rng.uniform(-10, 15, (60, 3))])
+    space = np.vstack(
+        [rng.normal(size=(300, 3)), rng.normal(size=(300, 3)) + 6, rng.uniform(-10, 15, (60, 3))]
+    )
     landmarks = nearest(space, np.arange(len(space)))
     (found,) = fit_drawn(space, [{**DBSCAN, "min_samples": 10}], landmarks)
     plain = SklearnDBSCAN(eps=1.0, min_samples=10).fit_predict(space)
@@ -119,7 +127,13 @@ def test_kmeans_starts_on_the_drawn_and_ends_on_everybody(blobs):
 
 def test_kmeans_on_everybody_is_lloyds_fixed_point():
     space = np.random.default_rng(2).normal(size=(3000, 5))
-    config = {"_target_": "sklearn.cluster.KMeans", "n_clusters": 6, "n_init": 2, "random_state": 1, "tol": 0.0}
+    config = {
+        "_target_": "sklearn.cluster.KMeans",
+        "n_clusters": 6,
+        "n_init": 2,
+        "random_state": 1,
+        "tol": 0.0,
+    }
     (found,) = fit_from(space, [config], np.arange(0, 3000, 5))
     centres = np.stack([space[found.labels == i].mean(axis=0) for i in range(6)])
     distances = ((space[:, None] - centres) ** 2).sum(axis=2)

@@ -22,7 +22,8 @@ def plain(X, **given):
 
 
 def plain_or_failure(X, **given):
-    """Return the plain labels, or the failure of the library where persistence leaves no cluster."""
+    """Return the plain labels, or the failure of the library where persistence leaves no
+    cluster."""
     try:
         return plain(X, **given)
     except IndexError as failure:
@@ -30,7 +31,9 @@ def plain_or_failure(X, **given):
 
 
 def assert_like_plain(X, members):
-    for given, found in zip(members, fit_many(X, [config(**given) for given in members]), strict=True):
+    for given, found in zip(
+        members, fit_many(X, [config(**given) for given in members]), strict=True
+    ):
         expected = plain_or_failure(X, **given)
         if isinstance(expected, IndexError):
             assert repr(found) == repr(expected)
@@ -41,7 +44,9 @@ def assert_like_plain(X, members):
 def test_probabilities_do_not_depend_on_whose_tree_it_is(X):
     trees = family.SharedTrees()
     for size in (5, 10, 25):
-        shared = hdbscan.HDBSCAN(min_cluster_size=size, min_samples=5, core_dist_n_jobs=1, memory=trees).fit(X)
+        shared = hdbscan.HDBSCAN(
+            min_cluster_size=size, min_samples=5, core_dist_n_jobs=1, memory=trees
+        ).fit(X)
         alone = hdbscan.HDBSCAN(min_cluster_size=size, min_samples=5).fit(X)
         assert (shared.labels_ == alone.labels_).all()
         assert np.array_equal(shared.probabilities_, alone.probabilities_, equal_nan=True)
@@ -49,7 +54,9 @@ def test_probabilities_do_not_depend_on_whose_tree_it_is(X):
 
 @pytest.mark.parametrize("min_samples", [1, 5, 10, None])
 def test_every_size_is_the_plain_estimators(X, min_samples):
-    assert_like_plain(X, [{"min_cluster_size": size, "min_samples": min_samples} for size in (2, 5, 10, 25, 60)])
+    assert_like_plain(
+        X, [{"min_cluster_size": size, "min_samples": min_samples} for size in (2, 5, 10, 25, 60)]
+    )
 
 
 @pytest.mark.parametrize("method", ["eom", "leaf"])
@@ -61,7 +68,10 @@ def test_every_size_by_either_method(X, method):
 
 def test_the_library_finds_clusters_only_where_it_must(card_sample, monkeypatch):
     members = [{"min_cluster_size": m, "min_samples": 10} for m in (15, 50)]
-    members += [{**members[0], "cluster_selection_method": "leaf"}, {**members[0], "allow_single_cluster": True}]
+    members += [
+        {**members[0], "cluster_selection_method": "leaf"},
+        {**members[0], "allow_single_cluster": True},
+    ]
     expected = [plain(card_sample, **given) for given in members]
     asked = []
     library = hdbscan.hdbscan_._tree_to_labels
@@ -77,9 +87,12 @@ def test_the_library_finds_clusters_only_where_it_must(card_sample, monkeypatch)
 
 
 def test_close_stabilities_are_left_to_the_library():
-    """Two pairs merge half way, by density, to where they appear: what they have above, the four have below."""
+    """Two pairs merge half way, by density, to where they appear: what they have above, the four
+    have below."""
     pair, four, all_six = 4 / 3, 2.0, 4.0
-    tree = np.array([[0, 1, pair, 2], [2, 3, pair, 2], [4, 5, pair, 2], [6, 7, four, 4], [8, 9, all_six, 6]])
+    tree = np.array(
+        [[0, 1, pair, 2], [2, 3, pair, 2], [4, 5, pair, 2], [6, 7, four, 4], [8, 9, all_six, 6]]
+    )
     labels, close = labels_at(tree, 2, False)
     assert close
     labels, close = labels_at(tree, 2, True)
@@ -97,7 +110,12 @@ def test_customers_that_are_not_finite_are_noise(X):
 
 def test_memory_is_bounded():
     X = np.random.default_rng(0).normal(size=(1500, 4))
-    for given in ({"min_samples": 10}, {}, {"allow_single_cluster": True}, {"algorithm": "generic"}):
+    for given in (
+        {"min_samples": 10},
+        {},
+        {"allow_single_cluster": True},
+        {"algorithm": "generic"},
+    ):
         fit_many(X[:80], [config(min_cluster_size=30, **given)])  # compiled
         tracemalloc.start()
         fit_many(X, [config(min_cluster_size=30, **given)])
@@ -127,12 +145,16 @@ def test_ways_of_selecting_clusters(X):
 
 
 def test_real_customers(card_sample):
-    assert_like_plain(card_sample, [{"min_cluster_size": m, "min_samples": 10} for m in (15, 25, 50, 100)])
+    assert_like_plain(
+        card_sample, [{"min_cluster_size": m, "min_samples": 10} for m in (15, 25, 50, 100)]
+    )
 
 
 def test_a_drawn_subset_is_clustered_like_any_other_space(card_sample):
     rows = np.unique(np.random.default_rng(1).integers(0, 1500, 1500))
-    assert_like_plain(card_sample[rows], [{"min_cluster_size": m, "min_samples": 5} for m in (10, 20)])
+    assert_like_plain(
+        card_sample[rows], [{"min_cluster_size": m, "min_samples": 5} for m in (10, 20)]
+    )
 
 
 def test_one_tree_for_each_min_samples(X, monkeypatch):
@@ -144,7 +166,9 @@ def test_one_tree_for_each_min_samples(X, monkeypatch):
         return found_in(*arguments, **options)
 
     monkeypatch.setattr(hdbscan.hdbscan_, "_hdbscan_boruvka_kdtree", counted)
-    fit_many(X, [config(min_cluster_size=size, min_samples=m) for m in (3, 5) for size in (5, 10, 20)])
+    fit_many(
+        X, [config(min_cluster_size=size, min_samples=m) for m in (3, 5) for size in (5, 10, 20)]
+    )
     assert grown == [3, 5]
     grown.clear()
     fit_many(X, [config(min_cluster_size=size) for size in (5, 10, 5)])
@@ -158,7 +182,9 @@ def test_the_number_of_jobs_decides_nothing(X):
 
 def test_one_infeasible_member_does_not_stop_the_others():
     X = np.random.default_rng(0).normal(size=(30, 2))
-    sizes = fit_many(X, [config(min_cluster_size=5), config(min_cluster_size=31), config(min_samples=30)])
+    sizes = fit_many(
+        X, [config(min_cluster_size=5), config(min_cluster_size=31), config(min_samples=30)]
+    )
     assert [type(found) for found in sizes] == [Partition, Infeasible, Infeasible]
 
 
@@ -191,14 +217,22 @@ def test_constraints(name, allowed, refused):
 
 def test_defaults_of_the_library_meet_the_constraints():
     for name, value in hdbscan.HDBSCAN(memory=None).get_params().items():
-        assert any(make_constraint(item).is_satisfied_by(value) for item in family.constraints()[name]), name
+        assert any(
+            make_constraint(item).is_satisfied_by(value) for item in family.constraints()[name]
+        ), name
 
 
 def test_every_metric_allowed_can_be_fitted():
     X = np.abs(np.random.default_rng(0).normal(size=(60, 3)))
     (metrics,) = family.constraints()["metric"]
     for metric in sorted(metrics.options):
-        given = {"p": 2} if metric == "minkowski" else {"algorithm": "generic"} if metric == "cosine" else {}
+        given = (
+            {"p": 2}
+            if metric == "minkowski"
+            else {"algorithm": "generic"}
+            if metric == "cosine"
+            else {}
+        )
         (found,) = fit_many(X, [config(min_cluster_size=5, metric=metric, **given)])
         assert isinstance(found, Partition), (metric, found)
 

@@ -136,7 +136,9 @@ def test_other_layouts_and_bad_values_are_the_plain_estimators(plain_fits):
     assert len(plain_fits) == 5
 
 
-@pytest.mark.parametrize("given", [{"n_init": 0}, {"tol": -1.0}, {"max_iter": 2.5}, {"random_state": -3}], ids=str)
+@pytest.mark.parametrize(
+    "given", [{"n_init": 0}, {"tol": -1.0}, {"max_iter": 2.5}, {"random_state": -3}], ids=str
+)
 def test_impossible_values_fail_as_in_the_plain_estimator(given):
     assert isinstance(fit_many(noise(50, 2), configs([2], **given))[0], ValueError)
 
@@ -163,4 +165,8 @@ def test_fewer_distinct_customers_than_clusters_give_fewer_clusters():
 
 def test_published_inertias(card_customers):
     found = fit_many(card_customers, configs((2, 3, 4), n_init=10))
-    assert [round(partition.figures["inertia"], 2) for partition in found] == [127784.53, 111975.04, 99061.94]
+    assert [round(partition.figures["inertia"], 2) for partition in found] == [
+        127784.53,
+        111975.04,
+        99061.94,
+    ]

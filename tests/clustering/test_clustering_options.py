@@ -15,8 +15,14 @@ from segkit.clustering import Partition, canonical, fit_many, infeasible
 
 OPTIONS = sorted((Path(__file__).parents[2] / "conf" / "clusterer").glob("*.yaml"))
 NEUTRAL = {
-    "copy_x compute_distances compute_labels compute_full_tree connectivity memory verbose verbose_interval n_jobs",
-    "warm_start weights_init means_init precisions_init metric_params leaf_size algorithm core_dist_n_jobs",
+    (
+        "copy_x compute_distances compute_labels compute_full_tree connectivity memory verbose"
+        " verbose_interval n_jobs"
+    ),
+    (
+        "warm_start weights_init means_init precisions_init metric_params leaf_size algorithm"
+        " core_dist_n_jobs"
+    ),
     "gen_min_span_tree prediction_data branch_detection_data cluster_selection_epsilon_max",
 }
 
@@ -65,9 +71,13 @@ def test_the_option_names_every_parameter_that_decides_labels(config):
 
 def test_seeds_are_the_studys():
     for path in OPTIONS:
-        assert ("random_state" in targets.defaults(option(path))) == ("random_state: ${seed}" in path.read_text())
+        assert ("random_state" in targets.defaults(option(path))) == (
+            "random_state: ${seed}" in path.read_text()
+        )
 
 
 def test_a_class_without_a_family_is_fitted_plainly(X):
-    found = fit_many(X, [{"_target_": "sklearn.mixture.GaussianMixture", "n_components": 3, "random_state": 0}])[0]
+    found = fit_many(
+        X, [{"_target_": "sklearn.mixture.GaussianMixture", "n_components": 3, "random_state": 0}]
+    )[0]
     assert (found.labels == canonical(GaussianMixture(3, random_state=0).fit_predict(X))).all()

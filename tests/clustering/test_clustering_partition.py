@@ -59,17 +59,33 @@ def test_one_failing_member_does_not_stop_the_others():
     [
         (KMEANS, 3, None),
         (KMEANS, 2, "n_clusters=3 needs at least 3 customers, there are 2"),
-        ({"_target_": "sklearn.mixture.GaussianMixture", "n_components": 5}, 4, "n_components=5 needs at least 5"),
-        ({"_target_": "sklearn.cluster.AgglomerativeClustering", "n_clusters": 1}, 1, "at least 2 customers"),
+        (
+            {"_target_": "sklearn.mixture.GaussianMixture", "n_components": 5},
+            4,
+            "n_components=5 needs at least 5",
+        ),
+        (
+            {"_target_": "sklearn.cluster.AgglomerativeClustering", "n_clusters": 1},
+            1,
+            "at least 2 customers",
+        ),
         ({"_target_": "sklearn.cluster.DBSCAN", "eps": 1.0, "min_samples": 50}, 3, None),
         ({"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 9, "min_samples": 3}, 9, None),
-        ({"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 10, "min_samples": 3}, 9, "min_cluster_size=10 needs"),
+        (
+            {"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 10, "min_samples": 3},
+            9,
+            "min_cluster_size=10 needs",
+        ),
         (
             {"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 5, "min_samples": 9},
             9,
             "min_samples=9 needs at least 10",
         ),
-        ({"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 9}, 9, "min_cluster_size=9 needs at least 10"),
+        (
+            {"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 9},
+            9,
+            "min_cluster_size=9 needs at least 10",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_known_beforehand(config, n, reason):
@@ -96,7 +112,9 @@ def test_planning_imports_no_estimator():
         "    infeasible({'_target_': target}, 100)\n"
         "print(sorted({'numba', 'sklearn', 'scipy', 'hdbscan', 'numpy'} & set(sys.modules)))\n"
     )
-    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "[]"
 
 

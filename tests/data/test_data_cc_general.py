@@ -73,7 +73,9 @@ def test_the_table_is_what_pandas_reads(monkeypatch, cc_general_csv):
     cards, info = source(CONFIG).load(), source(CONFIG).info()
     plain = pd.read_csv(cc_general_csv)
     assert cards.frame.shape == (8950, 17)
-    pd.testing.assert_frame_equal(cards.frame, plain.drop(columns="CUST_ID").astype(float), rtol=1e-14)
+    pd.testing.assert_frame_equal(
+        cards.frame, plain.drop(columns="CUST_ID").astype(float), rtol=1e-14
+    )
     assert cards.ids.tolist() == plain["CUST_ID"].tolist()
     assert cards.warnings == ()
     assert cards.source == "cc_general"
@@ -82,7 +84,11 @@ def test_the_table_is_what_pandas_reads(monkeypatch, cc_general_csv):
 
 
 def test_identity_is_that_of_the_file_as_a_table_and_needs_no_file(cc_general_csv, no_folder):
-    config = {"_target_": "segkit.data.sources.TableFile", "path": str(cc_general_csv), "id": "CUST_ID"}
+    config = {
+        "_target_": "segkit.data.sources.TableFile",
+        "path": str(cc_general_csv),
+        "id": "CUST_ID",
+    }
     assert source(CONFIG).identity() == source(config).identity()
 
 
@@ -107,7 +113,9 @@ def test_the_file_is_downloaded_once(cc_general_csv, no_folder, served):
 
 
 @pytest.mark.parametrize("first", [OSError("unreachable"), Path("altered")])
-def test_the_second_address_serves_when_the_first_fails_or_is_altered(crlf_csv, tmp_path, no_folder, served, first):
+def test_the_second_address_serves_when_the_first_fails_or_is_altered(
+    crlf_csv, tmp_path, no_folder, served, first
+):
     altered = tmp_path / "altered.csv"
     altered.write_text("altered")
     served[fetch.ADDRESSES[0]] = first if isinstance(first, Exception) else altered

@@ -12,7 +12,9 @@ from segkit.errors import UsageError
 
 
 def load(path: Path, **options):
-    return source({"_target_": "segkit.data.sources.TableFile", "path": str(path), **options}).load()
+    return source(
+        {"_target_": "segkit.data.sources.TableFile", "path": str(path), **options}
+    ).load()
 
 
 @pytest.fixture
@@ -57,7 +59,11 @@ def test_without_an_id_column_customers_are_numbered_from_one(write):
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(["3", "1", "-20"], [3, 1, -20]), (["01", "1", "2"], ["01", "1", "2"]), (["7", "x", "9"], ["7", "x", "9"])],
+    [
+        (["3", "1", "-20"], [3, 1, -20]),
+        (["01", "1", "2"], ["01", "1", "2"]),
+        (["7", "x", "9"], ["7", "x", "9"]),
+    ],
 )
 def test_ids_are_whole_numbers_only_if_written_so(write, given, expected):
     path = write("k,A\n" + "".join(f"{name},{i}\n" for i, name in enumerate(given)))
@@ -71,7 +77,9 @@ def test_the_usual_missing_markers(write):
     assert frame[["A", "B"]].isna().sum().tolist() == [8, 8]
 
 
-@pytest.mark.parametrize("options", [{"columns": ["spend", "age"]}, {"drop": ["member", "city", "id"]}])
+@pytest.mark.parametrize(
+    "options", [{"columns": ["spend", "age"]}, {"drop": ["member", "city", "id"]}]
+)
 def test_columns_to_use_or_to_leave_out_keep_the_order_of_the_file(write, options):
     assert list(load(write(MIXED), id="id", **options).frame.columns) == ["age", "spend"]
 
@@ -131,7 +139,9 @@ def test_parquet_and_csv_have_the_same_fingerprint(write, tmp_path):
     csv = write(MIXED)
     frame = pd.read_csv(csv, dtype={"member": bool})
     frame.to_parquet(tmp_path / "t.parquet", index=False)
-    frame.astype({"city": "category", "id": "category"}).to_parquet(tmp_path / "u.parquet", index=False)
+    frame.astype({"city": "category", "id": "category"}).to_parquet(
+        tmp_path / "u.parquet", index=False
+    )
     frame.set_index("id").to_parquet(tmp_path / "index.pq")
     expected = load(csv, id="id").fingerprint()
     for name in ("t.parquet", "u.parquet"):
@@ -193,7 +203,9 @@ def test_a_column_without_a_name_is_left_out_with_a_warning(write, tmp_path):
     assert list(load(tmp_path / "t.parquet").frame.columns) == ["A"]
 
 
-TEXT_IN_NUMBERS = "id,A,B\n" + "".join(f"{i},{'abc' if i == 14 else i},{i % 3}\n" for i in range(20))
+TEXT_IN_NUMBERS = "id,A,B\n" + "".join(
+    f"{i},{'abc' if i == 14 else i},{i % 3}\n" for i in range(20)
+)
 
 BAD_CONTENT = {
     "empty file": ("", {}, ["empty"]),
@@ -201,35 +213,59 @@ BAD_CONTENT = {
     "header only": ("A,B\n", {}, ["header only"]),
     "header without line end": ("A,B", {}, ["header only"]),
     "not utf-8": (b"A,B\n1,x\n2,caf\xe9\n", {}, ["utf-8", "0xe9", "offset 13", "data.encoding"]),
-    "not utf-8 far in": (b"A,B\n" + b"1,x\n" * 300_000 + b"2,\xff\n", {}, ["0xff", "offset 1200006", "data.encoding"]),
-    "not ascii": ("A,B\n1,é\n".encode(), {"encoding": "ascii"}, ["ascii", "offset 6", "data.encoding"]),
+    "not utf-8 far in": (
+        b"A,B\n" + b"1,x\n" * 300_000 + b"2,\xff\n",
+        {},
+        ["0xff", "offset 1200006", "data.encoding"],
+    ),
+    "not ascii": (
+        "A,B\n1,é\n".encode(),
+        {"encoding": "ascii"},
+        ["ascii", "offset 6", "data.encoding"],
+    ),
     "workbook": (b"PK\x03\x04\x14\0", {}, ["Excel", "CSV or Parquet"]),
     "compressed": (b"\x1f\x8b\x08\0", {}, ["gzip", "CSV or Parquet"]),
     "JSON": ('[{"a": 1, "b": 2},\n {"a": 3, "b": 4}]', {}, ["is JSON"]),
     "JSON lines": ('{"a": 1}\n{"a": 2}\n', {}, ["is JSON"]),
     "web page": ("<!DOCTYPE html>\n<html>404</html>", {}, ["is HTML"]),
     "zero byte": (b"A,B\n1,2\n\0,3\n", {}, ["zero byte", "offset 8"]),
-    "open quote": ('A,B\n1,"2\n3,4\n5,6\n', {}, ["no usable", "quote that begins in row 2 is never closed"]),
+    "open quote": (
+        'A,B\n1,"2\n3,4\n5,6\n',
+        {},
+        ["no usable", "quote that begins in row 2 is never closed"],
+    ),
     "too few values": ("A,B\n1,2\n3\n4,5\n", {}, ["row 3", "has 1 values", "header 2"]),
     "too many values": ("A,B\n1,2\n\n3,4,5\n", {}, ["row 4", "has 3 values", "header 2"]),
     "ragged after quoted lines": ('A,B\n"x\ny",2\n3\n', {}, ["row 4", "has 1 values"]),
     "semicolons": ("A;B;C\n1;2;3\n", {}, ["data.separator=','", "';'"]),
     "tabs": ("A\tB\n1\t2\n", {}, ["data.separator", r"'\t'"]),
     "commas": ("A,B,C\n1,2,3\n", {"separator": ";"}, ["data.separator=','"]),
-    "decimal commas": ("A;B\n1,5;1\n2,25;2\n3;3\n", {"separator": ";"}, ["row 2", "'A'", "'1,5'", "data.decimal=','"]),
+    "decimal commas": (
+        "A;B\n1,5;1\n2,25;2\n3;3\n",
+        {"separator": ";"},
+        ["row 2", "'A'", "'1,5'", "data.decimal=','"],
+    ),
     "decimal points": (
         "A;B\n1;1\n2.25;2\n",
         {"separator": ";", "decimal": ","},
         ["row 3", "'2.25'", "data.decimal='.'"],
     ),
     "text in numbers": (TEXT_IN_NUMBERS, {"id": "id"}, ["row 16", "'A'", "'abc'"]),
-    "thousands": ('A,B\n"1,200.50",1\n' + "3,4\n" * 20 + "4,5\n", {}, ["row 2", "'A'", "'1,200.50'"]),
+    "thousands": (
+        'A,B\n"1,200.50",1\n' + "3,4\n" * 20 + "4,5\n",
+        {},
+        ["row 2", "'A'", "'1,200.50'"],
+    ),
     "many categories": (
         "id,A\n" + "".join(f"{i},name {i}x\n" for i in range(51)),
         {"id": "id"},
         ["'A'", "51", "data.drop", "data.id"],
     ),
-    "no such id": ("CUST_ID,A\nx,1\n", {"id": "CUSTID"}, ["'CUSTID'", "data.id", "did you mean 'CUST_ID'"]),
+    "no such id": (
+        "CUST_ID,A\nx,1\n",
+        {"id": "CUSTID"},
+        ["'CUSTID'", "data.id", "did you mean 'CUST_ID'"],
+    ),
     "missing id": ("id,A\nx,1\n,2\n", {"id": "id"}, ["row 3", "'id'"]),
     "same id": ("id,A\nx,1\ny,2\n\nx,3\n", {"id": "id"}, ["rows 2 and 5", "'x'", "'id'"]),
     "same number as id": ("id,A\n7,1\n8,2\n8,3\n", {"id": "id"}, ["rows 3 and 4", "'8'"]),
@@ -250,7 +286,11 @@ BAD_CONTENT = {
     "number as separator": ("A,B\n", {"separator": 3}, ["data.separator", "3"]),
     "decimal": ("A,B\n", {"decimal": "'"}, ["data.decimal", '"\'"']),
     "decimal is separator": ("A,B\n", {"decimal": ","}, ["data.decimal", "data.separator"]),
-    "unknown encoding": ("A,B\n", {"encoding": "utf-88"}, ["data.encoding", "'utf-88'", "did you mean"]),
+    "unknown encoding": (
+        "A,B\n",
+        {"encoding": "utf-88"},
+        ["data.encoding", "'utf-88'", "did you mean"],
+    ),
     "no text encoding": ("A,B\n", {"encoding": "base64"}, ["data.encoding", "'base64'"]),
     "no encoding": ("A,B\n", {"encoding": None}, ["data.encoding", "None"]),
     "id ill-typed": ("A,B\n", {"id": ["A"]}, ["data.id", "['A']"]),
@@ -260,7 +300,9 @@ BAD_CONTENT = {
 }
 
 
-@pytest.mark.parametrize("name", ["{{7*7}}", "<script>alert(1)</script>", "[a](b)", "PK", "%PDF", "RDX", "BZh9"])
+@pytest.mark.parametrize(
+    "name", ["{{7*7}}", "<script>alert(1)</script>", "[a](b)", "PK", "%PDF", "RDX", "BZh9"]
+)
 def test_a_strange_name_is_no_sign_of_another_kind_of_file(write, name):
     assert list(load(write(f"{name},B\n1,2\n3,4\n")).frame) == [name, "B"]
 
@@ -297,13 +339,18 @@ def test_an_ending_alone_makes_no_file_name_alike(write, tmp_path, given, near):
     write("A\n1\n", "hostile.csv")
     write("A\n1\n", "hostile.yml")
     message = error_of(tmp_path / given)
-    assert message.endswith("no such file (data.path)" if near is None else f"; did you mean '{near}'?")
+    assert message.endswith(
+        "no such file (data.path)" if near is None else f"; did you mean '{near}'?"
+    )
 
 
 @pytest.mark.parametrize("value", ["1.1e140", "-2e140", "1e200", "-1e308"])
 def test_a_number_too_large_to_square_is_named_with_its_first_row(write, tmp_path, value):
     path = write(f"A,B\n1,3\n\n2,{value}\n3,1e300\n")
-    told = f"row 4, column 'B': {float(value):g} is too large to compute with; numbers from -1e+140 to 1e+140"
+    told = (
+        f"row 4, column 'B': {float(value):g} is too large to compute with; numbers from -1e+140 to"
+        " 1e+140"
+    )
     assert told in error_of(path)
     assert load(path, drop=["B"]).frame.columns.tolist() == ["A"]
     pd.read_csv(path).to_parquet(tmp_path / "t.parquet")

@@ -9,7 +9,14 @@ from sklearn.preprocessing import PowerTransformer
 from threadpoolctl import threadpool_limits
 
 from segkit.data import simulate
-from segkit.data.simulate import BLOCK, CARD_COLUMNS, CARD_GROUPS, PROFILE_COLUMNS, card_usage, profiles
+from segkit.data.simulate import (
+    BLOCK,
+    CARD_COLUMNS,
+    CARD_GROUPS,
+    PROFILE_COLUMNS,
+    card_usage,
+    profiles,
+)
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +96,12 @@ def test_card_customers_have_ids_columns_and_float_values(cards):
 
 def test_card_columns_agree_with_each_other(cards):
     f = cards.frame
-    np.testing.assert_allclose(f["PURCHASES"], f["ONEOFF_PURCHASES"] + f["INSTALLMENTS_PURCHASES"], atol=0.0051)
-    frequencies = [name for name in CARD_COLUMNS if name.endswith("FREQUENCY") or name == "PRC_FULL_PAYMENT"]
+    np.testing.assert_allclose(
+        f["PURCHASES"], f["ONEOFF_PURCHASES"] + f["INSTALLMENTS_PURCHASES"], atol=0.0051
+    )
+    frequencies = [
+        name for name in CARD_COLUMNS if name.endswith("FREQUENCY") or name == "PRC_FULL_PAYMENT"
+    ]
     assert f[frequencies].min().min() >= 0
     assert f[frequencies].max().max() <= 1
     for amount, frequency, count in [
@@ -117,7 +128,14 @@ def test_card_margins_are_like_the_real_ones(cards, cc_general_csv):
     assert zero.abs().max() < 0.12
     missing = cards.frame.isna().mean() - real.isna().mean()
     assert missing.abs().max() < 0.01
-    amounts = ["BALANCE", "CREDIT_LIMIT", "PAYMENTS", "MINIMUM_PAYMENTS", "PURCHASES", "CASH_ADVANCE"]
+    amounts = [
+        "BALANCE",
+        "CREDIT_LIMIT",
+        "PAYMENTS",
+        "MINIMUM_PAYMENTS",
+        "PURCHASES",
+        "CASH_ADVANCE",
+    ]
     for quantile in (0.75, 0.95):
         ratio = cards.frame[amounts].quantile(quantile) / real[amounts].quantile(quantile)
         assert ratio.between(0.5, 2).all(), ratio
@@ -158,7 +176,9 @@ def test_profile_columns_are_independent(people):
     correlations = people.frame.corr("spearman").to_numpy() - np.eye(len(PROFILE_COLUMNS))
     assert np.abs(correlations).max() < 4.5 / np.sqrt(20_000)
     # products of deviations from the median catch dependence that ranks do not show
-    spread = (people.frame - people.frame.median()).abs().corr("spearman").to_numpy() - np.eye(len(PROFILE_COLUMNS))
+    spread = (people.frame - people.frame.median()).abs().corr("spearman").to_numpy() - np.eye(
+        len(PROFILE_COLUMNS)
+    )
     assert np.abs(spread).max() < 4.5 / np.sqrt(20_000)
 
 

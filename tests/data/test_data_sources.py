@@ -71,7 +71,9 @@ def test_a_wrong_configuration_is_one_clear_line(config, words):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize(("name", "columns"), [("Simulated", CARD_COLUMNS), ("SimulatedProfile", PROFILE_COLUMNS)])
+@pytest.mark.parametrize(
+    ("name", "columns"), [("Simulated", CARD_COLUMNS), ("SimulatedProfile", PROFILE_COLUMNS)]
+)
 def test_a_simulation_is_described_without_being_made(monkeypatch, name, columns):
     monkeypatch.setattr("segkit.data.simulate._simulate", lambda *_: pytest.fail("simulated"))
     made = source({"_target_": TARGET + name, "n": 10_000_000, "seed": 5})
@@ -79,8 +81,16 @@ def test_a_simulation_is_described_without_being_made(monkeypatch, name, columns
 
 
 def test_identities_of_simulations_tell_recipe_size_and_seed_apart():
-    configs = [(name, n, seed) for name in ("Simulated", "SimulatedProfile") for n in (10, 11) for seed in (1, 2)]
-    made = [source({"_target_": TARGET + name, "n": n, "seed": seed}).identity() for name, n, seed in configs]
+    configs = [
+        (name, n, seed)
+        for name in ("Simulated", "SimulatedProfile")
+        for n in (10, 11)
+        for seed in (1, 2)
+    ]
+    made = [
+        source({"_target_": TARGET + name, "n": n, "seed": seed}).identity()
+        for name, n, seed in configs
+    ]
     assert len(set(made)) == 8
     assert made[0] == source({"_target_": f"{TARGET}Simulated", "n": 10, "seed": 1}).identity()
 
@@ -122,9 +132,18 @@ def test_identity_depends_on_content_and_on_the_options_that_matter(csv_path, tm
 
 
 def test_identity_of_a_file_is_the_documented_hash(csv_path):
-    options = {"id": "id", "columns": None, "drop": None, "separator": ",", "decimal": ".", "encoding": "utf-8"}
+    options = {
+        "id": "id",
+        "columns": None,
+        "drop": None,
+        "separator": ",",
+        "decimal": ".",
+        "encoding": "utf-8",
+    }
     described = {"file": hashlib.sha256(CSV.encode()).hexdigest(), "options": options}
-    expected = hashlib.sha256(json.dumps(described, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    expected = hashlib.sha256(
+        json.dumps(described, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
     assert table_file(csv_path, id="id").identity() == expected
 
 
@@ -191,7 +210,8 @@ def test_a_rewrite_of_equal_size_is_noticed_by_its_time(csv_path, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", '{"files": []}', '{"files": {"@": 1}}', '{"files": {"@": {"state": 1}}}', "\0"]
+    "content",
+    ["", "{", "[]", '{"files": []}', '{"files": {"@": 1}}', '{"files": {"@": {"state": 1}}}', "\0"],
 )
 def test_a_damaged_memo_is_ignored_and_replaced(csv_path, tmp_path, hashing, content):
     memo = tmp_path / "memo.json"
@@ -201,7 +221,9 @@ def test_a_damaged_memo_is_ignored_and_replaced(csv_path, tmp_path, hashing, con
     assert hashing.calls == 1
 
 
-@pytest.mark.parametrize("facts", [{"n_customers": "many"}, 3, {"n_customers": 1, "columns": None, "warnings": []}])
+@pytest.mark.parametrize(
+    "facts", [{"n_customers": "many"}, 3, {"n_customers": 1, "columns": None, "warnings": []}]
+)
 def test_damaged_facts_in_a_memo_are_found_anew(csv_path, tmp_path, facts):
     memo = tmp_path / "memo.json"
     first = table_file(csv_path, id="id").info(memo)
@@ -253,7 +275,9 @@ def test_describing_a_simulation_imports_nothing_heavy():
         f"source({{'_target_': '{TARGET}Simulated'}}).info();"
         "print([m for m in ('pandas', 'pyarrow', 'sklearn', 'scipy', 'pooch') if m in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
 
 

@@ -78,7 +78,9 @@ def test_an_expression_may_take_the_name_of_a_column_left_out():
 
 
 def test_boolean_and_categorical_columns():
-    frame = pd.DataFrame({"vip": [True, False, True], "city": ["Ulm", None, "Aachen"], "n": [1.0, 2, 3]})
+    frame = pd.DataFrame(
+        {"vip": [True, False, True], "city": ["Ulm", None, "Aachen"], "n": [1.0, 2, 3]}
+    )
     for text in ("object", "string", "category"):
         features = build(frame.astype({"city": text}))
         assert features.names == ("vip", "city=Aachen", "city=Ulm", "n")
@@ -86,7 +88,9 @@ def test_boolean_and_categorical_columns():
 
 
 def test_one_hot_equals_get_dummies():
-    city = pd.Series(np.random.default_rng(0).choice(["x", "Y", "ä", "10", "9"], size=50), name="city")
+    city = pd.Series(
+        np.random.default_rng(0).choice(["x", "Y", "ä", "10", "9"], size=50), name="city"
+    )
     dummies = pd.get_dummies(city, prefix="city", prefix_sep="=", dtype=float)
     features = build({"city": city})
     assert list(features.names) == list(dummies.columns)
@@ -104,7 +108,9 @@ def test_a_missing_category_is_kept_by_drop():
 
 
 def test_infinite_values_count_as_missing():
-    features = build({"a": [1.0, np.inf, 3, 8], "b": [1.0, 2, -np.inf, 0]}, columns="all", missing="median")
+    features = build(
+        {"a": [1.0, np.inf, 3, 8], "b": [1.0, 2, -np.inf, 0]}, columns="all", missing="median"
+    )
     np.testing.assert_array_equal(features.matrix, [[1, 1], [3, 2], [3, 1], [8, 0]])
 
 
@@ -114,12 +120,16 @@ def test_infinite_values_count_as_missing():
 @pytest.mark.parametrize("method", ["median", "mean"])
 def test_missing_as_scikit_learns_simple_imputer(holes, method):
     features = build(holes, columns="all", missing=method)
-    np.testing.assert_allclose(features.matrix, SimpleImputer(strategy=method).fit_transform(holes), rtol=1e-15)
+    np.testing.assert_allclose(
+        features.matrix, SimpleImputer(strategy=method).fit_transform(holes), rtol=1e-15
+    )
 
 
 @pytest.mark.parametrize("number", [0, -7.5])
 def test_missing_as_a_number(holes, number):
-    np.testing.assert_array_equal(build(holes, columns="all", missing=number).matrix, holes.fillna(number))
+    np.testing.assert_array_equal(
+        build(holes, columns="all", missing=number).matrix, holes.fillna(number)
+    )
 
 
 def test_missing_by_neighbours_as_scikit_learns_knn_imputer(holes):
@@ -160,17 +170,25 @@ def test_imputed_after_the_expressions_not_before():
 
 def test_nothing_left_by_drop_is_infeasible():
     frame = {"a": [1.0, NAN, NAN, NAN], "b": [NAN, 2.0, 3.0, 4.0]}
-    with pytest.raises(Infeasible, match=r"drop leaves 0 of 4 customers: 'a' alone is missing in 3"):
+    with pytest.raises(
+        Infeasible, match=r"drop leaves 0 of 4 customers: 'a' alone is missing in 3"
+    ):
         build(frame, columns="all", missing="drop")
 
 
 def test_mostly_filled_features_are_named():
-    features = build({"a": [1.0, NAN, NAN, 4.0, NAN], "b": [1.0, 2, 3, NAN, NAN]}, columns="all", missing=0)
-    assert features.warnings == ("feature 'a' was missing for 60% of the customers and filled in (features.missing=0)",)
+    features = build(
+        {"a": [1.0, NAN, NAN, 4.0, NAN], "b": [1.0, 2, 3, NAN, NAN]}, columns="all", missing=0
+    )
+    assert features.warnings == (
+        "feature 'a' was missing for 60% of the customers and filled in (features.missing=0)",
+    )
 
 
 def test_values_too_large_to_impute():
-    with pytest.raises(Infeasible, match=r"^'b' is 1.7e\+308: too large to be imputed \(features.missing=mean\)$"):
+    with pytest.raises(
+        Infeasible, match=r"^'b' is 1.7e\+308: too large to be imputed \(features.missing=mean\)$"
+    ):
         build({"a": [1.0, 2.0, NAN], "b": [1.7e308, 1.7e308, NAN]}, columns="all", missing="mean")
 
 
@@ -186,7 +204,9 @@ def test_values_too_large_to_impute():
 )
 def test_ranges_are_those_after_expressions_and_imputation(given, value):
     frame = {"a": [1.0, 2.0, 2.0, 1.0], "b": [0.0, 1.0, 2.0, 3.0]}
-    with pytest.raises(Infeasible, match=rf"^'big' is {re.escape(value)}; numbers from -1e\+140 to 1e\+140"):
+    with pytest.raises(
+        Infeasible, match=rf"^'big' is {re.escape(value)}; numbers from -1e\+140 to 1e\+140"
+    ):
         build(frame, columns=["b"], **given)
 
 
@@ -201,7 +221,11 @@ def test_extremes_that_are_clipped_are_in_range():
 
 def test_of_what_overflows_nothing_is_left_but_missing_values():
     frame = {"a": [-2.0, -1.0, 1.0, 900.0], "b": [0.0, 1.0, 2.0, 3.0]}
-    found = build(frame, columns=["b"], expressions={"odd": "exp(a)", "log": "log(a)", "power": "(a * 1e150) ** 3"})
+    found = build(
+        frame,
+        columns=["b"],
+        expressions={"odd": "exp(a)", "log": "log(a)", "power": "(a * 1e150) ** 3"},
+    )
     assert np.isfinite(found.matrix).all()
     assert found.names == ("b", "odd", "log")
 
@@ -212,19 +236,25 @@ def test_of_what_overflows_nothing_is_left_but_missing_values():
 def test_clip_to_the_quantiles_of_what_was_observed(holes):
     features = build(holes, columns="all", missing=-1000, clip=[0.1, 0.8])
     low, high = holes.quantile(0.1), holes.quantile(0.8)
-    np.testing.assert_allclose(features.matrix, holes.fillna(-1000).clip(low, high, axis=1), rtol=1e-14)
+    np.testing.assert_allclose(
+        features.matrix, holes.fillna(-1000).clip(low, high, axis=1), rtol=1e-14
+    )
 
 
 def test_clip_after_dropping_rows(holes):
     features = build(holes, columns="all", missing="drop", clip=(0, 0.5))
     complete = holes.dropna()
-    np.testing.assert_allclose(features.matrix, complete.clip(upper=complete.median(), axis=1), rtol=1e-14)
+    np.testing.assert_allclose(
+        features.matrix, complete.clip(upper=complete.median(), axis=1), rtol=1e-14
+    )
 
 
 def test_clip_leaves_rare_categories_alone():
     city = ["A"] * 199 + ["B"]
     vip = [True] + [False] * 199
-    features = build({"city": city, "vip": vip, "n": np.arange(200.0)}, columns="all", clip=[0.01, 0.99])
+    features = build(
+        {"city": city, "vip": vip, "n": np.arange(200.0)}, columns="all", clip=[0.01, 0.99]
+    )
     assert features.names == ("city=A", "city=B", "vip", "n")
     np.testing.assert_array_equal(features.matrix.sum(axis=0)[:3], [199, 1, 1])
     assert features.matrix[:, 3].max() == pytest.approx(0.99 * 199)
@@ -251,7 +281,9 @@ def test_small_differences_are_not_constant():
     assert features.names == ("a", "b")
 
 
-@pytest.mark.parametrize("frame", [{"a": [1.0, 1.0]}, {"a": [NAN, NAN]}, {"a": [5.0]}, {"c": [None, None]}])
+@pytest.mark.parametrize(
+    "frame", [{"a": [1.0, 1.0]}, {"a": [NAN, NAN]}, {"a": [5.0]}, {"c": [None, None]}]
+)
 def test_no_feature_left(frame):
     with pytest.raises(Infeasible, match=r"^features: none is left"):
         build(frame, columns="all")
@@ -263,7 +295,10 @@ def test_no_feature_left(frame):
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        ({"columns": "al"}, "features.columns: 'all' or a list of column names is allowed, given 'al'"),
+        (
+            {"columns": "al"},
+            "features.columns: 'all' or a list of column names is allowed, given 'al'",
+        ),
         ({"columns": 3}, "features.columns: 'all' or a list of column names is allowed, given 3"),
         (
             {"columns": ["PURCHASE"]},
@@ -271,12 +306,18 @@ def test_no_feature_left(frame):
         ),
         ({"columns": [2020]}, "features.columns: column names are text, given 2020"),
         ({"columns": ["PURCHASES", "PURCHASES"]}, "two features are named 'PURCHASES'"),
-        ({"columns": "all", "expressions": {"TENURE": "TENURE + 1"}}, "two features are named 'TENURE'"),
+        (
+            {"columns": "all", "expressions": {"TENURE": "TENURE + 1"}},
+            "two features are named 'TENURE'",
+        ),
         ({}, "names neither columns nor expressions"),
         ({"columns": [], "expressions": {}}, "names neither columns nor expressions"),
         ({"column": "all"}, "there is no key 'column'; did you mean 'columns'?"),
         ({"columns": "all", "missing": "medain"}, "given 'medain'; did you mean 'median'?"),
-        ({"columns": "all", "missing": None}, "median, mean, knn, drop or a number is allowed, given None"),
+        (
+            {"columns": "all", "missing": None},
+            "median, mean, knn, drop or a number is allowed, given None",
+        ),
         ({"columns": "all", "missing": True}, "given True"),
         ({"columns": "all", "missing": NAN}, "given nan"),
         ({"columns": "all", "missing": ["mean"]}, "given ['mean']"),
@@ -291,11 +332,17 @@ def test_no_feature_left(frame):
         ({"expressions": {"x": 3}}, "features.expressions.x: an expression is text, given 3"),
         ({"expressions": {"x": None}}, "features.expressions.x: an expression is text, given None"),
         ({"expressions": {1: "PURCHASES"}}, "the name of a feature is text, given 1"),
-        ({"expressions": {"x": "PURCHASES /"}}, "features.expressions.x: 'PURCHASES /' cannot be read"),
+        (
+            {"expressions": {"x": "PURCHASES /"}},
+            "features.expressions.x: 'PURCHASES /' cannot be read",
+        ),
         (
             {"expressions": {"x": "PURCHASES / TENUR"}},
-            "features.expressions.x: the table has no column 'TENUR'; did you mean 'TENURE'? "
-            "(its columns: PURCHASES, TENURE, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, and 5 more)",
+            (
+                "features.expressions.x: the table has no column 'TENUR'; did you mean 'TENURE'?"
+                " (its columns: PURCHASES, TENURE, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, and 5"
+                " more)"
+            ),
         ),
     ],
 )
@@ -397,8 +444,8 @@ def test_engagement_score_is_between_0_and_1():
 
 def test_reading_the_module_imports_nothing_heavy():
     code = (
-        "import sys, segkit.features; from segkit.features import check; check({'columns': 'all'}, ['a']); "
-        "print([name for name in ('sklearn', 'pandas', 'scipy') if name in sys.modules])"
+        "import sys, segkit.features; from segkit.features import check; check({'columns': 'all'},"
+        " ['a']); print([name for name in ('sklearn', 'pandas', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -432,7 +479,9 @@ def test_dominant():
     assert dominant(("a", "b"), np.array([0.5, 0.5])) is None
     assert dominant(("a",), np.array([1.0])) is None
     assert dominant(("a", "b"), np.array([0.0, 0.0])) is None
-    assert dominant(("a", "b", "c"), np.array([0.3, 0.3, 0.4]), threshold=0.35).startswith("c alone carries 40%")
+    assert dominant(("a", "b", "c"), np.array([0.3, 0.3, 0.4]), threshold=0.35).startswith(
+        "c alone carries 40%"
+    )
     assert dominant(("a", "b", "c"), np.array([0.1, 0.86, 0.04])).startswith(
         "b alone carries 86% of the variance of 3 features"
     )

@@ -14,22 +14,38 @@ import pytest
 
 from segkit import scoring
 from segkit.progress import Silent
-from segkit.segments.keep import keep_profiles
 from segkit.segments.silhouettes import keep_silhouettes
+from segkit.segments.write_profiles import keep_profiles
 from segkit.study.compose import compose_study
-from segkit.study.prepare import prepare
-from segkit.study.results import GROUPS
+from segkit.study.keep.runs_table import GROUPS
+from segkit.study.run.preparation import prepare
 from segkit.study.sweep import launch
 
 DICTIONARY = Path(__file__).resolve().parents[2] / "docs" / "columns.md"
 TINY = [
-    *("data.n=150", "engine=inline", "scoring.draws=2", "scoring.confirm_draws=3", "scoring.refits=2"),
-    *("scoring.seeds=2", "scoring.shortlist=2", "scoring.nulls.copula=19", "scoring.nulls.permuted=2"),
+    *(
+        "data.n=150",
+        "engine=inline",
+        "scoring.draws=2",
+        "scoring.confirm_draws=3",
+        "scoring.refits=2",
+    ),
+    *(
+        "scoring.seeds=2",
+        "scoring.shortlist=2",
+        "scoring.nulls.copula=19",
+        "scoring.nulls.permuted=2",
+    ),
 ]
 # One small study for each verdict, as each leaves other keys behind.
 STUDIES = {
     "recommended": ["clusterer=kmeans,hdbscan", "projection=none,pca"],
-    "no_structure": ["clusterer=kmeans", "projection=none", "scaler=robust", "clusterer.n_clusters=2"],
+    "no_structure": [
+        "clusterer=kmeans",
+        "projection=none",
+        "scaler=robust",
+        "clusterer.n_clusters=2",
+    ],
     "screened_only": ["clusterer=kmeans", "projection=none", "scoring.confirm=false"],
     "nothing_eligible": ["clusterer=kmeans", "projection=none", "scoring.gates.clusters=[11,12]"],
 }
@@ -58,11 +74,18 @@ def folders(tmp_path_factory) -> dict[str, Path]:
 
 
 def documented(file: str) -> list[str]:
-    """Names in the first cells of the tables under a file's heading, placeholders of known values filled in."""
+    """Names in the first cells of the tables under a file's heading, placeholders of known
+    values filled in."""
     text = DICTIONARY.read_text(encoding="utf-8")
-    (section,) = [part for part in re.split(r"^## ", text, flags=re.M) if f"`{file}`" in part.partition("\n")[0]]
+    (section,) = [
+        part
+        for part in re.split(r"^## ", text, flags=re.M)
+        if f"`{file}`" in part.partition("\n")[0]
+    ]
     cells = re.findall(r"^\| (`[^|]*)\|", section, flags=re.M)
-    return [filled for cell in cells for name in re.findall("`([^`]+)`", cell) for filled in fill(name)]
+    return [
+        filled for cell in cells for name in re.findall("`([^`]+)`", cell) for filled in fill(name)
+    ]
 
 
 def fill(name: str) -> Iterator[str]:
@@ -76,7 +99,9 @@ def fill(name: str) -> Iterator[str]:
 
 def matches(name: str, column: str) -> bool:
     parts = re.split("(<[a-z]+>)", name)
-    return bool(re.fullmatch("".join(PATTERNS.get(part, re.escape(part)) for part in parts), column))
+    return bool(
+        re.fullmatch("".join(PATTERNS.get(part, re.escape(part)) for part in parts), column)
+    )
 
 
 def keys(value: Any, path: str = "") -> Iterator[str]:
@@ -126,9 +151,16 @@ def test_a_study_that_is_only_screened_has_no_column_of_its_own(folders):
 
 
 def test_the_dictionary_has_every_key_of_every_recommendation_and_no_other(folders):
-    told = {name: json.loads((folder / "recommendation.json").read_text("utf-8")) for name, folder in folders.items()}
-    assert {name: found["verdict"] for name, found in told.items()} == {name: name for name in STUDIES}
-    assert differences(documented("recommendation.json"), {key for found in told.values() for key in keys(found)}) == (
+    told = {
+        name: json.loads((folder / "recommendation.json").read_text("utf-8"))
+        for name, folder in folders.items()
+    }
+    assert {name: found["verdict"] for name, found in told.items()} == {
+        name: name for name in STUDIES
+    }
+    assert differences(
+        documented("recommendation.json"), {key for found in told.values() for key in keys(found)}
+    ) == (
         [],
         [],
     )

@@ -15,7 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = {
     re.sub(r"^# (\S+)\n.*", r"\1", text, flags=re.DOTALL): text
     for text in re.findall(
-        r"^```(?:yaml|python)\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.M | re.S
+        r"^```(?:yaml|python)\n(.*?)^```",
+        (ROOT / "CONTRIBUTING.md").read_text("utf-8"),
+        re.M | re.S,
     )
 }
 OPTIONS = [name for name in BLOCKS if name.startswith("conf/")]
@@ -69,7 +71,9 @@ def test_the_score_is_the_share_of_variance_between_clusters() -> None:
     defined: dict = {"__name__": "explained"}
     exec(BLOCKS["segkit/scoring/explained.py"], defined)
     X = np.array([[0.0], [2.0], [10.0], [12.0], [500.0]])
-    two, one = defined["SCORE"].compute_many(X, [np.array([0, 0, 1, 1, -1]), np.zeros(5, dtype=int)])
+    two, one = defined["SCORE"].compute_many(
+        X, [np.array([0, 0, 1, 1, -1]), np.zeros(5, dtype=int)]
+    )
     assert two.value == pytest.approx(100 / 104)
     assert one.status is Status.SINGLE_CLUSTER
 
@@ -87,5 +91,7 @@ def test_the_section_is_one() -> None:
 def test_the_entry_point_is_of_the_group_that_is_read() -> None:
     from segkit import targets
 
-    (text,) = re.findall(r"^```toml\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.M | re.S)
+    (text,) = re.findall(
+        r"^```toml\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.M | re.S
+    )
     assert set(tomllib.loads(text)["project"]["entry-points"]) == {targets.ENTRY_POINT_GROUP}

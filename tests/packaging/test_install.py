@@ -1,4 +1,5 @@
-"""How the environment is made: uv is told what pip is and checks the same hashes; pip does it where there is no uv."""
+"""How the environment is made: uv is told what pip is and checks the same hashes; pip does it
+where there is no uv."""
 
 from __future__ import annotations
 
@@ -82,7 +83,9 @@ def test_uv_installs_with_the_hashes_of_the_lock(install, commands):
 
 
 @pytest.mark.parametrize("word", ["uv.txt", "uv pip install", "-e"])
-def test_where_uv_cannot_pip_does_with_the_same_hashes(install, commands, word, tmp_path, monkeypatch, capsys):
+def test_where_uv_cannot_pip_does_with_the_same_hashes(
+    install, commands, word, tmp_path, monkeypatch, capsys
+):
     ran, failing = commands
     failing.append(word)
     monkeypatch.setattr(install.sys, "prefix", str(tmp_path))
@@ -91,4 +94,6 @@ def test_where_uv_cannot_pip_does_with_the_same_hashes(install, commands, word, 
     pip = [command for command in ran if "-m pip" in command and "uv.txt" not in command]
     assert f"--require-hashes -r {LOCK}" in pip[0]
     assert f"-e {ROOT}" in pip[1]
-    assert (tmp_path / "pins.txt").read_text(encoding="utf-8").splitlines() == install.pins(LOCK.read_text("utf-8"))
+    assert (tmp_path / "pins.txt").read_text(encoding="utf-8").splitlines() == install.pins(
+        LOCK.read_text("utf-8")
+    )

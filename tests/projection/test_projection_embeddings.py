@@ -29,7 +29,9 @@ def whole() -> np.ndarray:
 @pytest.mark.parametrize("changes", [{}, {"perplexity": 9.5, "negative_gradient_method": "fft"}])
 def test_tsne_has_the_bits_of_the_plain_estimator(changes, whole):
     arguments = {"perplexity": 20, "random_state": 5, "n_iter": 100, **changes}
-    space = projection.project({"_target_": "openTSNE.TSNE", **arguments}, whole, search(whole, 256))
+    space = projection.project(
+        {"_target_": "openTSNE.TSNE", **arguments}, whole, search(whole, 256)
+    )
     plain = openTSNE.TSNE(neighbors="exact", n_jobs=1, **arguments).fit(whole)
     assert space.coordinates.tobytes() == np.asarray(plain).tobytes()
 
@@ -51,14 +53,16 @@ def plain_umap(X: np.ndarray, size: int) -> np.ndarray:
     """UMAP called alone, with a graph of the given size that scikit-learn found."""
     import umap
 
-    distances, indices = NearestNeighbors(n_neighbors=size, algorithm="kd_tree").fit(X).kneighbors(X)
+    distances, indices = (
+        NearestNeighbors(n_neighbors=size, algorithm="kd_tree").fit(X).kneighbors(X)
+    )
     assert (indices[:, 0] == np.arange(len(X))).all()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         graph = (indices.astype(np.int32), distances.astype(np.float32), None)
-        return umap.UMAP(n_neighbors=12, min_dist=0.05, random_state=5, precomputed_knn=graph, n_jobs=1).fit_transform(
-            X
-        )
+        return umap.UMAP(
+            n_neighbors=12, min_dist=0.05, random_state=5, precomputed_knn=graph, n_jobs=1
+        ).fit_transform(X)
 
 
 def test_umap_is_the_plain_estimator_on_the_same_graph(whole):
@@ -71,15 +75,18 @@ def test_umap_is_the_plain_estimator_on_the_same_graph(whole):
 def test_other_metrics_are_searched_by_the_estimator(metric, whole):
     config = {**TSNE, "metric": metric, "neighbors": "exact", "n_iter": 50}
     space = projection.project(config, whole, None)
-    plain = openTSNE.TSNE(perplexity=20, random_state=5, metric=metric, neighbors="exact", n_iter=50, n_jobs=1).fit(
-        whole
-    )
+    plain = openTSNE.TSNE(
+        perplexity=20, random_state=5, metric=metric, neighbors="exact", n_iter=50, n_jobs=1
+    ).fit(whole)
     assert space.coordinates.tobytes() == np.asarray(plain).tobytes()
 
 
 def test_umap_with_another_metric_differs(whole):
     centred = whole - whole.mean(axis=0)
-    spaces = [projection.project({**UMAP, "metric": metric}, centred) for metric in ("euclidean", "cosine")]
+    spaces = [
+        projection.project({**UMAP, "metric": metric}, centred)
+        for metric in ("euclidean", "cosine")
+    ]
     assert not np.allclose(spaces[0].coordinates, spaces[1].coordinates)
 
 
@@ -122,11 +129,15 @@ def digest(config: dict, **environment: str) -> str:
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     code = FRESH.format(config=config)
     settings = {**os.environ, **one_thread, **environment}
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=settings).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=settings
+    ).stdout
 
 
 @pytest.mark.parametrize(
-    "config", [TSNE, {"_target_": "sklearn.decomposition.PCA", "n_components": 3}], ids=["tsne", "pca"]
+    "config",
+    [TSNE, {"_target_": "sklearn.decomposition.PCA", "n_components": 3}],
+    ids=["tsne", "pca"],
 )
 def test_fresh_processes_agree(config):
     assert digest(config, PYTHONHASHSEED="1") == digest(config, PYTHONHASHSEED="2")

@@ -99,7 +99,9 @@ def test_duplicates_are_at_distance_zero_and_nobody_is_their_own_neighbour():
     assert (found.indices[:, :9] // 10 == np.arange(200)[:, None] // 10).all()
 
 
-@pytest.mark.parametrize(("k", "size"), [(1, 128), (128, 128), (129, 256), (256, 256), (300, 512), (5000, 8192)])
+@pytest.mark.parametrize(
+    ("k", "size"), [(1, 128), (128, 128), (129, 256), (256, 256), (300, 512), (5000, 8192)]
+)
 def test_ladder(k, size):
     assert ladder(k) == size
 
@@ -112,7 +114,9 @@ def test_neighbours_check_themselves():
         Neighbours(known.indices, known.distances[:, :3])
 
 
-@pytest.mark.parametrize("kind", ["normal", "far away", "repeated", "extreme", "tiny", "huge", "equal"])
+@pytest.mark.parametrize(
+    "kind", ["normal", "far away", "repeated", "extreme", "tiny", "huge", "equal"]
+)
 def test_a_descent_finds_nearly_all_neighbours_with_exact_distances_and_tells_its_recall(kind):
     rng = np.random.default_rng(6)
     X = rng.normal(size=(3000, 8))

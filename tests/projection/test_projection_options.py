@@ -62,15 +62,42 @@ def test_every_option_can_be_warmed(name):
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_parameter_that_could_decide_the_result_is_in_the_file(name):
-    """What is left out is about speed, reporting, new points or labels, or is filled in by the project."""
+    """What is left out is about speed, reporting, new points or labels, or is filled in by the
+    project."""
     left_out = {
         "none": set(targets.defaults(option("none"))),
         "pca": {"copy"},
-        "tsne": {"n_jobs", "metric_params", "knn_kwargs", "callbacks", "callbacks_every_iters", "verbose"},
+        "tsne": {
+            "n_jobs",
+            "metric_params",
+            "knn_kwargs",
+            "callbacks",
+            "callbacks_every_iters",
+            "verbose",
+        },
         "umap": {
-            *("metric_kwds", "output_metric", "output_metric_kwds", "low_memory", "n_jobs", "verbose"),
-            *("transform_queue_size", "transform_seed", "transform_mode", "angular_rp_forest", "tqdm_kwds"),
-            *("target_n_neighbors", "target_metric", "target_metric_kwds", "target_weight", "unique"),
+            *(
+                "metric_kwds",
+                "output_metric",
+                "output_metric_kwds",
+                "low_memory",
+                "n_jobs",
+                "verbose",
+            ),
+            *(
+                "transform_queue_size",
+                "transform_seed",
+                "transform_mode",
+                "angular_rp_forest",
+                "tqdm_kwds",
+            ),
+            *(
+                "target_n_neighbors",
+                "target_metric",
+                "target_metric_kwds",
+                "target_weight",
+                "unique",
+            ),
             *("force_approximation_algorithm", "output_dens", "precomputed_knn"),
         },
     }
@@ -138,10 +165,22 @@ def test_neighbours_needed(name, changes, n, needed):
         ("pca", {"n_components": 5}, 100, 4, "n_components = 5 needs at least 5 features"),
         ("pca", {"n_components": 5}, 4, 10, "n_components = 5 needs at least 5 customers"),
         ("pca", {"n_components": 5}, 4, None, "n_components = 5 needs at least 5 customers"),
-        ("umap", {"n_neighbors": 50}, 50, 4, "n_neighbors = 50 needs more than 50 customers; there are 50"),
+        (
+            "umap",
+            {"n_neighbors": 50},
+            50,
+            4,
+            "n_neighbors = 50 needs more than 50 customers; there are 50",
+        ),
         ("umap", {"n_neighbors": 2, "n_components": 5}, 6, 9, "needs more than 6 customers"),
         ("umap", {"min_dist": 2.0}, 500, 4, "min_dist = 2 is larger than spread = 1"),
-        ("umap", {"init": "pca", "n_components": 5}, 500, 4, "cannot start from the principal components"),
+        (
+            "umap",
+            {"init": "pca", "n_components": 5},
+            500,
+            4,
+            "cannot start from the principal components",
+        ),
         ("tsne", {}, 90, 4, "perplexity = 30 needs 90 neighbours; there are 90 customers"),
         ("tsne", {"n_components": 2}, 500, 1, "cannot start from the principal components"),
         ("tsne", {"n_components": 3}, 10_000, 5, "bh"),

@@ -1,4 +1,5 @@
-"""Parts that several projections of one matrix share: made once, and nothing comes out differently."""
+"""Parts that several projections of one matrix share: made once, and nothing comes out
+differently."""
 
 from __future__ import annotations
 
@@ -12,9 +13,13 @@ from segkit.projection.neighbours import search
 from segkit.projection.shared import Memo
 
 SEED = {"random_state": 3}
-UMAPS = [{"_target_": "umap.UMAP", "n_neighbors": 10, "min_dist": m, "n_epochs": 30, **SEED} for m in (0, 0.1, 0.5)]
+UMAPS = [
+    {"_target_": "umap.UMAP", "n_neighbors": 10, "min_dist": m, "n_epochs": 30, **SEED}
+    for m in (0, 0.1, 0.5)
+]
 TSNES = [
-    {"_target_": "openTSNE.TSNE", "perplexity": 15, "exaggeration": by, "n_iter": 40, **SEED} for by in (None, 2, 4)
+    {"_target_": "openTSNE.TSNE", "perplexity": 15, "exaggeration": by, "n_iter": 40, **SEED}
+    for by in (None, 2, 4)
 ]
 DATA = ("normal", "rounded", "repeated", "apart")
 
@@ -49,7 +54,9 @@ def fresh(monkeypatch):
 def test_one_after_another_gives_the_bits_of_each_alone(configs, kind, fresh):
     X = points(kind)
     graph = search(X, 128)
-    together = [projection.project(config, X, graph).coordinates for config in (*configs, configs[0])]
+    together = [
+        projection.project(config, X, graph).coordinates for config in (*configs, configs[0])
+    ]
     for config, found in zip((*configs, configs[0]), together, strict=True):
         fresh()
         assert projection.project(config, X, graph).coordinates.tobytes() == found.tobytes()
@@ -100,11 +107,20 @@ def test_what_is_held_leaves_the_random_generator_as_making_it_would():
 
 def test_other_arguments_are_another_result():
     remembered = Memo().remembering(drawn)
-    given = [(1, 2.0, None), (2, 2.0, None), (1, 3.0, None), (1, 2.0, {"shift": 1}), (1, 2.0, {"shift": 2})]
+    given = [
+        (1, 2.0, None),
+        (2, 2.0, None),
+        (1, 3.0, None),
+        (1, 2.0, {"shift": 1}),
+        (1, 2.0, {"shift": 2}),
+    ]
     for _ in range(2):
         for seed, scale, kept in given:
             state = np.random.RandomState(seed)
-            assert (remembered(state, scale, kept=kept) == drawn(np.random.RandomState(seed), scale, kept=kept)).all()
+            assert (
+                remembered(state, scale, kept=kept)
+                == drawn(np.random.RandomState(seed), scale, kept=kept)
+            ).all()
 
 
 def test_a_memo_holds_no_more_than_its_limit():

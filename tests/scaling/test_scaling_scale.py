@@ -49,7 +49,9 @@ def _data(kind: str) -> np.ndarray:
     if kind == "normal":
         return rng.normal(size=(1200, 4)) * [1, 10, 0.01, 3] + [0, 5, -2, 100]
     if kind == "skewed":
-        amounts = rng.lognormal(5, 2, size=(300, 4)) * rng.choice([-1, 1], size=(300, 4), p=[0.2, 0.8])
+        amounts = rng.lognormal(5, 2, size=(300, 4)) * rng.choice(
+            [-1, 1], size=(300, 4), p=[0.2, 0.8]
+        )
         return np.where(rng.random((300, 4)) < 0.4, 0.0, amounts)
     almost_constant = np.ones((40, 3))
     almost_constant[0] = [2.0, -50.0, 1 + 1e-9]
@@ -57,7 +59,15 @@ def _data(kind: str) -> np.ndarray:
 
 
 def test_every_option_is_compared():
-    assert set(OPTIONS) >= {"none", "standard", "robust", "minmax", "power", "quantile", "log_standard"}
+    assert set(OPTIONS) >= {
+        "none",
+        "standard",
+        "robust",
+        "minmax",
+        "power",
+        "quantile",
+        "log_standard",
+    }
     assert set(OPTIONS) == set(PLAIN)
 
 
@@ -106,7 +116,9 @@ def test_log_standard_is_the_signed_logarithm_standardised():
 def test_log_standard_goes_back_and_maps_new_rows():
     X = _data("skewed")
     scaler = LogStandardScaler().fit(X)
-    np.testing.assert_allclose(scaler.inverse_transform(scaler.transform(X)), X, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(
+        scaler.inverse_transform(scaler.transform(X)), X, rtol=1e-10, atol=1e-10
+    )
     np.testing.assert_array_equal(scaler.transform(X[5:9]), scaler.transform(X)[5:9])
 
 
@@ -123,7 +135,9 @@ def test_log_standard_keeps_scikit_learns_rules():
 
 def test_a_scaler_that_refuses_the_data_is_infeasible():
     config = {"_target_": "sklearn.preprocessing.PowerTransformer", "method": "box-cox"}
-    with pytest.raises(Infeasible, match=r"scaler: sklearn.*PowerTransformer: .*strictly positive") as told:
+    with pytest.raises(
+        Infeasible, match=r"scaler: sklearn.*PowerTransformer: .*strictly positive"
+    ) as told:
         scale(_data("normal"), config)
     assert "\n" not in str(told.value)
 
@@ -132,7 +146,9 @@ def test_values_that_are_not_finite_are_infeasible():
     X = np.array([[1e308], [-1e308], [1e308]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(Infeasible, match=r"StandardScaler 'feature 0' is nan; numbers from|too large"):
+        with pytest.raises(
+            Infeasible, match=r"StandardScaler 'feature 0' is nan; numbers from|too large"
+        ):
             scale(X, option("standard"))
 
 

@@ -8,7 +8,13 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
-from segkit.scoring.agreement import adjusted_rand, adjusted_rand_of, contingency, contingency_many, truth_ari
+from segkit.scoring.agreement import (
+    adjusted_rand,
+    adjusted_rand_of,
+    contingency,
+    contingency_many,
+    truth_ari,
+)
 from segkit.scoring.contract import Status
 
 
@@ -24,7 +30,9 @@ def test_equals_scikit_learn_on_random_partitions(seed):
     a, b = random_pair(seed)
     score = adjusted_rand(a, b)
     assert score.value == pytest.approx(adjusted_rand_score(a, b), rel=1e-12, abs=1e-15)
-    assert np.array_equal(contingency(a, b)[1:, 1:][np.unique(a)][:, np.unique(b)], contingency_matrix(a, b))
+    assert np.array_equal(
+        contingency(a, b)[1:, 1:][np.unique(a)][:, np.unique(b)], contingency_matrix(a, b)
+    )
 
 
 def test_equals_counting_the_pairs():

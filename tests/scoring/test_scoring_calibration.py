@@ -45,7 +45,10 @@ def plain_max_t(observed, null):
     for i, table in enumerate(tables):
         others = [other for j, other in enumerate(tables) if j != i]
         largest.append(
-            max((value - np.mean(rest)) / np.std(rest, ddof=1) for value, *rest in zip(table, *others, strict=True))
+            max(
+                (value - np.mean(rest)) / np.std(rest, ddof=1)
+                for value, *rest in zip(table, *others, strict=True)
+            )
         )
     return largest, np.mean([value >= largest[0] for value in largest])
 
@@ -60,7 +63,11 @@ def test_max_t_is_the_definition(seed):
     assert result.statistic == pytest.approx(largest[0])
     np.testing.assert_allclose(result.null_maxima, largest[1:])
     turned = max_t({"davies_bouldin": (-observed, -null, False)})
-    assert (turned.p_value, turned.run, turned.score) == (result.p_value, result.run, "davies_bouldin")
+    assert (turned.p_value, turned.run, turned.score) == (
+        result.p_value,
+        result.run,
+        "davies_bouldin",
+    )
 
 
 def test_scores_are_tested_jointly():
@@ -83,7 +90,8 @@ def test_scores_are_tested_jointly():
 
 
 def rejections(replications, shift, missing=0.0):
-    """Share of tests at 0.05, 19 null tables and 10 correlated runs of different scales, that reject."""
+    """Share of tests at 0.05, 19 null tables and 10 correlated runs of different scales, that
+    reject."""
     rng = np.random.default_rng(11)
     mixing = rng.normal(size=(10, 10)) + 1.5
     count = 0
@@ -98,7 +106,9 @@ def rejections(replications, shift, missing=0.0):
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 def test_the_level_is_exact(missing):
-    assert rejections(1000, np.zeros(10), missing) == pytest.approx(0.05, abs=3 * np.sqrt(0.05 * 0.95 / 1000))
+    assert rejections(1000, np.zeros(10), missing) == pytest.approx(
+        0.05, abs=3 * np.sqrt(0.05 * 0.95 / 1000)
+    )
 
 
 def test_one_strong_run_among_many_is_found():
@@ -150,7 +160,12 @@ def test_shapes_must_agree():
 
 def test_without_tables_there_is_no_test():
     result = max_t({"silhouette": ([0.3, 0.2], np.empty((0, 2)), True)})
-    assert (result.p_value, result.run, result.statistic, len(result.null_maxima)) == (None, None, None, 0)
+    assert (result.p_value, result.run, result.statistic, len(result.null_maxima)) == (
+        None,
+        None,
+        None,
+        0,
+    )
     assert np.isnan(result.adjusted_p("silhouette")).all()
 
 

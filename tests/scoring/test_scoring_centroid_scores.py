@@ -14,7 +14,9 @@ SCORES = [
     (davies_bouldin.compute_many, davies_bouldin_score),
     (calinski_harabasz.compute_many, calinski_harabasz_score),
 ]
-both_scores = pytest.mark.parametrize(("ours", "sklearn"), SCORES, ids=["davies_bouldin", "calinski_harabasz"])
+both_scores = pytest.mark.parametrize(
+    ("ours", "sklearn"), SCORES, ids=["davies_bouldin", "calinski_harabasz"]
+)
 
 
 def random_case(seed):
@@ -40,7 +42,9 @@ def test_equal_scikit_learn_on_random_partitions(ours, sklearn):
 
 def davies_bouldin_by_definition(X, labels):
     centroids = np.array([X[labels == c].mean(axis=0) for c in np.unique(labels)])
-    radii = np.array([np.linalg.norm(X[labels == c] - centroids[c], axis=1).mean() for c in np.unique(labels)])
+    radii = np.array(
+        [np.linalg.norm(X[labels == c] - centroids[c], axis=1).mean() for c in np.unique(labels)]
+    )
     apart = squareform(pdist(centroids))
     np.fill_diagonal(apart, np.inf)
     return ((radii[:, None] + radii) / apart).max(axis=1).mean()
@@ -90,7 +94,9 @@ def test_centroids_and_distances_are_those_of_each_cluster_in_blocks_too(n):
     for c in range(groups.n_clusters):
         members = points[groups.codes == c]
         assert np.allclose(found.centroids[c], members.mean(axis=0), rtol=0, atol=1e-14)
-        assert np.allclose(found.squared[found.codes == c], np.square(members - members.mean(axis=0)).sum(axis=1))
+        assert np.allclose(
+            found.squared[found.codes == c], np.square(members - members.mean(axis=0)).sum(axis=1)
+        )
 
 
 def test_the_spread_is_computed_once_for_both_scores(monkeypatch):
@@ -98,7 +104,11 @@ def test_the_spread_is_computed_once_for_both_scores(monkeypatch):
     partitions = [labels, labels % 2, np.zeros(len(X), int)]
     calls = []
     monkeypatch.setattr(centroids, "spread", lambda *args: calls.append(1) or spread(*args))
-    both = list(centroids.compute_each(X, partitions, [davies_bouldin.of_spread, calinski_harabasz.of_spread]))
+    both = list(
+        centroids.compute_each(
+            X, partitions, [davies_bouldin.of_spread, calinski_harabasz.of_spread]
+        )
+    )
     assert len(calls) == 2
     monkeypatch.undo()
     assert [each[0] for each in both] == davies_bouldin.compute_many(X, partitions)
@@ -135,7 +145,9 @@ def test_centroids_that_differ_by_rounding_coincide(origin):
     assert score.status is Status.COINCIDENT_CENTROIDS
 
 
-@pytest.mark.parametrize(("gap", "status"), [(1e-6, Status.OK), (1e-12, Status.COINCIDENT_CENTROIDS)])
+@pytest.mark.parametrize(
+    ("gap", "status"), [(1e-6, Status.OK), (1e-12, Status.COINCIDENT_CENTROIDS)]
+)
 def test_how_near_is_coincident(gap, status):
     half = np.random.default_rng(0).normal(size=(50, 2))
     (score,) = davies_bouldin.compute_many(np.r_[half, half + gap], [np.repeat([0, 1], 50)])

@@ -94,7 +94,9 @@ def test_float32_is_computed_in_float64_where_the_reference_fails():
     X = X.astype(np.float32)
     with pytest.raises(ValueError, match="float"):
         validity_index(X, labels)
-    assert dbcv(X, labels, "index").value == pytest.approx(validity_index(X.astype(float), labels), rel=1e-9)
+    assert dbcv(X, labels, "index").value == pytest.approx(
+        validity_index(X.astype(float), labels), rel=1e-9
+    )
 
 
 def test_duplicates_are_the_limit_of_near_duplicates_where_the_reference_jumps():
@@ -120,11 +122,15 @@ def test_many_dimensions_do_not_overflow_where_the_reference_loses_all():
     def core_distances(own):
         distance = cdist(own, own).astype(np.longdouble)
         np.fill_diagonal(distance, np.inf)
-        return (np.mean(distance ** np.longdouble(-900), axis=1) * 20 / 19) ** (-1 / np.longdouble(900))
+        return (np.mean(distance ** np.longdouble(-900), axis=1) * 20 / 19) ** (
+            -1 / np.longdouble(900)
+        )
 
     for cluster in (0, 1):
         own = X[labels == cluster]
-        assert module._core_distances(own) == pytest.approx(core_distances(own).astype(float), rel=1e-12)
+        assert module._core_distances(own) == pytest.approx(
+            core_distances(own).astype(float), rel=1e-12
+        )
         with np.errstate(over="ignore", divide="ignore"):
             assert (all_points_core_distance(cdist(own, own), 900) == 0).all()
     assert 0.5 < dbcv(X, labels).value < 1

@@ -12,7 +12,12 @@ from sklearn.manifold import trustworthiness
 
 from segkit.errors import Infeasible
 from segkit.scoring import embedding
-from segkit.scoring.embedding import control_identity, control_random_projection, quality, quality_many
+from segkit.scoring.embedding import (
+    control_identity,
+    control_random_projection,
+    quality,
+    quality_many,
+)
 
 
 def case(seed, n=150):
@@ -37,20 +42,29 @@ def orders(X):
     """All others of each customer, nearest first, ties by index: by the definition."""
     distance = cdist(X, X)
     everybody = range(len(X))
-    return [sorted((j for j in everybody if j != i), key=lambda j: (distance[i, j], j)) for i in everybody]
+    return [
+        sorted((j for j in everybody if j != i), key=lambda j: (distance[i, j], j))
+        for i in everybody
+    ]
 
 
 def kept_by_definition(of, among, k):
-    """How much the k nearest in one space stay near in the other, against the worst that there can be."""
+    """How much the k nearest in one space stay near in the other, against the worst that there
+    can be."""
     n = len(of)
-    excess = sum(max(theirs.index(j) + 1 - k, 0) for mine, theirs in zip(of, among, strict=True) for j in mine[:k])
+    excess = sum(
+        max(theirs.index(j) + 1 - k, 0)
+        for mine, theirs in zip(of, among, strict=True)
+        for j in mine[:k]
+    )
     return 1 - excess / (n * sum(max(rank - k, 0) for rank in range(n - k, n)))
 
 
 def r_nx_by_definition(high, low):
     n = len(high)
     both = [
-        np.mean([len(set(a[:K]) & set(b[:K])) / K for a, b in zip(high, low, strict=True)]) for K in range(1, n - 1)
+        np.mean([len(set(a[:K]) & set(b[:K])) / K for a, b in zip(high, low, strict=True)])
+        for K in range(1, n - 1)
     ]
     return np.array([((n - 1) * q - K) / (n - 1 - K) for K, q in enumerate(both, start=1)])
 
@@ -60,8 +74,12 @@ def test_trustworthiness_equals_scikit_learn_and_continuity_is_it_the_other_way_
     high, low = case(seed)
     for k in (1, 15, 60):
         found = quality(high, low, k, seed=0)
-        assert found.trustworthiness == pytest.approx(trustworthiness(high, low, n_neighbors=k), abs=1e-12)
-        assert found.continuity == pytest.approx(trustworthiness(low, high, n_neighbors=k), abs=1e-12)
+        assert found.trustworthiness == pytest.approx(
+            trustworthiness(high, low, n_neighbors=k), abs=1e-12
+        )
+        assert found.continuity == pytest.approx(
+            trustworthiness(low, high, n_neighbors=k), abs=1e-12
+        )
 
 
 @pytest.mark.parametrize("make", [case, lattice])
@@ -72,11 +90,15 @@ def test_ranks_by_definition_also_with_duplicates_ties_and_many_neighbours(make,
     by_rank = orders(high), orders(low)
     for k in (1, 15, 29, 30, 45, 58):
         found = quality(high, low, k, seed=0)
-        assert found.trustworthiness == pytest.approx(kept_by_definition(by_rank[1], by_rank[0], k), abs=1e-12)
+        assert found.trustworthiness == pytest.approx(
+            kept_by_definition(by_rank[1], by_rank[0], k), abs=1e-12
+        )
         assert found.continuity == pytest.approx(kept_by_definition(*by_rank, k), abs=1e-12)
     expected = r_nx_by_definition(*by_rank)
     assert np.abs(found.r_nx - expected).max() < 1e-12
-    assert found.r_nx_area == pytest.approx(np.average(expected, weights=1 / np.arange(1, 59)), abs=1e-12)
+    assert found.r_nx_area == pytest.approx(
+        np.average(expected, weights=1 / np.arange(1, 59)), abs=1e-12
+    )
 
 
 def test_duplicates_by_hand():
@@ -101,7 +123,9 @@ def test_spearman_over_sampled_pairs_is_near_that_over_all(monkeypatch):
     monkeypatch.setattr(embedding, "PAIRS", 100_000)
     found = quality(high, low, seed="sampled")
     assert found.n_pairs == 100_000
-    assert found.distance_spearman == pytest.approx(spearmanr(pdist(high), pdist(low)).statistic, abs=0.01)
+    assert found.distance_spearman == pytest.approx(
+        spearmanr(pdist(high), pdist(low)).statistic, abs=0.01
+    )
     assert found.distance_spearman != quality(high, low, seed="otherwise").distance_spearman
 
 
@@ -118,7 +142,9 @@ def test_triplets_are_three_different_customers_and_all_of_them_can_come():
     drawn = [embedding._triplets(4, np.random.default_rng(seed)) for seed in range(100)]
     assert np.bincount(drawn[0][0]).tolist() == [5] * 4
     seen = {tuple(map(int, triplet)) for draw in drawn for triplet in zip(*draw, strict=True)}
-    assert seen == {(a, b, c) for a in range(4) for b in range(4) for c in range(4) if len({a, b, c}) == 3}
+    assert seen == {
+        (a, b, c) for a in range(4) for b in range(4) for c in range(4) if len({a, b, c}) == 3
+    }
 
 
 @pytest.mark.parametrize("make", [case, lattice])
@@ -152,7 +178,10 @@ def test_the_random_projection_keeps_squared_distances_on_average_and_less_than_
     high, low = case(5, 400)
     controls = [control_random_projection(high, 2, seed) for seed in range(200)]
     assert controls[0].shape == (400, 2)
-    ratios = [pdist(control, "sqeuclidean").sum() / pdist(high, "sqeuclidean").sum() for control in controls]
+    ratios = [
+        pdist(control, "sqeuclidean").sum() / pdist(high, "sqeuclidean").sum()
+        for control in controls
+    ]
     assert np.mean(ratios) == pytest.approx(1, abs=0.15)
     assert np.array_equal(controls[3], control_random_projection(high, 2, 3))
     pca, *random = quality_many(high, [low, *controls[:5]], seed=0)
@@ -161,7 +190,9 @@ def test_the_random_projection_keeps_squared_distances_on_average_and_less_than_
 
 def test_the_result_does_not_depend_on_what_else_is_compared():
     high, low = case(7)
-    together = quality_many(high, [control_random_projection(high, 3, 1), low, high], seed="space")[1]
+    together = quality_many(high, [control_random_projection(high, 3, 1), low, high], seed="space")[
+        1
+    ]
     alone = quality(high, low, seed="space")
     assert together.summary() == alone.summary()
     assert np.array_equal(together.r_nx, alone.r_nx)

@@ -1,4 +1,5 @@
-"""What a partition leaves out does not matter to its scores, nor does a far-off customer to the others'."""
+"""What a partition leaves out does not matter to its scores, nor does a far-off customer to the
+others'."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def exactly(X, labels):
     return {
         "silhouette": silhouettes.mean(),
         "davies_bouldin": ((radii[:, None] + radii) / between).max(axis=1).mean(),
-        "calinski_harabasz": spread / (len(sizes) - 1) / ((from_own**2).sum() / (len(X) - len(sizes))),
+        "calinski_harabasz": (
+            spread / (len(sizes) - 1) / ((from_own**2).sum() / (len(X) - len(sizes)))
+        ),
     }
 
 
@@ -60,20 +63,28 @@ def test_five_customers_of_whom_one_is_noise_by_hand(far):
     X, labels = np.array([[0.0], [1], [10], [11], [far]]), np.array([0, 0, 1, 1, -1])
     (scores,) = score_many(X, [labels])
     expected = {"silhouette": 359 / 399, "davies_bouldin": 0.1, "calinski_harabasz": 200}
-    assert {name: score.value for name, score in scores.items()} == pytest.approx(expected, rel=1e-14)
+    assert {name: score.value for name, score in scores.items()} == pytest.approx(
+        expected, rel=1e-14
+    )
     assert {str(score.status) for score in scores.values()} == {"ok"}
-    assert silhouette_samples(X, labels)[:4] == pytest.approx([1 - 2 / 21, 1 - 2 / 19, 1 - 2 / 19, 1 - 2 / 21])
+    assert silhouette_samples(X, labels)[:4] == pytest.approx(
+        [1 - 2 / 21, 1 - 2 / 19, 1 - 2 / 19, 1 - 2 / 21]
+    )
 
 
 def noises():
-    """Noise of many kinds: beside, around, far off, tight, most of the customers, of another unit altogether."""
+    """Noise of many kinds: beside, around, far off, tight, most of the customers, of another
+    unit altogether."""
     yield "near", lambda rng, d: rng.normal(scale=6, size=(90, d))
     yield "most", lambda rng, d: rng.normal(scale=6, size=(2600, d))
     yield "most of all far off and tight", lambda rng, d: 1e4 + rng.normal(size=(2600, d))
     yield "most of all in one place", lambda rng, d: np.full((2600, d), 1e5 / 3)
     for far in (1e2, 1e6, 1e9, 1e13, 1e30, 1e150):
         yield f"at {far:g}", lambda rng, d, far=far: far * rng.normal(size=(3, d))
-    yield "at every distance", lambda rng, d: np.exp(rng.uniform(-40, 300, size=(300, 1))) * rng.normal(size=(300, d))
+    yield (
+        "at every distance",
+        lambda rng, d: np.exp(rng.uniform(-40, 300, size=(300, 1))) * rng.normal(size=(300, d)),
+    )
 
 
 NOISES = dict(noises())
@@ -81,7 +92,8 @@ NOISES = dict(noises())
 
 @pytest.mark.parametrize("kind", NOISES)
 @pytest.mark.parametrize(
-    ("n", "d", "unit", "origin"), [(40, 3, 1, 0), (900, 3, 1, 0), (900, 1, 1e-30, 0), (700, 9, 1, 1e7)]
+    ("n", "d", "unit", "origin"),
+    [(40, 3, 1, 0), (900, 3, 1, 0), (900, 1, 1e-30, 0), (700, 9, 1, 1e7)],
 )
 def test_scores_with_noise_are_those_without_its_rows(kind, n, d, unit, origin):
     X, labels = blobs(n, d)
@@ -89,12 +101,17 @@ def test_scores_with_noise_are_those_without_its_rows(kind, n, d, unit, origin):
     noisy, noisy_labels = with_noise(X, labels, NOISES[kind](np.random.default_rng(2), d))
     rows = np.flatnonzero(noisy_labels >= 0)
     others = np.where(np.random.default_rng(3).random(len(noisy)) < 0.5, noisy_labels, -1)
-    (_, found), (alone,) = score_many(noisy, [others, noisy_labels]), score_many(noisy[rows], [noisy_labels[rows]])
+    (_, found), (alone,) = (
+        score_many(noisy, [others, noisy_labels]),
+        score_many(noisy[rows], [noisy_labels[rows]]),
+    )
     for name in NAMES:
         assert found[name].status is alone[name].status is Status.OK
         assert found[name].value == pytest.approx(alone[name].value, rel=1e-12), name
     samples = silhouette_samples(noisy, noisy_labels)
-    assert np.allclose(samples[rows], silhouette_samples(noisy[rows], noisy_labels[rows]), rtol=0, atol=1e-11)
+    assert np.allclose(
+        samples[rows], silhouette_samples(noisy[rows], noisy_labels[rows]), rtol=0, atol=1e-11
+    )
     assert np.isnan(np.delete(samples, rows)).all()
 
 
@@ -105,7 +122,9 @@ def test_drawn_customers_are_scored_without_the_noise(kind):
     drawn = np.random.default_rng(4).permutation(len(noisy))[: len(noisy) * 4 // 5]
     rows = np.flatnonzero(noisy_labels >= 0)
     (found,) = compute_sampled(noisy, [noisy_labels], drawn)
-    (alone,) = compute_sampled(noisy[rows], [noisy_labels[rows]], np.flatnonzero(np.isin(rows, drawn)))
+    (alone,) = compute_sampled(
+        noisy[rows], [noisy_labels[rows]], np.flatnonzero(np.isin(rows, drawn))
+    )
     assert found.value == pytest.approx(alone.value, rel=1e-12)
     assert found.interval == pytest.approx(alone.interval, rel=0.01)
     assert (found.n_used, found.n_scored) == (alone.n_used, alone.n_scored)
@@ -136,12 +155,17 @@ def test_one_far_customer_in_a_cluster_leaves_the_scores_exact_or_without_a_valu
     X, labels = far_off(n, far, where)
     exact = exactly(X, labels)
     noise = np.where(np.random.default_rng(0).random(n) < 0.2, -1, labels)
-    for found, truth in zip(score_many(X, [labels, noise]), (exact, exactly(X, noise)), strict=True):
+    for found, truth in zip(
+        score_many(X, [labels, noise]), (exact, exactly(X, noise)), strict=True
+    ):
         assert found["silhouette"].value == pytest.approx(float(truth["silhouette"]), rel=1e-9)
         for name in ("davies_bouldin", "calinski_harabasz"):
             if found[name].status is Status.OK:
                 assert found[name].value == pytest.approx(float(truth[name]), rel=1e-9), name
-        assert far > 1e8 or found["davies_bouldin"].status is found["calinski_harabasz"].status is Status.OK
+        assert (
+            far > 1e8
+            or found["davies_bouldin"].status is found["calinski_harabasz"].status is Status.OK
+        )
 
 
 def test_clusters_far_from_each_other_keep_the_digits_of_their_spread():
@@ -158,5 +182,11 @@ def test_the_oracle_is_scikit_learn(d):
     from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
     X, labels = blobs(200, d)
-    plain = [silhouette_score(X, labels), davies_bouldin_score(X, labels), calinski_harabasz_score(X, labels)]
-    assert [float(value) for value in exactly(X, labels).values()] == pytest.approx(plain, rel=1e-12)
+    plain = [
+        silhouette_score(X, labels),
+        davies_bouldin_score(X, labels),
+        calinski_harabasz_score(X, labels),
+    ]
+    assert [float(value) for value in exactly(X, labels).values()] == pytest.approx(
+        plain, rel=1e-12
+    )

@@ -9,13 +9,19 @@ import pytest
 
 from segkit.scoring.null import Copula, calibrate, permuted, simulate
 
-MIX = np.array([[1.0, 0.6, -0.4, 0.5], [0.6, 1.0, -0.2, 0.3], [-0.4, -0.2, 1.0, 0.1], [0.5, 0.3, 0.1, 1.0]])
+MIX = np.array(
+    [[1.0, 0.6, -0.4, 0.5], [0.6, 1.0, -0.2, 0.3], [-0.4, -0.2, 1.0, 0.1], [0.5, 0.3, 0.1, 1.0]]
+)
 
 
 def normals(n, seed=0, degrees=None):
     rng = np.random.default_rng(seed)
     values = rng.multivariate_normal(np.zeros(4), MIX, size=n)
-    return values if degrees is None else values / np.sqrt(rng.chisquare(degrees, n) / degrees)[:, None]
+    return (
+        values
+        if degrees is None
+        else values / np.sqrt(rng.chisquare(degrees, n) / degrees)[:, None]
+    )
 
 
 def awkward(n=2000, seed=0):
@@ -35,7 +41,9 @@ def mixed(n=1500):
     z = normals(n, 7)
     rng = np.random.default_rng(1)
     frame = pd.DataFrame({"a": z[:, 0], "b": np.exp(z[:, 1]), "member": z[:, 2] > 0.5})
-    frame["region"] = pd.Series(np.array(["south", "north", "east"])[np.digitize(z[:, 3], [0.2, 1.0])], dtype=object)
+    frame["region"] = pd.Series(
+        np.array(["south", "north", "east"])[np.digitize(z[:, 3], [0.2, 1.0])], dtype=object
+    )
     frame.loc[rng.random(n) < 0.1, "region"] = None
     frame["constant"] = 3.0
     frame["empty"] = np.nan
@@ -49,7 +57,8 @@ def assert_same_margins(simulated, frame):
     assert (simulated.dtypes == frame.dtypes).all()
     for name in frame:
         pd.testing.assert_series_equal(
-            simulated[name].value_counts(dropna=False).sort_index(), frame[name].value_counts(dropna=False).sort_index()
+            simulated[name].value_counts(dropna=False).sort_index(),
+            frame[name].value_counts(dropna=False).sort_index(),
         )
 
 
@@ -95,7 +104,11 @@ def test_who_misses_a_value_still_depends_on_the_other_columns():
 
     def facts(table):
         gaps = table["b"].isna()
-        return [gaps.corr(table["a"], "spearman"), (gaps & table["constant"].isna()).mean(), gaps.mean()]
+        return [
+            gaps.corr(table["a"], "spearman"),
+            (gaps & table["constant"].isna()).mean(),
+            gaps.mean(),
+        ]
 
     simulated = [facts(simulate(copula, frame, np.random.default_rng([3, i]))) for i in range(10)]
     np.testing.assert_allclose(np.mean(simulated, axis=0), facts(frame), atol=0.03)
@@ -136,7 +149,9 @@ def test_text_keeps_its_dependence_in_order_of_frequency():
     def correlation(table):
         return table["region"].map(order).astype(float).corr(table["a"], "spearman")
 
-    simulated = [correlation(simulate(copula, frame, np.random.default_rng([4, i]))) for i in range(10)]
+    simulated = [
+        correlation(simulate(copula, frame, np.random.default_rng([4, i]))) for i in range(10)
+    ]
     assert np.mean(simulated) == pytest.approx(correlation(frame), abs=0.03)
     assert correlation(frame) > 0.3
 
@@ -150,9 +165,14 @@ def test_the_latent_correlation_is_that_of_the_data():
 @pytest.mark.parametrize("seed", range(3))
 def test_degrees_of_freedom_are_those_of_the_data(seed):
     names = list("abcd")
-    assert calibrate(pd.DataFrame(normals(2000, seed), columns=names), 0).degrees_of_freedom in {30, None}
+    assert calibrate(pd.DataFrame(normals(2000, seed), columns=names), 0).degrees_of_freedom in {
+        30,
+        None,
+    }
     assert calibrate(pd.DataFrame(normals(2000, seed, 3), columns=names), 0).degrees_of_freedom == 3
-    assert calibrate(pd.DataFrame(np.exp(normals(2000, seed, 8)), columns=names), 0).degrees_of_freedom in {5, 8, 15}
+    assert calibrate(
+        pd.DataFrame(np.exp(normals(2000, seed, 8)), columns=names), 0
+    ).degrees_of_freedom in {5, 8, 15}
 
 
 def test_joint_extremes_are_kept():
@@ -164,7 +184,9 @@ def test_joint_extremes_are_kept():
         return (np.abs(ranks - 0.5) > 0.475).all(axis=1).mean()
 
     def mean_extreme(copula):
-        return np.mean([extreme(simulate(copula, frame, np.random.default_rng([6, i]))) for i in range(10)])
+        return np.mean(
+            [extreme(simulate(copula, frame, np.random.default_rng([6, i]))) for i in range(10)]
+        )
 
     normal = replace(copula, degrees_of_freedom=None)
     assert mean_extreme(copula) == pytest.approx(extreme(frame), abs=0.004)

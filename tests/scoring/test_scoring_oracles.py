@@ -82,7 +82,9 @@ def customers(cc_general_csv):
 
 
 def test_published_figures_on_card_customers(customers):
-    kmeans = [KMeans(k, random_state=42, n_init=10).fit_predict(customers) for k in KMEANS_PUBLISHED]
+    kmeans = [
+        KMeans(k, random_state=42, n_init=10).fit_predict(customers) for k in KMEANS_PUBLISHED
+    ]
     ward = AgglomerativeClustering(3).fit_predict(customers)
     printed = [
         (

@@ -20,8 +20,19 @@ from segkit.scoring.prediction_strength import (
 
 
 def kmeans(k):
-    parameters = {"n_init": 3, "max_iter": 300, "tol": 0.0001, "algorithm": "lloyd", "random_state": 42}
-    return {"_target_": "sklearn.cluster.KMeans", "n_clusters": k, "init": "k-means++", **parameters}
+    parameters = {
+        "n_init": 3,
+        "max_iter": 300,
+        "tol": 0.0001,
+        "algorithm": "lloyd",
+        "random_state": 42,
+    }
+    return {
+        "_target_": "sklearn.cluster.KMeans",
+        "n_clusters": k,
+        "init": "k-means++",
+        **parameters,
+    }
 
 
 def clustered_with(monkeypatch, answer):
@@ -29,7 +40,9 @@ def clustered_with(monkeypatch, answer):
 
     def fit_many(X, configs):
         found = [answer(X, config) for config in configs]
-        return [each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in found]
+        return [
+            each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in found
+        ]
 
     monkeypatch.setattr("segkit.clustering.fit_many", fit_many)
 
@@ -68,13 +81,17 @@ def test_shares_of_pairs_by_definition(seed):
     train, test = rng.normal(size=(40, 3)), rng.normal(size=(35, 3))
     a, b = rng.integers(-1, 4, size=40), rng.integers(-1, 5, size=35)
     a[:4], b[:5] = range(4), range(5)
-    assert predict_pairs(train, a, test, b) == pytest.approx(shares_by_pairs(train, a, test, b), nan_ok=True)
+    assert predict_pairs(train, a, test, b) == pytest.approx(
+        shares_by_pairs(train, a, test, b), nan_ok=True
+    )
 
 
 def test_shares_of_pairs_in_closed_form():
     train = np.array([[0.0], [2], [10], [12], [500]])  # centroids 1 and 11; the boundary is at 6
     test = np.array([[0.0], [1], [7], [8], [9], [5], [20], [-900]])
-    found = predict_pairs(train, np.array([0, 0, 1, 1, -1]), test, np.array([0, 0, 0, 0, 1, 1, 2, -1]))
+    found = predict_pairs(
+        train, np.array([0, 0, 1, 1, -1]), test, np.array([0, 0, 0, 0, 1, 1, 2, -1])
+    )
     assert found == pytest.approx([2 / 6, 0, np.nan], nan_ok=True)
 
 
@@ -132,7 +149,10 @@ def test_noise_is_left_out_on_both_sides():
 def test_directions_without_a_value(monkeypatch, first, second, statuses):
     X = np.arange(12.0)[:, None]
     halves = split("s", 0, 12)
-    answers = {X[rows].tobytes(): np.array(labels) for rows, labels in zip(halves, (first, second), strict=True)}
+    answers = {
+        X[rows].tobytes(): np.array(labels)
+        for rows, labels in zip(halves, (first, second), strict=True)
+    }
     clustered_with(monkeypatch, lambda half, config: answers[half.tobytes()])
     (found,) = prediction_strength_many(X, [{}], "s", splits=1)
     assert found.statuses == (statuses,)
@@ -157,7 +177,9 @@ def test_another_failure_takes_the_place_of_the_result(monkeypatch):
     answers = {"bad": failure, "small": Infeasible("too few"), "good": np.array([0, 0, 1, 1])}
     clustered_with(monkeypatch, lambda X, config: answers[config["name"]])
     X = np.arange(8.0)[:, None]
-    bad, small, good = prediction_strength_many(X, [{"name": name} for name in answers], "f", splits=2)
+    bad, small, good = prediction_strength_many(
+        X, [{"name": name} for name in answers], "f", splits=2
+    )
     assert bad is failure
     assert (small.status, good.status) == (Status.NOT_FEASIBLE, Status.OK)
 

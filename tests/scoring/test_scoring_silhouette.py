@@ -24,7 +24,9 @@ def by_definition(X, labels):
     out = np.full(len(X), np.nan)
     for i in np.flatnonzero(labels >= 0):
         own = np.flatnonzero(labels == labels[i])
-        others = [np.mean(distance[i, labels == c]) for c in np.unique(labels) if c not in (-1, labels[i])]
+        others = [
+            np.mean(distance[i, labels == c]) for c in np.unique(labels) if c not in (-1, labels[i])
+        ]
         a, b = distance[i, own].sum() / max(len(own) - 1, 1), min(others)
         out[i] = 0 if len(own) == 1 or max(a, b) == 0 else (b - a) / max(a, b)
     return out
@@ -83,11 +85,17 @@ def test_the_two_ways_of_summing_agree_to_the_bit(monkeypatch):
 
 
 def nested_partitions(X, rng):
-    """Trees cut at several heights, with and without noise, related and unrelated ones, and repeated clusters."""
+    """Trees cut at several heights, with and without noise, related and unrelated ones, and
+    repeated clusters."""
     tree = np.argsort(np.argsort(X[:, 0])) * 12 // len(X)
     cuts = [np.minimum(tree, k) for k in (1, 2, 3, 5, 8, 11)]
     noisy = [np.where(X[:, 1] < bound, -1, cut) for bound in (-1, 0) for cut in cuts]
-    return [*cuts, *noisy, *(rng.integers(0, k, len(X)) for k in (2, 3, 7, 60)), rng.permutation(cuts[3])]
+    return [
+        *cuts,
+        *noisy,
+        *(rng.integers(0, k, len(X)) for k in (2, 3, 7, 60)),
+        rng.permutation(cuts[3]),
+    ]
 
 
 @pytest.mark.parametrize("make", ["gaussian", "duplicates", "integers"])
@@ -118,7 +126,9 @@ def test_only_distinct_clusters_are_summed():
     sums = np.zeros((together.height, 3))
     together.prepare(slice(0, 40)).add(tile, sums)
     for labels, places in zip(cuts, together.places, strict=True):
-        assert np.array_equal(sums[places], [tile[labels == c].sum(axis=0) for c in range(labels.max() + 1)])
+        assert np.array_equal(
+            sums[places], [tile[labels == c].sum(axis=0) for c in range(labels.max() + 1)]
+        )
 
 
 def test_threads_do_not_matter():
@@ -135,9 +145,12 @@ def test_duplicated_partitions_are_scored_once(monkeypatch):
     scored = []
     means = compute_many.__globals__["_means"]
     monkeypatch.setattr(
-        "segkit.scoring.silhouette._means", lambda X, distinct: scored.extend(distinct) or means(X, distinct)
+        "segkit.scoring.silhouette._means",
+        lambda X, distinct: scored.extend(distinct) or means(X, distinct),
     )
-    first, second, third = compute_many(X, [labels, labels.copy(), np.where(labels == 0, 99, labels)])
+    first, second, third = compute_many(
+        X, [labels, labels.copy(), np.where(labels == 0, 99, labels)]
+    )
     assert first == second
     assert third.value == pytest.approx(first.value, rel=1e-12)
     assert len(scored) == 2
@@ -214,7 +227,9 @@ def test_distances_are_right_where_the_expanded_formula_cancels():
     X[2::3] += 1e-9 * rng.normal(size=(20, 5))
     points = distances.centred(X + 10)
     tile = distances.distance_tile(points, slice(0, 60), slice(10, 40))
-    exact = np.sqrt(((points.coordinates[:, None] - points.coordinates[None, 10:40]) ** 2).sum(axis=-1))
+    exact = np.sqrt(
+        ((points.coordinates[:, None] - points.coordinates[None, 10:40]) ** 2).sum(axis=-1)
+    )
     assert np.allclose(tile, exact, rtol=1e-8, atol=0)
     assert (tile[exact == 0] == 0).all()
     assert (exact == 0).sum() >= 30
@@ -257,7 +272,11 @@ def test_drawn_customers_are_scored_among_themselves():
     (score,) = compute_sampled(X, [labels], rows)
     drawn = rows[labels[rows] >= 0]
     assert score.value == pytest.approx(silhouette_score(X[drawn], labels[drawn]), rel=1e-9)
-    assert (score.n_scored, score.n_used, score.n_unrepresented) == (np.count_nonzero(labels >= 0), len(drawn), 0)
+    assert (score.n_scored, score.n_used, score.n_unrepresented) == (
+        np.count_nonzero(labels >= 0),
+        len(drawn),
+        0,
+    )
     assert score.coverage == np.mean(labels >= 0)
     assert compute_sampled(X, [labels % 2, labels], rows[::-1])[1] == score
 

@@ -17,19 +17,26 @@ def clustered_with(monkeypatch, answer):
 
     def fit_many(X, configs):
         found = [answer(X, config) for config in configs]
-        return [each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in found]
+        return [
+            each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in found
+        ]
 
     monkeypatch.setattr("segkit.clustering.fit_many", fit_many, raising=False)
 
 
 def best_jaccard(members, clusters):
-    return max((len(members & other) / len(members | other) for other in clusters if members | other), default=0)
+    return max(
+        (len(members & other) / len(members | other) for other in clusters if members | other),
+        default=0,
+    )
 
 
 def by_sets(original, rows, found):
     """The definition, with Python's sets."""
     kept = {c: {int(r) for r in rows if original[r] == c} for c in range(original.max() + 1)}
-    clusters = [{int(r) for r, f in zip(rows, found, strict=True) if f == c} for c in set(found) - {-1}]
+    clusters = [
+        {int(r) for r, f in zip(rows, found, strict=True) if f == c} for c in set(found) - {-1}
+    ]
     return [best_jaccard(members, clusters) for members in kept.values()]
 
 
@@ -49,7 +56,9 @@ def test_draws_do_not_change_from_one_version_to_the_next():
 
 def test_a_draw_keeps_its_share_of_customers_and_each_equally_often():
     draws = [draw("share", i, 400) for i in range(500)]
-    assert np.mean([len(rows) for rows in draws]) / 400 == pytest.approx(1 - (1 - 1 / 400) ** 400, abs=0.005)
+    assert np.mean([len(rows) for rows in draws]) / 400 == pytest.approx(
+        1 - (1 - 1 / 400) ** 400, abs=0.005
+    )
     often = np.bincount(np.concatenate(draws), minlength=400) / 500
     assert 0.55 < often.min() < often.max() < 0.71
 
@@ -71,7 +80,10 @@ def test_a_draw_compared_by_sets_and_by_scikit_learn(seed):
 
 def test_the_numbering_of_what_was_found_does_not_matter():
     original, rows = np.repeat([0, 1, 2], 10), np.arange(0, 30, 2)
-    plain, renamed = (compare_draw(original, rows, found[original[rows]]) for found in np.array([[0, 1, 2], [5, 0, 9]]))
+    plain, renamed = (
+        compare_draw(original, rows, found[original[rows]])
+        for found in np.array([[0, 1, 2], [5, 0, 9]])
+    )
     assert plain[:2] == renamed[:2] == (1.0, "ok")
     assert plain[2].tolist() == renamed[2].tolist() == [1.0, 1.0, 1.0]
 
@@ -85,7 +97,9 @@ def test_a_cluster_missing_from_the_draw_has_jaccard_zero():
 
 def test_noise_is_compared_only_with_noise():
     original = np.array([0, 0, 0, 0, -1, -1, -1, -1])
-    ari, status, jaccard, noise = compare_draw(original, np.arange(8), np.array([-1, -1, -1, -1, 0, 0, 0, 0]))
+    ari, status, jaccard, noise = compare_draw(
+        original, np.arange(8), np.array([-1, -1, -1, -1, 0, 0, 0, 0])
+    )
     assert (status, jaccard.tolist(), noise) == ("all_noise", [0.0], 0.0)
     assert np.isnan(ari)
 
@@ -102,7 +116,9 @@ def test_noise_is_compared_only_with_noise():
     ],
 )
 def test_comparisons_without_an_ari(original, found, status, jaccard, noise):
-    ari, why, per_cluster, of_noise = compare_draw(np.array(original), np.arange(4), np.array(found))
+    ari, why, per_cluster, of_noise = compare_draw(
+        np.array(original), np.arange(4), np.array(found)
+    )
     assert np.isnan(ari)
     assert (why, per_cluster.tolist()) == (status, jaccard)
     assert of_noise == pytest.approx(noise, nan_ok=True)
@@ -117,7 +133,9 @@ def test_a_draw_that_is_not_feasible_has_no_value_and_the_others_count(monkeypat
 
     clustered_with(monkeypatch, answer)
     draws = [np.arange(20), np.arange(5, 12), np.arange(2, 20)]
-    always, mostly, never = stability_many(X, [{"least": n} for n in (0, 10, 99)], [original] * 3, draws)
+    always, mostly, never = stability_many(
+        X, [{"least": n} for n in (0, 10, 99)], [original] * 3, draws
+    )
     assert always.ari_status == ("ok", "ok", "ok")
     assert mostly.ari_status == ("ok", "not_feasible", "ok")
     assert np.isnan(mostly.jaccard[1]).all()
@@ -134,14 +152,18 @@ def test_another_failure_takes_the_place_of_the_result(monkeypatch):
     original = np.repeat([0, 1], 5)
     failure = ArithmeticError("did not converge")
     clustered_with(monkeypatch, lambda X, fails: failure if fails else X[:, 0].astype(int))
-    good, bad = stability_many(original[:, None], [False, True], [original] * 2, [np.arange(10), np.arange(8)])
+    good, bad = stability_many(
+        original[:, None], [False, True], [original] * 2, [np.arange(10), np.arange(8)]
+    )
     assert good.ari.tolist() == [1.0, 1.0]
     assert bad is failure
 
 
 def test_a_draw_that_comes_out_as_noise_counts_zero_for_every_cluster(monkeypatch):
     original = np.repeat([0, 1], 5)
-    clustered_with(monkeypatch, lambda X, config: np.full(len(X), -1) if len(X) < 9 else X[:, 0].astype(int))
+    clustered_with(
+        monkeypatch, lambda X, config: np.full(len(X), -1) if len(X) < 9 else X[:, 0].astype(int)
+    )
     (found,) = stability_many(original[:, None], [{}], [original], [np.arange(10), np.arange(8)])
     summary = found.summary()
     assert found.ari_status == ("ok", "all_noise")
@@ -178,14 +200,19 @@ def test_a_summary_is_plain_json_even_without_clusters_or_draws():
     for stability in (nothing, no_draws):
         summary = json.loads(json.dumps(stability.summary(), allow_nan=False))
         assert summary["stability_ari"] is summary["stability_jaccard_min"] is None
-    assert (nothing.summary()["stability_status"], nothing.summary()["stability_jaccard"]) == ("all_noise", [])
+    assert (nothing.summary()["stability_status"], nothing.summary()["stability_jaccard"]) == (
+        "all_noise",
+        [],
+    )
     assert no_draws.summary()["stability_status"] == "not_feasible"
 
 
 def test_draws_computed_apart_join_to_the_same(monkeypatch):
     rng = np.random.default_rng(0)
     original = rng.integers(-1, 3, 60)
-    clustered_with(monkeypatch, lambda X, config: np.where(X[:, 1] < 0.3, X[:, 2], X[:, 0]).astype(int))
+    clustered_with(
+        monkeypatch, lambda X, config: np.where(X[:, 1] < 0.3, X[:, 2], X[:, 0]).astype(int)
+    )
     X = np.c_[original, rng.random(60), rng.integers(-1, 3, 60)]
     draws = [draw("join", i, 60) for i in range(5)]
     (together,) = stability_many(X, [{}], [original], draws)

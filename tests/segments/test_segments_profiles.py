@@ -32,10 +32,16 @@ def test_equals_pandas_groupby(customers):
         "median": groups.median(),
         "q25": groups.quantile(0.25),
         "q75": groups.quantile(0.75),
-        "z": ((groups.mean() - frame.mean()) / frame.astype(float).std(ddof=0)).assign(constant=0.0),
+        "z": ((groups.mean() - frame.mean()) / frame.astype(float).std(ddof=0)).assign(
+            constant=0.0
+        ),
     }.items():
-        wide = found.pivot_table(index="segment", columns="feature", values=column)[list(frame.columns)]
-        np.testing.assert_allclose(wide.to_numpy(), expected.to_numpy(float), rtol=1e-10, atol=1e-12)
+        wide = found.pivot_table(index="segment", columns="feature", values=column)[
+            list(frame.columns)
+        ]
+        np.testing.assert_allclose(
+            wide.to_numpy(), expected.to_numpy(float), rtol=1e-10, atol=1e-12
+        )
     sizes = found.xs("spend", level="feature")["n"]
     assert sizes.to_dict() == pd.Series(labels).value_counts().to_dict()
 
@@ -80,7 +86,9 @@ def test_missing_labels_are_left_out(customers):
 
 
 def test_segment_without_any_value_has_none():
-    found = profile(pd.DataFrame({"x": [1.0, 2.0, np.nan, np.nan]}), [0, 0, 1, 1]).set_index("segment")
+    found = profile(pd.DataFrame({"x": [1.0, 2.0, np.nan, np.nan]}), [0, 0, 1, 1]).set_index(
+        "segment"
+    )
     assert found.loc[1, ["mean", "median", "q25", "q75", "z"]].isna().all()
     assert found.loc[0, "mean"] == 1.5
 

@@ -1,4 +1,5 @@
-"""The kept silhouettes are those of scikit-learn in the reference space, of the runs that the report tells of."""
+"""The kept silhouettes are those of scikit-learn in the reference space, of the runs that the
+report tells of."""
 
 from __future__ import annotations
 
@@ -13,16 +14,26 @@ from sklearn.metrics import silhouette_samples
 from segkit.progress import Silent
 from segkit.segments.silhouettes import keep_silhouettes
 from segkit.study.compose import compose_study
-from segkit.study.prepare import prepare
-from segkit.study.store import Store
+from segkit.study.run.preparation import prepare
+from segkit.study.run.store import Store
 from segkit.study.sweep import launch
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     root = tmp_path_factory.mktemp("silhouettes")
-    lines = ["data.n=160", "engine=inline", "scoring.draws=2", "scoring.confirm=false", "projection=none"]
-    lines += ["clusterer=kmeans,agglomerative", f"store={root / 'store'}", f"hydra.sweep.dir={root / 'study'}"]
+    lines = [
+        "data.n=160",
+        "engine=inline",
+        "scoring.draws=2",
+        "scoring.confirm=false",
+        "projection=none",
+    ]
+    lines += [
+        "clusterer=kmeans,agglomerative",
+        f"store={root / 'store'}",
+        f"hydra.sweep.dir={root / 'study'}",
+    ]
     return launch(prepare(compose_study(lines, None)), ["segkit"], Silent())
 
 
@@ -43,7 +54,9 @@ def test_they_are_the_recommended_runs_and_the_runner_ups(finished):
         by_plan = next(plan for plan in finished.plan.runs if plan.id == run)
         key = finished.plan.nodes[by_plan.stages["scoring:power"]].inputs["space"]
         space = Store(finished.folder.parent / "store").arrays(key)["matrix"]
-        assert np.allclose(table[run], silhouette_samples(space, partitions[run].astype(int)), atol=1e-10)
+        assert np.allclose(
+            table[run], silhouette_samples(space, partitions[run].astype(int)), atol=1e-10
+        )
 
 
 def test_they_are_computed_once_and_again_when_the_stored_ones_are_broken(finished, monkeypatch):
@@ -71,7 +84,9 @@ def test_without_a_recommendation_the_best_placed_are_kept_and_without_scores_no
     path = finished.folder / "recommendation.json"
     told = path.read_text("utf-8")
     path.write_text(json.dumps({"run": None, "runner_up": None}), "utf-8")
-    ranked = finished.runs.sort_values(["rank", "silhouette_reference"], ascending=[True, False])["run"]
+    ranked = finished.runs.sort_values(["rank", "silhouette_reference"], ascending=[True, False])[
+        "run"
+    ]
     assert list(kept(finished))[2:] == list(ranked[:2])
     nothing = replace(finished, runs=finished.runs.assign(silhouette_reference=np.nan))
     assert list(kept(nothing)) == ["id", "row"]

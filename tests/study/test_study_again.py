@@ -1,4 +1,5 @@
-"""No stale result: an own class counts by its source, and all can be computed anew beside what is stored."""
+"""No stale result: an own class counts by its source, and all can be computed anew beside what
+is stored."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ OVERRIDES = ["data.n=80", "scoring.draws=2", "engine=inline", "clusterer=own"]
 
 @pytest.fixture
 def own(tmp_path):
-    """A package that brings a clusterer, installed for this test alone, and an option that names it."""
+    """A package that brings a clusterer, installed for this test alone, and an option that names
+    it."""
     package = tmp_path / "installed"
     (package / "own_package").mkdir(parents=True)
     (package / "own_package" / "__init__.py").write_text("")
@@ -48,15 +50,28 @@ def edit(folder, modulus):
 
 def segkit(folder, command, *arguments):
     environment = os.environ | {"PYTHONPATH": str(folder / "installed")}
-    line = [sys.executable, "-m", "segkit.cli", command, "--config-dir", "options", *OVERRIDES, *arguments]
-    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    line = [
+        sys.executable,
+        "-m",
+        "segkit.cli",
+        command,
+        "--config-dir",
+        "options",
+        *OVERRIDES,
+        *arguments,
+    ]
+    done = subprocess.run(
+        line, cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def stored(folder):
     return {
-        path: path.read_bytes() for path in (folder / "outputs" / "store").rglob("*.json") if "again" not in path.parts
+        path: path.read_bytes()
+        for path in (folder / "outputs" / "store").rglob("*.json")
+        if "again" not in path.parts
     }
 
 
@@ -65,7 +80,11 @@ def test_an_edited_clusterer_is_computed_again_and_an_unchanged_one_is_not(own):
     assert row["n_clusters"] == 4
     assert json.loads(segkit(own, "plan", "--json"))["to_compute"] == {}
     edit(own, 2)
-    assert set(json.loads(segkit(own, "plan", "--json"))["to_compute"]) == {"clustering", "scoring", "stability"}
+    assert set(json.loads(segkit(own, "plan", "--json"))["to_compute"]) == {
+        "clustering",
+        "scoring",
+        "stability",
+    }
     again = json.loads(segkit(own, "run", "--json"))
     assert (again["run"], again["n_clusters"]) == (row["run"], 2)
 
@@ -79,5 +98,7 @@ def test_everything_is_computed_anew_in_a_store_of_its_own(own):
     assert again["silhouette_reference"] == first["silhouette_reference"]
     (anew,) = (own / "outputs" / "store" / "again").iterdir()
     assert f"store: {anew}" in (own / again["folder"] / "study.yaml").read_text()
-    resumed = json.loads(segkit(own, "run", "--json", f"store={anew}", f"hydra.sweep.dir={again['folder']}"))
+    resumed = json.loads(
+        segkit(own, "run", "--json", f"store={anew}", f"hydra.sweep.dir={again['folder']}")
+    )
     assert resumed["efficiency"] is None

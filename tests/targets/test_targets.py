@@ -114,7 +114,9 @@ def test_parameters_and_overrides():
 
 
 def test_lists_become_tuples_where_the_class_wants_them():
-    scaler = targets.build({"_target_": "sklearn.preprocessing.RobustScaler", "quantile_range": [10, 90]})
+    scaler = targets.build(
+        {"_target_": "sklearn.preprocessing.RobustScaler", "quantile_range": [10, 90]}
+    )
     assert scaler.quantile_range == (10, 90)
     assert scaler.fit([[0.0], [1.0], [2.0]]).scale_ == pytest.approx(1.6)
     centres = targets.build({"_target_": KMEANS, "n_clusters": 2, "init": [[0.0], [1.0]]}).init
@@ -136,9 +138,15 @@ def test_a_function_transformer_takes_no_function(key):
         ({"_target_": "sklearn.cluster.KMean"}, ["clusterer: ", "'sklearn.cluster.KMean'", KMEANS]),
         ({"_target_": KMEANS, "n_cluster": 3}, ["clusterer.n_cluster: ", KMEANS, "'n_clusters'"]),
         ({"_target_": KMEANS, "zzz": 3}, ["clusterer.zzz: ", "allowed: n_clusters, init"]),
-        ({"_target_": "umap.UMAP", "n_neighbours": 3}, ["clusterer.n_neighbours: ", "'n_neighbors'"]),
+        (
+            {"_target_": "umap.UMAP", "n_neighbours": 3},
+            ["clusterer.n_neighbours: ", "'n_neighbors'"],
+        ),
         ({"_target_": "openTSNE.TSNE", "perplexty": 3}, ["clusterer.perplexty: ", "'perplexity'"]),
-        ({"_target_": "hdbscan.HDBSCAN", "min_cluster": 3}, ["clusterer.min_cluster: ", "min_cluster_size"]),
+        (
+            {"_target_": "hdbscan.HDBSCAN", "min_cluster": 3},
+            ["clusterer.min_cluster: ", "min_cluster_size"],
+        ),
     ],
 )
 def test_unknown_names_get_the_nearest_one(config, parts):
@@ -157,20 +165,40 @@ def test_unknown_names_get_the_nearest_one(config, parts):
         (KMEANS, "init", "best", "'k-means++', 'random' or a list of numbers; given 'best'"),
         (KMEANS, "init", ["a"], "given ['a']"),
         (KMEANS, "random_state", None, "given null"),
-        ("sklearn.cluster.DBSCAN", "eps", 0.0, "must be a float in the range (0.0, inf); given 0.0"),
+        (
+            "sklearn.cluster.DBSCAN",
+            "eps",
+            0.0,
+            "must be a float in the range (0.0, inf); given 0.0",
+        ),
         ("sklearn.cluster.DBSCAN", "eps", float("nan"), "given nan"),
         ("sklearn.cluster.DBSCAN", "metric", "precomputed", "given 'precomputed'"),
         ("sklearn.cluster.AgglomerativeClustering", "memory", "folder", "must be null"),
         ("sklearn.preprocessing.RobustScaler", "quantile_range", 25, "must be a list; given 25"),
         ("sklearn.preprocessing.RobustScaler", "quantile_range", [75, 25], "increasing"),
-        ("sklearn.preprocessing.RobustScaler", "quantile_range", [1, 2, 3], "two increasing numbers"),
-        ("sklearn.preprocessing.MinMaxScaler", "feature_range", ["a", "b"], "two increasing numbers"),
+        (
+            "sklearn.preprocessing.RobustScaler",
+            "quantile_range",
+            [1, 2, 3],
+            "two increasing numbers",
+        ),
+        (
+            "sklearn.preprocessing.MinMaxScaler",
+            "feature_range",
+            ["a", "b"],
+            "two increasing numbers",
+        ),
         ("umap.UMAP", "n_neighbors", 1, "must be an int in the range [2, inf); given 1"),
         ("umap.UMAP", "n_neighbors", "many", "given 'many'"),
         ("umap.UMAP", "min_dist", -0.1, "given -0.1"),
         ("umap.UMAP", "metric", "euclid", "'euclidean'"),
         ("umap.UMAP", "precomputed_knn", [1, 2], "must be null"),
-        ("openTSNE.TSNE", "perplexity", "thirty", "must be a float in the range [1.0, inf); given 'thirty'"),
+        (
+            "openTSNE.TSNE",
+            "perplexity",
+            "thirty",
+            "must be a float in the range [1.0, inf); given 'thirty'",
+        ),
         ("openTSNE.TSNE", "n_components", 4, "[1, 3]"),
         ("openTSNE.TSNE", "negative_gradient_method", "fast", "'auto', 'bh', 'fft'"),
         ("hdbscan.HDBSCAN", "min_cluster_size", "ten", "given 'ten'"),
@@ -200,7 +228,11 @@ def test_a_signature_read_from_the_source_is_the_real_one(name):
     found = inspect.signature(type(targets.build({"_target_": name}))).parameters
     named = [key for key, item in found.items() if item.kind is item.POSITIONAL_OR_KEYWORD]
     assert list(targets.defaults({"_target_": name})) == named
-    simple = {key: found[key].default for key in named if isinstance(found[key].default, int | float | str)}
+    simple = {
+        key: found[key].default
+        for key in named
+        if isinstance(found[key].default, int | float | str)
+    }
     assert simple == {key: targets.defaults({"_target_": name})[key] for key in simple}
 
 
@@ -210,7 +242,9 @@ def test_every_parameter_of_the_heavy_classes_has_a_constraint(name):
 
 
 def run(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
 
 
 def test_checking_imports_nothing_heavy():
@@ -230,7 +264,9 @@ def test_only_an_entry_point_extends_the_list(monkeypatch):
     config = {"_target_": "sklearn.cluster.FeatureAgglomeration", "n_clusters": 2}
     assert "not an allowed class" in message(config)
     entry = EntryPoint("mine", "sklearn.cluster:FeatureAgglomeration", targets.ENTRY_POINT_GROUP)
-    monkeypatch.setattr(targets, "entry_points", lambda group: [entry] * (group == "segkit.targets"))
+    monkeypatch.setattr(
+        targets, "entry_points", lambda group: [entry] * (group == "segkit.targets")
+    )
     targets._extensions.cache_clear()
     try:
         targets.check(config, "clusterer")
@@ -243,7 +279,12 @@ def test_only_an_entry_point_extends_the_list(monkeypatch):
 
 
 def test_a_class_that_draws_random_numbers_needs_a_seed():
-    with pytest.raises(UsageError, match=r"^clusterer\.random_state \(sklearn\.cluster\.KMeans\): is missing"):
+    with pytest.raises(
+        UsageError, match=r"^clusterer\.random_state \(sklearn\.cluster\.KMeans\): is missing"
+    ):
         targets.check_seeded({"_target_": "sklearn.cluster.KMeans", "n_clusters": 3}, "clusterer")
-    for config in ({"_target_": "sklearn.cluster.KMeans", "random_state": 1}, {"_target_": "sklearn.cluster.DBSCAN"}):
+    for config in (
+        {"_target_": "sklearn.cluster.KMeans", "random_state": 1},
+        {"_target_": "sklearn.cluster.DBSCAN"},
+    ):
         assert targets.check_seeded(config, "clusterer") is None

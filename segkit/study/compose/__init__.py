@@ -1,9 +1,9 @@
 """Hydra overrides become resolved configurations: what Hydra composes job by job, a thousand times faster.
 
-A group's subtree depends on its own option alone if that option's file neither pulls in nor writes to other
-groups. So the k-th options of all groups are composed together and their subtrees mixed; parameters are patched
-in afterwards, and each distinct subtree is resolved once. Options that reach beyond their group cost one
-composition for each set of choices that they are in.
+A group's subtree depends on its own option alone if that option's file neither pulls in nor writes
+to other groups. So the k-th options of all groups are composed together and their subtrees mixed;
+parameters are patched in afterwards, and each distinct subtree is resolved once. Options that reach
+beyond their group cost one composition for each set of choices that they are in.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ __all__ = [
 class Configuration:
     """One resolved choice of data, features, scaler, projection and clusterer, with its seed.
 
-    The dicts are shared between configurations and must not be changed; equal groups are the same object.
+    The dicts are shared between configurations and must not be changed; equal groups are the same
+    object.
     """
 
     choices: dict[str, str]
@@ -63,10 +64,11 @@ class Configuration:
 class Composition:
     """A study as asked: its settings, its configurations (each once) and what varies among them.
 
-    ``study`` holds what is the same for all runs (scoring, engine, report, store, name, seed), resolved.
-    ``axes`` has the values of everything that takes more than one. ``references`` has, for each reference space
-    by name, the resolved ``features`` and ``scaler`` that make it. ``question`` is what the experiment asks.
-    ``folder_is_given`` says that ``study_dir`` was asked for, and is not the dated folder of a launch.
+    ``study`` holds what is the same for all runs (scoring, engine, report, store, name, seed),
+    resolved. ``axes`` has the values of everything that takes more than one. ``references`` has,
+    for each reference space by name, the resolved ``features`` and ``scaler`` that make it.
+    ``question`` is what the experiment asks. ``folder_is_given`` says that ``study_dir`` was asked
+    for, and is not the dated folder of a launch.
     """
 
     experiment: str
@@ -80,14 +82,16 @@ class Composition:
     folder_is_given: bool = False
 
 
-def compose_study(overrides: Sequence[str], config_dir: Path | str | None = None, single: bool = False) -> Composition:
+def compose_study(
+    overrides: Sequence[str], config_dir: Path | str | None = None, single: bool = False
+) -> Composition:
     """Compose a study from Hydra overrides.
 
     Parameters
     ----------
     overrides : sequence of str
-        As on the command line: ``experiment=NAME``, ``group=option``, ``group.parameter=value``, with Hydra's
-        sweeps (``a=x,y``, ``range``, ``choice``, ``glob``).
+        As on the command line: ``experiment=NAME``, ``group=option``, ``group.parameter=value``,
+        with Hydra's sweeps (``a=x,y``, ``range``, ``choice``, ``glob``).
     config_dir : path, optional
         A user's folder of options, which come before the project's own.
     single : bool
@@ -121,7 +125,10 @@ def _compose(loader: Loader, overrides: Sequence[str], single: bool) -> Composit
 
 
 def job_config(
-    overrides: Sequence[str], config_dir: Path | str | None = None, package: str = "job", resolve: bool = False
+    overrides: Sequence[str],
+    config_dir: Path | str | None = None,
+    package: str = "job",
+    resolve: bool = False,
 ) -> str:
     """Return the YAML of ``--cfg job``, ``hydra`` or ``all``: the study's first configuration and its ``sweep``."""
     from omegaconf import OmegaConf
@@ -131,7 +138,9 @@ def job_config(
     with hydra_version():
         draft = _Draft.read(Loader(config_dir), overrides)
         config = draft.first_config()
-        kept = [key for key in config if package == "all" or (key == "hydra") == (package == "hydra")]
+        kept = [
+            key for key in config if package == "all" or (key == "hydra") == (package == "hydra")
+        ]
         with one_line():
             # Resolved within the whole, so that a package may refer to what is not shown.
             node = OmegaConf.masked_copy(config, kept)
@@ -149,7 +158,9 @@ def help_text(config_dir: Path | str | None = None) -> str:
     known = experiments(config_dir)
     width = max(map(len, known), default=0) + 2
     asked = [f"  {name:<{width}}{question}" for name, question in known.items()]
-    return "\n".join(["Groups and their options:", *groups, "", "Experiments:", *asked, "", _SYNTAX])
+    return "\n".join(
+        ["Groups and their options:", *groups, "", "Experiments:", *asked, "", _SYNTAX]
+    )
 
 
 _SYNTAX = """\
@@ -165,7 +176,8 @@ Overrides:
 Quote what the shell would read: 'clusterer.n_clusters=range(2, 11)', 'features.clip=[0.01, 0.99]'."""
 
 
-# --- from overrides to what varies ------------------------------------------------------------------------
+# --- from overrides to what varies
+# ------------------------------------------------------------------------
 
 
 @dataclass
@@ -185,14 +197,24 @@ class _Draft:
         params = hydra_settings.params(first.config.hydra)
         if params:
             with named(f"{hydra_settings.PARAMS}: "):
-                in_file = axis.read_command_line(loader.parse(params), loader.options, loader.groups)
+                in_file = axis.read_command_line(
+                    loader.parse(params), loader.options, loader.groups
+                )
             asked = axis.overridden(in_file, asked)
             first = cls._first(loader, asked)
-        where = f"experiment={first.choices['experiment']}: sweep" if first.choices.get("experiment") else "sweep"
+        where = (
+            f"experiment={first.choices['experiment']}: sweep"
+            if first.choices.get("experiment")
+            else "sweep"
+        )
         swept = _read_sweep(first.root.get("sweep"), loader, where)
         axes = axis.merge(swept, asked)
         specs = {group: axis.specs(axes, group) for group in RUN_GROUPS}
-        seeds = None if axes.seeds is None else tuple(dict.fromkeys(check_seed(seed) for seed in axes.seeds))
+        seeds = (
+            None
+            if axes.seeds is None
+            else tuple(dict.fromkeys(check_seed(seed) for seed in axes.seeds))
+        )
         draft = cls(loader, asked, first, specs, seeds)
         draft._set_root_values()
         return draft
@@ -221,7 +243,9 @@ class _Draft:
         """Return what is the same for all runs, resolved and checked."""
         keys = [key for key in self.first.root if key not in (*RUN_GROUPS, "sweep")]
         study = {key: resolved_node(self.first.config, key) for key in keys}
-        added = {axis.root_of(line.lstrip("+")) for line in self.asked.passed if line.startswith("+")}
+        added = {
+            axis.root_of(line.lstrip("+")) for line in self.asked.passed if line.startswith("+")
+        }
         known = {key: value for key, value in study.items() if key in SETTINGS or key not in added}
         check_study(known, self.loader.options("scaler"))
         return study
@@ -238,7 +262,9 @@ class _Draft:
 
     def folder_is_given(self) -> bool:
         """Whether the command line or an experiment names the study's folder."""
-        return self.first.config.hydra.sweep._get_node("dir")._value() != self.loader.default_folder()
+        return (
+            self.first.config.hydra.sweep._get_node("dir")._value() != self.loader.default_folder()
+        )
 
     def first_config(self) -> DictConfig:
         """Return the first configuration as Hydra would, unresolved, with Hydra's own node."""
@@ -278,7 +304,8 @@ def _check_size(draft: _Draft, varied: Mapping[str, list], single: bool) -> None
         )
 
 
-# --- bases: the composed configuration of each set of choices ---------------------------------------------
+# --- bases: the composed configuration of each set of choices
+# ---------------------------------------------
 
 
 def _options_of(chosen: Sequence[axis.Spec]) -> tuple[str | None, ...]:
@@ -287,8 +314,12 @@ def _options_of(chosen: Sequence[axis.Spec]) -> tuple[str | None, ...]:
 
 def _bases(draft: _Draft, wanted: Sequence[Sequence[axis.Spec]] | None = None) -> dict[tuple, Base]:
     """Return the base of every set of options among the specs (or of the wanted ones only)."""
-    per_group = [list(dict.fromkeys(spec.option for spec in draft.specs[group])) for group in RUN_GROUPS]
-    sets = list(product(*per_group)) if wanted is None else [_options_of(chosen) for chosen in wanted]
+    per_group = [
+        list(dict.fromkeys(spec.option for spec in draft.specs[group])) for group in RUN_GROUPS
+    ]
+    sets = (
+        list(product(*per_group)) if wanted is None else [_options_of(chosen) for chosen in wanted]
+    )
     mixable = _mixable(draft)
     mixed = [chosen for chosen in sets if mixable(chosen)]
     subtrees = _subtrees(draft, mixed)
@@ -309,7 +340,9 @@ def _mixable(draft: _Draft) -> Callable[[tuple], bool]:
     return lambda chosen: all(map(is_contained, RUN_GROUPS, chosen))
 
 
-def _subtrees(draft: _Draft, sets: Sequence[tuple]) -> dict[tuple[str, str | None], tuple[str, dict]]:
+def _subtrees(
+    draft: _Draft, sets: Sequence[tuple]
+) -> dict[tuple[str, str | None], tuple[str, dict]]:
     """Compose the options of all groups together, the k-th of each, and keep each group's own part."""
     needed = [list(dict.fromkeys(chosen[i] for chosen in sets)) for i in range(len(RUN_GROUPS))]
     found: dict[tuple[str, str | None], tuple[str, dict]] = {}
@@ -318,7 +351,10 @@ def _subtrees(draft: _Draft, sets: Sequence[tuple]) -> dict[tuple[str, str | Non
             option = draft.first.choices[group]
             for name in {None, option} & set(listed):
                 found[group, name] = (option, _subtree(draft.first, group))
-    missing = [[o for o in listed if (g, o) not in found] for g, listed in zip(RUN_GROUPS, needed, strict=True)]
+    missing = [
+        [o for o in listed if (g, o) not in found]
+        for g, listed in zip(RUN_GROUPS, needed, strict=True)
+    ]
     for row in zip_longest(*missing, fillvalue=...):
         chosen = tuple(sets[0][i] if option is ... else option for i, option in enumerate(row))
         composed = _compose_choices(draft, chosen)
@@ -330,18 +366,27 @@ def _subtrees(draft: _Draft, sets: Sequence[tuple]) -> dict[tuple[str, str | Non
 def _subtree(composed: Composed, group: str) -> dict:
     tree = composed.root.get(group)
     if not isinstance(tree, dict):
-        raise UsageError(f"{group}={composed.choices.get(group)}: must hold parameters with values, holds {tree!r}")
+        raise UsageError(
+            f"{group}={composed.choices.get(group)}: must hold parameters with values, holds"
+            f" {tree!r}"
+        )
     return tree
 
 
 def _mix(first: Composed, chosen: tuple, subtrees: Mapping) -> Base:
-    parts = {group: subtrees[group, option] for group, option in zip(RUN_GROUPS, chosen, strict=True)}
+    parts = {
+        group: subtrees[group, option] for group, option in zip(RUN_GROUPS, chosen, strict=True)
+    }
     choices = {group: option for group, (option, _) in parts.items()}
     return Base(choices, {**first.root, **{group: tree for group, (_, tree) in parts.items()}})
 
 
 def _compose_choices(draft: _Draft, chosen: tuple) -> Composed:
-    lines = [f"{group}={option}" for group, option in zip(RUN_GROUPS, chosen, strict=True) if option is not None]
+    lines = [
+        f"{group}={option}"
+        for group, option in zip(RUN_GROUPS, chosen, strict=True)
+        if option is not None
+    ]
     return draft.loader.compose([*draft.asked.passed, *lines])
 
 
@@ -352,7 +397,8 @@ def _composed_alone(draft: _Draft, chosen: tuple) -> Base:
     return Base({group: str(composed.choices.get(group)) for group in RUN_GROUPS}, root)
 
 
-# --- configurations ---------------------------------------------------------------------------------------
+# --- configurations
+# ---------------------------------------------------------------------------------------
 
 
 def _configurations(draft: _Draft) -> list[Configuration]:
@@ -361,7 +407,9 @@ def _configurations(draft: _Draft) -> list[Configuration]:
     found: dict[tuple, Configuration] = {}
     for chosen in product(*draft.specs.values()):
         base = bases[_options_of(chosen)]
-        variants = {g: resolver.variant(base, g, s) for g, s in zip(RUN_GROUPS, chosen, strict=True)}
+        variants = {
+            g: resolver.variant(base, g, s) for g, s in zip(RUN_GROUPS, chosen, strict=True)
+        }
         for seed in draft.seeds or (resolver.seed_of(base),):
             groups = {group: resolver.resolved(base, variants, group, seed) for group in RUN_GROUPS}
             key = (seed, *map(id, groups.values()))
@@ -370,14 +418,15 @@ def _configurations(draft: _Draft) -> list[Configuration]:
     return list(found.values())
 
 
-# --- reference spaces -------------------------------------------------------------------------------------
+# --- reference spaces
+# -------------------------------------------------------------------------------------
 
 
 def _references(draft: _Draft, names: Sequence[str], seed: int) -> dict[str, dict[str, dict]]:
     """Return the features and scaler of each reference space.
 
-    They come from the option files, untouched by what the experiment or the command line vary, so that a
-    reference is the same space in every study of the same data.
+    They come from the option files, untouched by what the experiment or the command line vary, so
+    that a reference is the same space in every study of the same data.
     """
     option = partial(_option, draft, Resolver(), seed)
     features = {**option("features", "all"), "missing": "median"}

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 #: No study is larger than this; a longer one is a slip of the keyboard.
 LARGEST_STUDY = 1_000_000
 
-_SWEEP_FUNCTION = re.compile(r"\s*(range|choice|glob|interval|sort|shuffle|tag)\s*\(.*\)\s*", re.DOTALL)
+_SWEEP_FUNCTION = re.compile(
+    r"\s*(range|choice|glob|interval|sort|shuffle|tag)\s*\(.*\)\s*", re.DOTALL
+)
 
 #: The sweep functions of Hydra's grammar, applied to one value: the values, or None if it is a plain value.
 Expand = Callable[[str, str], "list | None"]
@@ -102,10 +104,13 @@ def check_option(option: object, group: str, options: Sequence[str], where: str)
     )
 
 
-# --- the sweep of an experiment ---------------------------------------------------------------------------
+# --- the sweep of an experiment
+# ---------------------------------------------------------------------------
 
 
-def read_sweep(sweep: object, options: Callable[[str], Sequence[str]], expand: Expand, where: str = "sweep") -> Axes:
+def read_sweep(
+    sweep: object, options: Callable[[str], Sequence[str]], expand: Expand, where: str = "sweep"
+) -> Axes:
     """Read the ``sweep`` of an experiment.
 
     Parameters
@@ -149,13 +154,15 @@ def _check_axis_name(name: object, where: str) -> None:
     settled = head in ("scoring", "sampling", "engine", "report", "store")
     near = [f"{group}.{rest}" for group in known] if rest else known
     raise UsageError(
-        f"{where}.{name}: {'is the same for all runs' if settled else 'is not an axis'}; an axis is one of "
-        f"{', '.join(known)} or a parameter of a group, such as features.missing"
-        f"{'' if settled else did_you_mean(str(name), near)}"
+        f"{where}.{name}: {'is the same for all runs' if settled else 'is not an axis'}; an axis is"
+        f" one of {', '.join(known)} or a parameter of a group, such as"
+        f" features.missing{'' if settled else did_you_mean(str(name), near)}"
     )
 
 
-def _entries(values: object, group: str, options: Sequence[str], expand: Expand, where: str) -> tuple[Entry, ...]:
+def _entries(
+    values: object, group: str, options: Sequence[str], expand: Expand, where: str
+) -> tuple[Entry, ...]:
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, list):
@@ -166,7 +173,9 @@ def _entries(values: object, group: str, options: Sequence[str], expand: Expand,
     return tuple(entries)
 
 
-def _entry(value: object, group: str, options: Sequence[str], expand: Expand, where: str) -> list[Entry]:
+def _entry(
+    value: object, group: str, options: Sequence[str], expand: Expand, where: str
+) -> list[Entry]:
     if isinstance(value, str):
         names = _expanded(value, expand, where)
         return [Entry(check_option(name, group, options, where)) for name in names]
@@ -174,17 +183,22 @@ def _entry(value: object, group: str, options: Sequence[str], expand: Expand, wh
         check_option(value, group, options, where)
     if not isinstance(value, Mapping) or len(value) != 1:
         raise UsageError(
-            f"{where}: an entry is an option's name or one option with its parameters, "
-            f"such as {{{options[0] if options else 'option'}: {{parameter: [1, 2]}}}}; got {_shown(value)}"
+            f"{where}: an entry is an option's name or one option with its parameters, such as"
+            f" {{{options[0] if options else 'option'}: {{parameter: [1, 2]}}}}; got"
+            f" {_shown(value)}"
         )
     [(option, parameters)] = value.items()
     name = check_option(option, group, options, where)
     if parameters is not None and not isinstance(parameters, Mapping):
-        raise UsageError(f"{where}.{name}: must hold parameters with values, got {_shown(parameters)}")
+        raise UsageError(
+            f"{where}.{name}: must hold parameters with values, got {_shown(parameters)}"
+        )
     return [Entry(name, _entry_parameters(parameters or {}, group, expand, f"{where}.{name}"))]
 
 
-def _entry_parameters(parameters: Mapping, group: str, expand: Expand, where: str) -> tuple[Parameter, ...]:
+def _entry_parameters(
+    parameters: Mapping, group: str, expand: Expand, where: str
+) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(f"{group}.{name}", _values(values, expand, f"{where}.{name}"), f"{where}.{name}")
         for name, values in parameters.items()
@@ -212,7 +226,8 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-# --- the command line -------------------------------------------------------------------------------------
+# --- the command line
+# -------------------------------------------------------------------------------------
 
 
 def read_command_line(
@@ -222,7 +237,11 @@ def read_command_line(
     chosen, parameters, seeds, passed = {}, {}, None, []
     for override in overrides:
         key = override.key_or_group
-        if override.package is None and key in RUN_GROUPS and not isinstance(override.value(), dict):
+        if (
+            override.package is None
+            and key in RUN_GROUPS
+            and not isinstance(override.value(), dict)
+        ):
             chosen[key] = _options(override, options(key))
         elif override.package is None and root_of(key) in RUN_GROUPS and "/" not in key:
             parameter = _parameter(override)
@@ -248,7 +267,9 @@ def overridden(in_file: Asked, asked: Asked) -> Asked:
         if parameter.key not in keys
     )
     said = {line.partition("=")[0].lstrip("+") for line in asked.passed}
-    passed = tuple(line for line in in_file.passed if line.partition("=")[0].lstrip("+") not in said)
+    passed = tuple(
+        line for line in in_file.passed if line.partition("=")[0].lstrip("+") not in said
+    )
     seeds = in_file.seeds if asked.seeds is None else asked.seeds
     return Asked(options, kept + asked.parameters, seeds, passed + asked.passed)
 
@@ -267,7 +288,9 @@ def _options(override: Override, options: Sequence[str]) -> tuple[str, ...]:
     values = sweep_values(override, options)
     for value in values:
         if isinstance(value, list):
-            raise UsageError(f"{line}: a run has one {key} option; to compare several write {key}=a,b")
+            raise UsageError(
+                f"{line}: a run has one {key} option; to compare several write {key}=a,b"
+            )
     if not values:
         raise UsageError(f"{line}: no {key} option matches (there are {', '.join(options)})")
     return tuple(dict.fromkeys(check_option(value, key, options, line) for value in values))
@@ -288,12 +311,24 @@ def _passed(override: Override, options: Callable, groups: Sequence[str]) -> str
     if key == "experiment" and override.value() is None and not override.is_delete():
         return None
     if override.is_sweep_override():
-        reason = "a study has one experiment" if key == "experiment" else f"{key} has one value in a study"
-        raise UsageError(f"{line}: {reason}; only {', '.join(RUN_GROUPS)}, their parameters and seed can vary")
+        reason = (
+            "a study has one experiment"
+            if key == "experiment"
+            else f"{key} has one value in a study"
+        )
+        raise UsageError(
+            f"{line}: {reason}; only {', '.join(RUN_GROUPS)}, their parameters and seed can vary"
+        )
     if root_of(key) == "hydra":
         hydra_settings.check_override(key, override.value(), line, deleted=override.is_delete())
     if (key in groups or key == "experiment") and not isinstance(override.value(), dict):
-        if not override.is_delete() and key in ("experiment", "scoring", "sampling", "engine", "report"):
+        if not override.is_delete() and key in (
+            "experiment",
+            "scoring",
+            "sampling",
+            "engine",
+            "report",
+        ):
             _refuse_prefix(override)
         if not override.is_delete():
             check_option(override.value(), key, options(key), line)
@@ -310,7 +345,9 @@ def sweep_values(override: Override, options: Sequence[str] | None = None) -> tu
 
     line, value = override.input_line, override.value()
     if override.is_interval_sweep():
-        raise UsageError(f"{line}: an interval has no values to enumerate; give a range with a step or a list")
+        raise UsageError(
+            f"{line}: an interval has no values to enumerate; give a range with a step or a list"
+        )
     if isinstance(value, Glob):
         if options is None:
             raise UsageError(f"{line}: glob chooses among the options of a group, not among values")
@@ -344,20 +381,23 @@ def _plain(value: object, line: str) -> object:
     return value
 
 
-# --- both together ----------------------------------------------------------------------------------------
+# --- both together
+# ----------------------------------------------------------------------------------------
 
 
 def merge(axes: Axes, asked: Asked) -> Axes:
     """Return an experiment's axes under a command line.
 
-    An option that the axis lists keeps its entries there; one that it does not list comes with its own
-    defaults. A parameter's value replaces the axis's wherever that parameter is listed.
+    An option that the axis lists keeps its entries there; one that it does not list comes with its
+    own defaults. A parameter's value replaces the axis's wherever that parameter is listed.
     """
     entries = {group: axes.entries.get(group, ()) for group in (*axes.entries, *asked.options)}
     for group, names in asked.options.items():
         entries[group] = tuple(entry for name in names for entry in _listed(entries[group], name))
     replaced = {p.key for p in asked.parameters if p.kind in ("change", "force_add")}
-    entries = {group: tuple(_without(e, replaced) for e in listed) for group, listed in entries.items()}
+    entries = {
+        group: tuple(_without(e, replaced) for e in listed) for group, listed in entries.items()
+    }
     kept = tuple(p for p in axes.parameters if p.key not in replaced)
     return Axes(entries, kept + asked.parameters, asked.seeds or axes.seeds)
 
@@ -373,15 +413,25 @@ def _without(entry: Entry, keys: set[str]) -> Entry:
 def specs(axes: Axes, group: str) -> list[Spec]:
     """Return every way that the axes fill a group, the last parameter varying fastest."""
     common = tuple(p for p in axes.parameters if p.group == group)
-    entries = [(e.option, e.parameters + common) for e in axes.entries.get(group, ())] or [(None, common)]
+    entries = [(e.option, e.parameters + common) for e in axes.entries.get(group, ())] or [
+        (None, common)
+    ]
     count = sum(prod(len(p.values) for p in parameters) for _, parameters in entries)
     if count > LARGEST_STUDY:
-        raise UsageError(f"{group} alone has {count:,} variants; a study has at most {LARGEST_STUDY:,} runs")
-    return [Spec(option, patches) for option, parameters in entries for patches in product(*map(_patches, parameters))]
+        raise UsageError(
+            f"{group} alone has {count:,} variants; a study has at most {LARGEST_STUDY:,} runs"
+        )
+    return [
+        Spec(option, patches)
+        for option, parameters in entries
+        for patches in product(*map(_patches, parameters))
+    ]
 
 
 def _patches(parameter: Parameter) -> list[Patch]:
-    return [Patch(parameter.key, value, parameter.asked, parameter.kind) for value in parameter.values]
+    return [
+        Patch(parameter.key, value, parameter.asked, parameter.kind) for value in parameter.values
+    ]
 
 
 def varied(by_group: Mapping[str, Sequence[Spec]], seeds: Sequence) -> dict[str, list]:

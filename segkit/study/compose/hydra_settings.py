@@ -28,8 +28,14 @@ _AS_IT_IS = {
     "hydra.launcher": ("basic",),
     "hydra.sweeper": ("basic",),
 }
-_SWEEP = "write what varies as sweep: in an experiment, or on the command line as clusterer.n_clusters=2,3"
-_ENGINE = "where and how many stages run at once is engine=local or inline, engine.workers and engine.address"
+_SWEEP = (
+    "write what varies as sweep: in an experiment, or on the command line as"
+    " clusterer.n_clusters=2,3"
+)
+_ENGINE = (
+    "where and how many stages run at once is engine=local or inline, engine.workers and"
+    " engine.address"
+)
 _LOGS = "progress and warnings go to stderr, and --quiet silences progress"
 _PLACE = f"all that a study writes goes to one folder: write {FOLDER}=FOLDER"
 # By the beginning of the name, the most special first.
@@ -70,7 +76,9 @@ def check_override(key: str, value: object, line: str, *, deleted: bool = False)
     raise _refused(name, line)
 
 
-def check_file(content: Mapping[str, Any], package: str | None, defaults: Sequence[Any], where: str) -> None:
+def check_file(
+    content: Mapping[str, Any], package: str | None, defaults: Sequence[Any], where: str
+) -> None:
     """Check what an option file, an experiment or the main configuration sets of Hydra's own.
 
     Parameters
@@ -103,7 +111,9 @@ def check_file(content: Mapping[str, Any], package: str | None, defaults: Sequen
         if name != PARAMS:
             check_override(name, value, f"{where}: {name}")
         elif value is not None and not isinstance(value, Mapping):
-            raise UsageError(f"{where}: {name}: must be names with sweeps, such as clusterer.n_clusters: 2,3")
+            raise UsageError(
+                f"{where}: {name}: must be names with sweeps, such as clusterer.n_clusters: 2,3"
+            )
 
 
 def params(hydra: DictConfig) -> list[str]:
@@ -114,9 +124,14 @@ def params(hydra: DictConfig) -> list[str]:
     found = {} if node is None else OmegaConf.to_container(node, resolve=False)
     for name, value in found.items():
         if name.lstrip("+~") == "experiment":
-            raise UsageError(f"{PARAMS}.{name}: an experiment is named on the command line, as experiment={value}")
+            raise UsageError(
+                f"{PARAMS}.{name}: an experiment is named on the command line, as"
+                f" experiment={value}"
+            )
         if isinstance(value, dict):
-            raise UsageError(f"{PARAMS}.{name}: must be one value or a sweep, such as {name}.NAME: 1,2,3")
+            raise UsageError(
+                f"{PARAMS}.{name}: must be one value or a sweep, such as {name}.NAME: 1,2,3"
+            )
     # Text is read as on the command line; YAML's null is not the text None.
     return [f"{name}={'null' if value is None else value}" for name, value in found.items()]
 
@@ -134,7 +149,9 @@ def _leaves(node: object, name: str) -> Iterator[tuple[str, object]]:
 
 
 def _refused(name: str, where: str) -> UsageError:
-    instead = next((text for begin, text in _INSTEAD.items() if f"{name}.".startswith(f"{begin}.")), None)
+    instead = next(
+        (text for begin, text in _INSTEAD.items() if f"{name}.".startswith(f"{begin}.")), None
+    )
     misspelt = name.startswith("hydra.sweep") and name not in (FOLDER, PARAMS, *_AS_IT_IS)
     hint = did_you_mean(name, (FOLDER, PARAMS)) if misspelt else ""
     heeded = f"of Hydra's settings a study heeds {FOLDER}, and in a file {PARAMS}"

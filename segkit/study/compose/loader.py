@@ -76,7 +76,8 @@ def compressed(error: BaseException) -> str:
 
 
 _NOISE = re.compile(
-    r"See https|(Config )?[Ss]earch path|provider=|(object|reference)_type|To append|Error parsing override"
+    r"See https|(Config )?[Ss]earch path|provider=|(object|reference)_type|To append|Error parsing"
+    r" override"
     r"|full_key:\s*$|\^$"
 )
 
@@ -113,15 +114,24 @@ class Loader:
         self.self_contained = cache(self._self_contained)
 
     def _options(self, group: str) -> list[str]:
-        return list(experiments(self.config_dir)) if group == "experiment" else options(group, self.config_dir)
+        return (
+            list(experiments(self.config_dir))
+            if group == "experiment"
+            else options(group, self.config_dir)
+        )
 
     def parse(self, lines: Sequence[str]) -> list[Override]:
         """Parse overrides with Hydra's grammar."""
         return [self._parse(line) for line in lines]
 
     def _parse(self, line: str) -> Override:
-        quoted = "name=value; a value with , ; : { } [ ] ~ spaces or letters beyond a-z is quoted within"
-        prefix = f"cannot read the override '{line}' (it must be {quoted}, as in 'data.separator=\";\"'): "
+        quoted = (
+            "name=value; a value with , ; : { } [ ] ~ spaces or letters beyond a-z is quoted within"
+        )
+        prefix = (
+            f"cannot read the override '{line}' (it must be {quoted}, as in"
+            " 'data.separator=\";\"'): "
+        )
         with one_line(prefix):
             override = self._parser.parse_overrides([line])[0]
         if not override.key_or_group:
@@ -142,7 +152,9 @@ class Loader:
         from hydra.types import RunMode
 
         with one_line():
-            config = self._loader.load_configuration("config", list(lines), RunMode.RUN, from_shell=False)
+            config = self._loader.load_configuration(
+                "config", list(lines), RunMode.RUN, from_shell=False
+            )
         root = {str(key): _unresolved(config, key) for key in config if key != "hydra"}
         return Composed(config, dict(config.hydra.runtime.choices), root)
 
@@ -184,7 +196,9 @@ def _unresolved(config: DictConfig, key: str) -> object:
     from omegaconf import OmegaConf
 
     node = config._get_node(key)
-    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
+    return (
+        OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
+    )
 
 
 def _register_sources() -> None:
@@ -197,7 +211,10 @@ def _register_sources() -> None:
 
 
 def _search_path(config_dir: Path | str | None) -> list[tuple[str, str]]:
-    studies = [("experiments", f"segkit-experiments://{path}") for path in paths.experiment_folders(config_dir)]
+    studies = [
+        ("experiments", f"segkit-experiments://{path}")
+        for path in paths.experiment_folders(config_dir)
+    ]
     *user, own = [f"segkit://{path}" for path in paths.option_folders(config_dir)]
     return [*studies, *(("user", path) for path in user), ("main", own)]
 
@@ -206,7 +223,9 @@ def unknown_name(loader: Loader, lines: Sequence[str]) -> str | None:
     """Return what is wrong with the first override of something that is not there, or None."""
     from omegaconf import OmegaConf
 
-    overrides = [o for o in loader.parse(lines) if o.key_or_group not in (*loader.groups, "experiment")]
+    overrides = [
+        o for o in loader.parse(lines) if o.key_or_group not in (*loader.groups, "experiment")
+    ]
     others = [line for line in lines if line not in {o.input_line for o in overrides}]
     tree = OmegaConf.to_container(loader.compose(others).config, resolve=False)
     for override in overrides:
@@ -225,7 +244,10 @@ def first_missing(tree: Mapping, key: str) -> str | None:
         if not isinstance(node, Mapping) or part not in node:
             known = [str(name) for name in node] if isinstance(node, Mapping) else []
             where = f" in {'.'.join(parts[:depth])}" if depth else ""
-            return f"'{part}'{where} (there are {', '.join(known) or 'none'}){did_you_mean(part, known)}"
+            return (
+                f"'{part}'{where} (there are"
+                f" {', '.join(known) or 'none'}){did_you_mean(part, known)}"
+            )
         node = node[part]
     return None
 

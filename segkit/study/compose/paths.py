@@ -30,7 +30,9 @@ def _project_folder(name: str) -> Path:
     for folder in candidates:
         if any(folder.glob("*.yaml")):
             return folder
-    raise UsageError(f"the installation is incomplete: no {name} folder at {candidates[0]} or {candidates[1]}")
+    raise UsageError(
+        f"the installation is incomplete: no {name} folder at {candidates[0]} or {candidates[1]}"
+    )
 
 
 def user_dir(config_dir: Path | str | None) -> Path | None:
@@ -69,7 +71,13 @@ def groups(config_dir: Path | str | None = None) -> list[str]:
 
 def options(group: str, config_dir: Path | str | None = None) -> list[str]:
     """Return the names of a group's options, a user's own among them, sorted."""
-    return sorted({name for folder in option_folders(config_dir) for name in _yaml_names(folder / group, "**/*.yaml")})
+    return sorted(
+        {
+            name
+            for folder in option_folders(config_dir)
+            for name in _yaml_names(folder / group, "**/*.yaml")
+        }
+    )
 
 
 def experiments(config_dir: Path | str | None = None) -> dict[str, str]:

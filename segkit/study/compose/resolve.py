@@ -27,7 +27,8 @@ class Base:
 class Variant:
     """A group's subtree with its patches, unresolved, and the top-level names that it refers to.
 
-    ``needs`` is empty if nothing is to be resolved, and None if what it refers to cannot be told from outside.
+    ``needs`` is empty if nothing is to be resolved, and None if what it refers to cannot be told
+    from outside.
     """
 
     option: str
@@ -84,23 +85,34 @@ class Resolver:
             self._resolved[key] = self._intern(self._resolve(base, variants, group, seed, needs))
         return self._resolved[key]
 
-    def _resolve(self, base: Base, variants: Mapping, group: str, seed: int, needs: frozenset | None) -> dict:
+    def _resolve(
+        self, base: Base, variants: Mapping, group: str, seed: int, needs: frozenset | None
+    ) -> dict:
         variant = variants[group]
         if needs is not None and needs <= _SEED_ONLY:
             tree = _with_seed(variant.tree, seed)
         else:
             root = {**base.root, **{name: v.tree for name, v in variants.items()}, "seed": seed}
-            kept = root if needs is None else {name: root[name] for name in (*needs, group) if name in root}
+            kept = (
+                root
+                if needs is None
+                else {name: root[name] for name in (*needs, group) if name in root}
+            )
             tree = _resolved_in(kept, group, f"{group}={variant.option}")
         _check_given(tree, group, group, variant.option)
         return tree
 
-    def _closure(self, base: Base, variants: Mapping[str, Variant], group: str) -> frozenset[str] | None:
+    def _closure(
+        self, base: Base, variants: Mapping[str, Variant], group: str
+    ) -> frozenset[str] | None:
         """Return all top-level names that a group refers to, through others too; None if that cannot be told."""
         found, new = frozenset(), variants[group].needs
         while new:
             found |= new
-            reached = [variants[name].needs if name in variants else _needs(base.root.get(name), name) for name in new]
+            reached = [
+                variants[name].needs if name in variants else _needs(base.root.get(name), name)
+                for name in new
+            ]
             if None in reached:
                 return None
             new = frozenset().union(*reached) - found
@@ -128,7 +140,8 @@ def _needs(tree: object, group: str) -> frozenset[str] | None:
             name = _referred(reference.strip(), group)
             if name is None:
                 return None
-            # Naming the own group sends the text through OmegaConf, which knows escapes and concatenation.
+            # Naming the own group sends the text through OmegaConf, which knows escapes and
+            # concatenation.
             found |= {name, group} - {""}
     return frozenset(found)
 
@@ -170,7 +183,11 @@ def _resolved_in(root: dict, key: str, where: str) -> Any:
 
     with one_line(f"{where}: "):
         config = OmegaConf.create(root)
-        return OmegaConf.to_container(config[key], resolve=True) if isinstance(root[key], dict) else config[key]
+        return (
+            OmegaConf.to_container(config[key], resolve=True)
+            if isinstance(root[key], dict)
+            else config[key]
+        )
 
 
 def _check_given(tree: object, path: str, group: str, option: str) -> None:
@@ -185,7 +202,8 @@ def _check_given(tree: object, path: str, group: str, option: str) -> None:
         raise UsageError(f"{path} must be given for {group}={option}; write {path}=...")
 
 
-# --- patches ----------------------------------------------------------------------------------------------
+# --- patches
+# ----------------------------------------------------------------------------------------------
 
 
 def _patched(tree: dict, patch: axis.Patch, option: str, root: Mapping) -> dict:
@@ -239,7 +257,9 @@ def _refused(tree: dict, patch: axis.Patch, group: str, option: str, error: Exce
     missing = first_missing({group: tree}, patch.key)
     if patch.kind == "add" and not missing:
         name = patch.key.partition(".")[2]
-        return f"{patch.asked}: {group}={option} has '{name}' already; write {patch.asked.lstrip('+')}"
+        return (
+            f"{patch.asked}: {group}={option} has '{name}' already; write {patch.asked.lstrip('+')}"
+        )
     if not missing or "[" in patch.key:
         return f"{patch.asked}: {compressed(error)} ({group}={option})"
     node, parts = tree, patch.key.split(".")[1:]

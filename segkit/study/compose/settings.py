@@ -47,7 +47,9 @@ def check_study(study: Mapping, scalers: Sequence[str]) -> None:
     UsageError
         An unknown name, or a value of the wrong type or out of range.
     """
-    _check_names(study, SETTINGS, "", ("sweep", "data", "features", "scaler", "projection", "clusterer"))
+    _check_names(
+        study, SETTINGS, "", ("sweep", "data", "features", "scaler", "projection", "clusterer")
+    )
     for section, names in _SECTIONS.items():
         _check_names(_section(study, section), names, section)
     check_seed(study["seed"])
@@ -60,7 +62,9 @@ def check_study(study: Mapping, scalers: Sequence[str]) -> None:
 
 def check_seed(seed: object) -> int:
     """Return a seed that every estimator takes: a whole number from 0 to 2**32 - 1."""
-    _require(_is_int(seed) and 0 <= seed < 2**32, "seed", seed, f"a whole number from 0 to {2**32 - 1}")
+    _require(
+        _is_int(seed) and 0 <= seed < 2**32, "seed", seed, f"a whole number from 0 to {2**32 - 1}"
+    )
     return seed
 
 
@@ -68,7 +72,12 @@ def check_name(name: object, experiment: str | None) -> str:
     """Return the study's name, which is a folder's too: as given, else the experiment's, else ``study``."""
     chosen = (experiment or "study") if name is None else name
     fits = isinstance(chosen, str | int) and re.fullmatch(r"[^\s./\\][^/\\]*", str(chosen))
-    _require(bool(fits), "name", chosen, "a name that can be a folder's, without / and not starting with a dot")
+    _require(
+        bool(fits),
+        "name",
+        chosen,
+        "a name that can be a folder's, without / and not starting with a dot",
+    )
     return str(chosen)
 
 
@@ -89,14 +98,21 @@ def _check_scoring(scoring: Mapping, scalers: Sequence[str]) -> None:
         _require(_is_share(value), f"scoring.gates.{name}", value, "a share from 0 to 1")
     clusters = gates["clusters"]
     ordered = _is_list(clusters, _is_int) and len(clusters) == 2 and 1 <= clusters[0] <= clusters[1]
-    _require(ordered, "scoring.gates.clusters", clusters, "the fewest and the most clusters, such as [2, 12]")
+    _require(
+        ordered,
+        "scoring.gates.clusters",
+        clusters,
+        "the fewest and the most clusters, such as [2, 12]",
+    )
 
 
 def _check_nulls(nulls: Mapping, level: object) -> None:
     number = isinstance(level, Real) and not isinstance(level, bool)
     _require(number and 0 < level < 1, "scoring.level", level, "a number between 0 and 1")
     for name, count in nulls.items():
-        _require(_is_int(count) and count >= 0, f"scoring.nulls.{name}", count, "a whole number from 0")
+        _require(
+            _is_int(count) and count >= 0, f"scoring.nulls.{name}", count, "a whole number from 0"
+        )
     least = math.ceil(1 / level - 1e-9) - 1
     allowed = f"at least {least}, as a test at scoring.level={level} needs"
     _require(nulls["copula"] >= least, "scoring.nulls.copula", nulls["copula"], allowed)
@@ -104,7 +120,12 @@ def _check_nulls(nulls: Mapping, level: object) -> None:
 
 def _check_references(names: object, scalers: Sequence[str]) -> None:
     fits = _is_list(names, _is_text) and names and len(set(names)) == len(names)
-    _require(bool(fits), "scoring.references", names, "a list of different scalers, such as [power, standard]")
+    _require(
+        bool(fits),
+        "scoring.references",
+        names,
+        "a list of different scalers, such as [power, standard]",
+    )
     for name in names:
         if name not in scalers:
             raise UsageError(
@@ -116,13 +137,21 @@ def _check_references(names: object, scalers: Sequence[str]) -> None:
 def _check_sampling(sampling: Mapping) -> None:
     for name, most in sampling.items():
         fits = most is None or (_is_int(most) and most >= _LEAST_DRAWN)
-        _require(fits, f"sampling.{name}", most, f"a number of customers from {_LEAST_DRAWN}, or null for all")
+        _require(
+            fits,
+            f"sampling.{name}",
+            most,
+            f"a number of customers from {_LEAST_DRAWN}, or null for all",
+        )
 
 
 def _check_engine(engine: Mapping) -> None:
     mode, workers, address, tls, memory, limit = (engine.get(name) for name in _SECTIONS["engine"])
     if mode not in _MODES:
-        raise UsageError(f"engine.mode={_shown(mode)}: must be {' or '.join(_MODES)}{did_you_mean(str(mode), _MODES)}")
+        raise UsageError(
+            f"engine.mode={_shown(mode)}: must be"
+            f" {' or '.join(_MODES)}{did_you_mean(str(mode), _MODES)}"
+        )
     _require(
         workers is None or (_is_int(workers) and workers >= 1),
         "engine.workers",
@@ -146,8 +175,14 @@ def _check_engine(engine: Mapping) -> None:
         memory,
         "an amount per worker such as 4GB, auto, or null for none",
     )
-    timed = _is_text(limit) and re.fullmatch(r"[0-9]*[1-9][0-9]*(\.[0-9]+)?\s*(s|min|h|d)", limit) is not None
-    told = "the most that a stage may be estimated to take, such as 90min, 24h or 3d, or null for any time"
+    timed = (
+        _is_text(limit)
+        and re.fullmatch(r"[0-9]*[1-9][0-9]*(\.[0-9]+)?\s*(s|min|h|d)", limit) is not None
+    )
+    told = (
+        "the most that a stage may be estimated to take, such as 90min, 24h or 3d, or null for any"
+        " time"
+    )
     _require(limit is None or timed, "engine.time_limit", limit, told)
 
 
@@ -163,32 +198,64 @@ def _check_tls(tls: object, address: str | None) -> None:
             "a file in PEM format that exists, as the other two of ca, cert and key",
         )
     secured = address is not None and address.startswith("tls://")
-    _require(secured, "engine.address", address, "a scheduler's address such as tls://host:8786, to go with engine.tls")
+    _require(
+        secured,
+        "engine.address",
+        address,
+        "a scheduler's address such as tls://host:8786, to go with engine.tls",
+    )
 
 
 def _check_engine_fits(mode: str, workers: int | None, address: str | None, memory: object) -> None:
     """Refuse what the chosen way of executing would pass over in silence."""
     if mode == "inline" and workers not in (None, 1):
-        raise UsageError(f"engine.workers={workers}: with engine=inline one process computes; write engine=local")
+        raise UsageError(
+            f"engine.workers={workers}: with engine=inline one process computes; write engine=local"
+        )
     if mode == "inline" and address is not None:
-        raise UsageError(f"engine.address={address}: with engine=inline this process computes; write engine=local")
+        raise UsageError(
+            f"engine.address={address}: with engine=inline this process computes; write"
+            " engine=local"
+        )
     if address is not None and workers is not None:
-        told = f"the scheduler at {address} has the workers that were started for it; leave one of the two out"
+        told = (
+            f"the scheduler at {address} has the workers that were started for it; leave one of the"
+            " two out"
+        )
         raise UsageError(f"engine.workers={workers}: {told}")
     if address is not None and memory not in (None, "auto"):
-        told = f"the workers of the scheduler at {address} have the limit that they were started with; leave it out"
+        told = (
+            f"the workers of the scheduler at {address} have the limit that they were started with;"
+            " leave it out"
+        )
         raise UsageError(f"engine.memory_limit={_shown(memory)}: {told}")
 
 
 def _check_report(report: Mapping) -> None:
     formats = report["formats"]
-    fits = _is_list(formats, lambda value: value in _FORMATS) and formats and len(set(formats)) == len(formats)
-    _require(bool(fits), "report.formats", formats, f"[{'], ['.join(_FORMATS)}] or [{', '.join(_FORMATS)}]")
+    fits = (
+        _is_list(formats, lambda value: value in _FORMATS)
+        and formats
+        and len(set(formats)) == len(formats)
+    )
+    _require(
+        bool(fits),
+        "report.formats",
+        formats,
+        f"[{'], ['.join(_FORMATS)}] or [{', '.join(_FORMATS)}]",
+    )
     customers, size, shortlist = report["customers"], report["max_mb"], report["shortlist"]
     _require(isinstance(customers, bool), "report.customers", customers, "true or false")
     sized = isinstance(size, Real) and not isinstance(size, bool) and 0 < size <= _MOST_MEGABYTES
-    _require(sized, "report.max_mb", size, f"a number of megabytes above 0, at most {_MOST_MEGABYTES:,}")
-    _require(_is_int(shortlist) and shortlist >= 1, "report.shortlist", shortlist, "a whole number from 1")
+    _require(
+        sized, "report.max_mb", size, f"a number of megabytes above 0, at most {_MOST_MEGABYTES:,}"
+    )
+    _require(
+        _is_int(shortlist) and shortlist >= 1,
+        "report.shortlist",
+        shortlist,
+        "a whole number from 1",
+    )
 
 
 def _section(study: Mapping, path: str) -> object:
@@ -198,9 +265,13 @@ def _section(study: Mapping, path: str) -> object:
     return section
 
 
-def _check_names(section: object, names: Sequence[str], path: str, others: Sequence[str] = ()) -> None:
+def _check_names(
+    section: object, names: Sequence[str], path: str, others: Sequence[str] = ()
+) -> None:
     if not isinstance(section, Mapping):
-        raise UsageError(f"{path}={_shown(section)}: must hold settings with values: {', '.join(names)}")
+        raise UsageError(
+            f"{path}={_shown(section)}: must hold settings with values: {', '.join(names)}"
+        )
     prefix = f"{path}." if path else ""
     for name in section:
         if name not in names:

@@ -57,7 +57,9 @@ class OptionFolder(ConfigSource):
         package = "_global_" if config_path == "config" else header.get("package")
         defaults = plain.get("defaults")
         check_file(plain, package, defaults if isinstance(defaults, list) else [], str(path))
-        return ConfigResult(provider=self.provider, path=self.full_path(), config=config, header=header)
+        return ConfigResult(
+            provider=self.provider, path=self.full_path(), config=config, header=header
+        )
 
     def _locate(self, config_path: str) -> Path | None:
         return Path(self.path, config_path)
@@ -86,7 +88,9 @@ class ExperimentFolder(OptionFolder):
         loaded = super().load_config(config_path)
         sweep = loaded.config._get_node("sweep")
         if sweep is not None and not isinstance(sweep, DictConfig):
-            raise UsageError(f"{self._locate(config_path)}.yaml: sweep must be axes with their lists")
+            raise UsageError(
+                f"{self._locate(config_path)}.yaml: sweep must be axes with their lists"
+            )
         return loaded
 
     def _header(self, text: str, path: Path) -> dict[str, str | None]:
@@ -108,9 +112,13 @@ def _parse(text: str, path: Path) -> DictConfig:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
-        raise UsageError(f"{path}: {line}not valid YAML: {error.problem or error.context}") from None
+        raise UsageError(
+            f"{path}: {line}not valid YAML: {error.problem or error.context}"
+        ) from None
     except (yaml.YAMLError, OSError, OmegaConfBaseException, ValueError) as error:
-        raise UsageError(f"{path}: not a valid option file: {' '.join(str(error).split())}") from None
+        raise UsageError(
+            f"{path}: not a valid option file: {' '.join(str(error).split())}"
+        ) from None
     if not isinstance(config, DictConfig):
         raise UsageError(f"{path}: must hold names with values, holds a list")
     return config

@@ -1,0 +1,294 @@
+"""The runs table: a row as soon as a run is settled, one type a column, files written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from segkit import scoring
+from segkit.files import replacing
+from segkit.scoring.contract import penalised
+from segkit.study.judge.calibrated import list_texts
+from segkit.study.plan.planner import NATIVE, Plan, RunPlan
+from segkit.study.run.stages import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GROUPS = ("data", "features", "scaler", "projection", "clusterer")
+_FOUND = (
+    "n_clusters",
+    "noise_fraction",
+    "smallest_cluster",
+    "inertia",
+    "truth_ari",
+    "fitted_customers",
+    "fidelity",
+)
+_PROJECTION = tuple(
+    f"projection.{name}"
+    for name in ("explained_variance", "fitted_customers", "placement_r2", "neighbours_recall")
+)
+_INTERVALS = ("native", "reference")
+_STABILITY = (
+    "stability_ari",
+    "stability_ari_sd",
+    "stability_ari_q05",
+    "stability_ari_q95",
+    "stability_jaccard_min",
+    "stability_jaccard",
+    "stability_status",
+    "stability_noise_jaccard",
+    "stability_draws_valid",
+    "dissolved",
+    "recovered",
+)
+_LISTS = ("stability_jaccard", "dissolved", "recovered")
+_INTEGERS = (
+    *("seed", "n_clusters", "stability_draws", "stability_draws_valid", "rank"),
+    *("projection.fitted_customers", "fitted_customers", "silhouette_customers"),
+)
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Collector:
+    """Turns outcomes into rows: a run's row is made as soon as all its stages are settled."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self.outcomes: dict[str, Outcome] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
+        self._finished: Counter[str] = Counter()
+        self._users: Counter[str] = Counter(
+            key for run in plan.runs for key in set(run.stages.values())
+        )
+        self._waiting: dict[str, set[str]] = {}
+        self._by_key: dict[str, list[RunPlan]] = {}
+        for run in plan.runs:
+            keys = {key for role, key in run.stages.items() if role != "neighbours"}
+            self._waiting[run.id] = keys
+            for key in keys:
+                self._by_key.setdefault(key, []).append(run)
+            if not keys:
+                self._finish(run)
+
+    def add(self, outcomes: Iterable[Outcome]) -> None:
+        """Take outcomes in and make the rows that they complete."""
+        for outcome in outcomes:
+            self.outcomes[outcome.key] = outcome
+            for run in self._by_key.get(outcome.key, ()):
+                waiting = self._waiting[run.id]
+                waiting.discard(outcome.key)
+                if not waiting and run.id not in self.rows:
+                    self._finish(run)
+
+    def forget(self, key: str) -> None:
+        """Take an outcome back: runs that have no row yet wait for it again."""
+        self.outcomes.pop(key, None)
+        for run in self._by_key.get(key, ()):
+            if run.id not in self.rows:
+                self._waiting[run.id].add(key)
+
+    def _finish(self, run: RunPlan) -> None:
+        row = run_row(run, self.plan.references, self.outcomes, self._users)
+        self.rows[run.id] = row
+        self._finished[row["status"]] += 1
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of finished runs by status, and of those still open as ``waiting``."""
+        return {status: self._finished[status] for status in ("ok", "failed", "skipped")} | {
+            "waiting": len(self.plan.runs) - len(self.rows)
+        }
+
+    def frame(self) -> pd.DataFrame:
+        """Return the finished runs as a table, in the order of the plan."""
+        rows = [self.rows[run.id] for run in self.plan.runs if run.id in self.rows]
+        return runs_frame(rows, self.plan.references)
+
+    def seconds(self) -> dict[str, float]:
+        """Return the CPU seconds of the study's unique stages by kind, those found in the store included."""
+        total: Counter[str] = Counter()
+        for key in self.plan.nodes:
+            if key in self.outcomes:
+                total[self.plan.nodes[key].kind] += self.outcomes[key].record.get("seconds", 0.0)
+        return {kind: round(total[kind], 3) for kind in total}
+
+
+def run_row(
+    run: RunPlan,
+    references: Sequence[str],
+    outcomes: Mapping[str, Outcome],
+    users: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return one run's row of the runs table from its stages' outcomes."""
+    settled = {role: outcomes[key] for role, key in run.stages.items() if key in outcomes}
+    status, reason = _status(run, settled)
+    row: dict[str, Any] = {"run": run.id, "status": status, "reason": reason, "seed": run.seed}
+    row |= {group: run.choices[group] for group in GROUPS}
+    row |= parameters(run.groups)
+    facts = {
+        role: outcome.record.get("facts", {})
+        for role, outcome in settled.items()
+        if outcome.status == "ok"
+    }
+    row |= {name: facts.get("clustering", {}).get(name) for name in _FOUND}
+    figures = facts.get("projection", {}).get("figures", {})
+    row |= {f"projection.{name}": value for name, value in figures.items()}
+    for space in (NATIVE, *references):
+        row |= _score_cells(facts.get(f"scoring:{space}", {}), space_suffix(space, references))
+    row |= _penalised_cells(facts.get(f"scoring:{references[0]}", {}))
+    spaces = zip(_INTERVALS, (NATIVE, references[0]), strict=True)
+    row |= _interval_cells({name: facts.get(f"scoring:{space}", {}) for name, space in spaces})
+    native, reference = row["silhouette_native"], row["silhouette_reference"]
+    row["inflation"] = None if native is None or reference is None else native - reference
+    stability = facts.get("stability", {})
+    row |= {name: stability.get(name) for name in _STABILITY}
+    row["stability_draws"] = stability.get("draws")
+    if status == "ok" and "stability" not in run.stages:
+        row |= {"stability_draws": 0, "stability_status": "not_drawn"}
+    row["confirmed"] = False
+    row["seconds"] = sum(
+        outcome.record.get("seconds", 0.0) / users[key]
+        for key, outcome in {outcome.key: outcome for outcome in settled.values()}.items()
+    )
+    return row
+
+
+def _status(run: RunPlan, settled: Mapping[str, Outcome]) -> tuple[str, str]:
+    if run.reason:
+        return "skipped", run.reason
+    for wanted in ("failed", "skipped"):
+        for role, outcome in settled.items():
+            if outcome.status == wanted:
+                return wanted, _located(role, outcome.reason, run)
+    return "ok", ""
+
+
+def _located(role: str, reason: str, run: RunPlan) -> str:
+    """Name the feature set, and the scaler, that a reason is about: stages are shared and do not know these names."""
+    if role == "features":
+        return f"features={run.choices['features']}: {reason.removeprefix('features: ')}"
+    if role == "scaling":
+        chosen = f"features={run.choices['features']} scaler={run.choices['scaler']}"
+        return f"{chosen}: {reason.removeprefix('scaling: ').removeprefix('scaler: ')}"
+    return reason
+
+
+def space_suffix(space: str, references: Sequence[str]) -> str:
+    """Return how a score's column is named after its space: the primary reference is ``reference``."""
+    return "reference" if references and space == references[0] else space
+
+
+def _score_cells(scores: Mapping[str, Mapping[str, Any]], suffix: str) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for item in scoring.definitions():
+        score = scores.get(item.name, {})
+        cells[f"{item.name}_{suffix}"] = score.get("value")
+        cells[f"{item.name}_{suffix}_status"] = score.get("status")
+    return cells
+
+
+def _penalised_cells(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for item in scoring.definitions():
+        value, coverage = (scores.get(item.name, {}).get(name) for name in ("value", "coverage"))
+        told = None if value is None else penalised(value, coverage, item.higher_is_better)
+        cells[f"{item.name}_reference_penalised"] = told
+    return cells
+
+
+def _interval_cells(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return between what a silhouette lies that was computed on drawn customers, and on how many."""
+    told = {space: item.get("silhouette", {}) for space, item in scores.items()}
+    cells: dict[str, Any] = {"silhouette_customers": told["reference"].get("n_used")}
+    for space, silhouette in told.items():
+        low, high = silhouette.get("interval") or (None, None)
+        cells |= {f"silhouette_{space}_low": low, f"silhouette_{space}_high": high}
+    return cells
+
+
+def parameters(groups: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return every resolved parameter as ``<group>.<name>``; lists and mappings as JSON text."""
+    return {
+        f"{group}.{name}": json.dumps(value) if isinstance(value, list | dict | tuple) else value
+        for group in GROUPS
+        for name, value in groups[group].items()
+        if name != "_target_"
+    }
+
+
+def runs_frame(rows: Sequence[Mapping[str, Any]], references: Sequence[str]) -> pd.DataFrame:
+    """Return rows as a table with the columns in the documented order and one type a column."""
+    import pandas as pd
+
+    # As objects: a column of integers with gaps would otherwise come as floats.
+    frame = pd.DataFrame(list(rows), dtype=object)
+    parameter_columns = [
+        name
+        for group in GROUPS
+        for name in frame.columns
+        if name.startswith(f"{group}.") and name not in _PROJECTION
+    ]
+    suffixes = [space_suffix(space, references) for space in (NATIVE, *references)]
+    scores = [
+        f"{item.name}_{suffix}{end}"
+        for item in scoring.definitions()
+        for suffix in suffixes
+        for end in ("", "_status")
+    ]
+    scores += [*(f"{item.name}_reference_penalised" for item in scoring.definitions()), "inflation"]
+    scores += [f"silhouette_{space}_{end}" for space in _INTERVALS for end in ("low", "high")]
+    scores += ["silhouette_customers"]
+    first = ["run", "status", "reason", "seed", *GROUPS]
+    found = [*_FOUND[:4], *_PROJECTION, *_FOUND[4:]]
+    last = [*_STABILITY, "stability_draws", "confirmed", "seconds"]
+    frame = frame.reindex(columns=[*first, *parameter_columns, *found, *scores, *last])
+    texts = {"run", "status", "reason", *GROUPS, *_LISTS}
+    texts |= {name for name in frame.columns if name.endswith("_status")}
+    return pd.DataFrame({name: _typed(frame[name], name, name in texts) for name in frame.columns})
+
+
+def _typed(column: pd.Series, name: str, text: bool) -> pd.Series:
+    """Give a column one type that Parquet can hold: parameters come as a mix of numbers, texts and nothing."""
+    values = column.dropna()
+    if name in _LISTS:
+        column = list_texts(column)
+    if text:
+        return column.astype("string")
+    if len(values) and all(isinstance(value, bool) for value in values):
+        return column.astype("boolean")
+    if name in _INTEGERS or (
+        len(values) and all(_whole(value) for value in values) and "." in name
+    ):
+        return column.astype("Int64")
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return column.astype("float64")
+    return column.map(
+        lambda value: value if value is None else str(value), na_action="ignore"
+    ).astype("string")
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with text cells that a spreadsheet would run as a formula guarded by an apostrophe."""
+    guarded = frame.copy()
+    for name in guarded.select_dtypes(include=["string", "object"]).columns:
+        cells = guarded[name].astype("string")
+        guarded[name] = cells.mask(cells.str.startswith(_FORMULA_STARTS, na=False), "'" + cells)
+    return guarded
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet, or as CSV safe to open in a spreadsheet, by the path's ending."""
+    if path.suffix == ".csv":
+        with replacing(path, "w") as file:
+            spreadsheet_safe(frame).to_csv(file, index=False, lineterminator="\n")
+    else:
+        with replacing(path) as file:
+            frame.to_parquet(file, index=False)

@@ -1,0 +1,5 @@
+"""From configurations to a graph: which stages there are, by which key, in which order, at what cost.
+
+In: resolved configurations and the facts of their tables. Out: a `Plan` and, after the screen, a
+`Confirmation`, both graphs of unique stages. Nothing is loaded or computed.
+"""

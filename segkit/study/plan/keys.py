@@ -1,0 +1,86 @@
+"""Identities: the hash of what decides a result names the result, on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+RUN_ID_DIGITS = 12
+KEY_DIGITS = 24
+
+# Options of segkit's own that were, or will be, added with a neutral value must not rename older
+# runs.
+_NEUTRAL_FEATURES: Mapping[str, Any] = {"missing": "median", "clip": None, "expressions": None}
+
+
+def canonical(value: Any) -> str:
+    """Return the JSON text of a plain value with sorted keys and numbers by value (``2.0`` is ``2``)."""
+    return str(value) if type(value) is int else _encoded(_plain(value))
+
+
+_encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
+# Said first, since nearly all values are of these types and asking for an abstract one is slow.
+_SCALARS = frozenset({str, int, bool, type(None)})
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in _SCALARS:
+        return value
+    if isinstance(value, dict | Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def digest(*parts: Any, digits: int = 64) -> str:
+    """Return the first hex digits of the sha256 of the parts' canonical text."""
+    text = "\n".join([part if isinstance(part, str) else canonical(part) for part in parts])
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def run_id(
+    data_identity: str,
+    features: Mapping[str, Any],
+    scaler: str,
+    projection: str,
+    clusterer: str,
+    seed: int,
+    drawn: Mapping[str, int | str] | None = None,
+) -> str:
+    """Return a run's id: 12 hex digits of the hash of what decides its labels.
+
+    Parameters
+    ----------
+    data_identity
+        The root key of the data: of the file's content or of the recipe, never of a path.
+    features
+        The resolved feature set; options at their neutral value are left out.
+    scaler, projection, clusterer
+        The canonical text of each resolved option.
+    seed
+        The study's seed.
+    drawn
+        How many drawn customers stand for all in the projection or the clusterer, where some do;
+        and whether its neighbours are searched approximately.
+    """
+    told = {
+        key: value for key, value in features.items() if value != _NEUTRAL_FEATURES.get(key, ...)
+    }
+    told = {key: value for key, value in told.items() if not (key == "expressions" and not value)}
+    parts = (data_identity, told, scaler, projection, clusterer, seed, *([drawn] if drawn else []))
+    return digest("run", *parts, digits=RUN_ID_DIGITS)
+
+
+def stage_key(kind: str, *parts: Any) -> str:
+    """Return ``<kind>-<hash>``: the store's name of one stage's result."""
+    return f"{kind}-{digest(kind, *parts, digits=KEY_DIGITS)}"
+
+
+def kind_of(key: str) -> str:
+    """Return the stage kind that a key begins with."""
+    return key.partition("-")[0]
