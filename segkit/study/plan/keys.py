@@ -15,7 +15,7 @@ _NEUTRAL_FEATURES: Mapping[str, Any] = {"missing": "median", "clip": None, "expr
 
 
 def canonical(value: Any) -> str:
-    """Return the JSON text of a plain value: sorted keys, equal numbers alike (``2.0`` is ``2``)."""
+    """Return the JSON text of a plain value: sorted keys, equal numbers alike (2.0 is 2)."""
     return str(value) if type(value) is int else _encoded(_plain(value))
 
 
