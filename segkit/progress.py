@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from segkit.study.plan.graph import Task
+    from segkit.study.run.outcome import Outcome
     from segkit.study.run.preparation import Prepared
-    from segkit.study.run.stages import Outcome
 
 Running = Callable[[], Sequence[str]]
 

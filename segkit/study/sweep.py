@@ -20,12 +20,14 @@ from segkit.study.keep.reader import Study
 from segkit.study.keep.runs_table import Collector
 from segkit.study.keep.writer import Finished, Record
 from segkit.study.plan import cost
-from segkit.study.plan.graph import KINDS, Node, Task, make_tasks, wanted_keys
+from segkit.study.plan.graph import Task, make_tasks, wanted_keys
 from segkit.study.plan.planner import Plan
+from segkit.study.plan.stage import Node
 from segkit.study.run.engine import Engine
+from segkit.study.run.outcome import Outcome
 from segkit.study.run.preparation import Prepared
 from segkit.study.run.settled import settled_outcomes
-from segkit.study.run.stages import Outcome
+from segkit.study.run.stages import KINDS
 
 # How often a result is computed again that is damaged again.
 _ATTEMPTS = 3

@@ -16,11 +16,11 @@ from segkit import clustering, projection
 from segkit.clustering.drawn import thinned
 from segkit.errors import Infeasible
 from segkit.scoring.stability import draw
-from segkit.study.plan.graph import Node
 from segkit.study.plan.keys import canonical, digest
 from segkit.study.plan.libraries import library_version
 from segkit.study.plan.planner import Planner, RunPlan, World, space_of
 from segkit.study.plan.sampling import SCORED
+from segkit.study.plan.stage import Node
 from segkit.targets import class_name
 
 COPULA, PERMUTED = "copula", "permuted"

@@ -4,68 +4,20 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from segkit.study.plan.keys import kind_of
-from segkit.study.plan.sampling import DISTINCT
 from segkit.targets import class_name
 
 if TYPE_CHECKING:
-    from segkit.study.plan.graph import Node, Shape, Task
+    from segkit.study.plan.graph import Task
+    from segkit.study.plan.stage import Node, Shape
 
-_BEFORE_SPACES = ("copula", "null", "features", "scaling", "landmarks", "neighbours", "projection")
-
-
-class _Cost(NamedTuple):
-    """Seconds at 8,950 customers on one core, as measured; the power of n that they grow with; what is always taken."""
-
-    seconds: float
-    power: float
-    fixed: float = 0.0
-
-
-_REFERENCE_N = 8950
 # What the smallest stage takes: its inputs read, its result written.
 _LEAST_SECONDS = 0.002
 # To hand a task over takes 3 to 5 ms of CPU. A worker should be handed so many, that all end at
 # about the same time.
 _BUNDLE_SECONDS = 0.5
 _BUNDLES_EACH = 20
-_STAGES: Mapping[str, _Cost] = {
-    "copula": _Cost(0.6, 0.5, 0.4),
-    "null": _Cost(0.015, 1.0),
-    "features": _Cost(0.03, 1.0),
-    "scaling": _Cost(0.02, 1.0),
-    "landmarks": _Cost(0.125, 1.0),
-    # Searched among all pairs where there are more than a few columns.
-    "neighbours": _Cost(0.65, 2.0, 0.03),
-    "projection": _Cost(0.01, 1.0),
-    "clustering": _Cost(0.2, 1.0),
-    "scoring": _Cost(0.5, 1.8),
-    "stability": _Cost(2.0, 1.0),
-    "refit": _Cost(0.02, 1.0),
-    "reseed": _Cost(0.003, 1.0),
-    "prediction": _Cost(0.4, 1.0),
-    "density": _Cost(0.65, 1.6),
-    "quality": _Cost(7.2, 1.5),
-}
-_DESCENT = _Cost(4.0, 1.1)
-_TARGETS: Mapping[tuple[str, str], _Cost] = {
-    ("scaling", "sklearn.preprocessing.PowerTransformer"): _Cost(0.08, 1.0, 0.09),
-    ("projection", "openTSNE.TSNE"): _Cost(34.0, 1.25),
-    ("projection", "umap.UMAP"): _Cost(10.0, 1.05),
-    ("projection", "sklearn.manifold.MDS"): _Cost(285.0, 2.0),
-}
-# UMAP's own choice of its number of epochs: 500 up to so many customers, 200 beyond.
-_UMAP_LONG, _UMAP_SHORTER = 10_000, 0.4
-# However many there are (segkit.scoring.embedding).
-_MOST_CUSTOMERS: Mapping[str, int] = {"quality": 10_000}
-# Davies-Bouldin and Calinski-Harabasz are of everybody where the silhouette is of drawn customers.
-_SCORED_ALL = 0.0009
-# Of each draw of a stability: its customers drawn, its labels compared.
-_DRAW_SECONDS = 0.0004
-
-
 # The plan's estimate counts as much as what was measured when this share of the work is done, more
 # before, less after.
 TRUST = 0.05
@@ -135,61 +87,20 @@ def _target(node: Node) -> str:
     return class_name(config) if "_target_" in config else ""
 
 
-class _Family(NamedTuple):
-    """Seconds of one configuration of a clusterer, and of each further one that shares its work."""
-
-    first: float
-    further: float
-    power: float
-
-
-# In a projected space of a few columns, and in a scaled space of many.
-_FAMILIES: Mapping[tuple[str, str], tuple[_Family, _Family]] = {
-    ("clustering", "sklearn.cluster.KMeans"): (_Family(0.02, 0.02, 1.0), _Family(0.03, 0.03, 1.0)),
-    ("clustering", "sklearn.cluster.AgglomerativeClustering"): (
-        _Family(0.06, 0.001, 1.8),
-        _Family(0.12, 0.001, 1.8),
-    ),
-    ("clustering", "sklearn.cluster.DBSCAN"): (_Family(0.03, 0.005, 1.2), _Family(0.15, 0.02, 1.2)),
-    ("clustering", "hdbscan.HDBSCAN"): (_Family(0.1, 0.01, 1.2), _Family(0.8, 0.02, 2.0)),
-    ("stability", "sklearn.cluster.KMeans"): (_Family(0.25, 0.25, 1.0), _Family(0.45, 0.45, 1.0)),
-    ("stability", "sklearn.cluster.AgglomerativeClustering"): (
-        _Family(0.6, 0.01, 1.8),
-        _Family(1.2, 0.01, 1.8),
-    ),
-    ("stability", "sklearn.cluster.DBSCAN"): (_Family(0.4, 0.1, 1.2), _Family(1.5, 0.2, 1.2)),
-    ("stability", "hdbscan.HDBSCAN"): (_Family(1.0, 0.1, 1.2), _Family(7.0, 0.15, 2.0)),
-}
-# One pass over a space's distances serves all of its partitions.
-_SCORING = _Family(0.5, 0.0065, 1.8)
-_STABILITY_DRAWS = 20
-
-
 def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
-    """Return the estimated CPU seconds of one stage for a number of customers, alone or ``further`` to its like."""
-    target = _target(node)
-    everybody = customers / _REFERENCE_N
-    worked_on = min(customers, node.sample or _MOST_CUSTOMERS.get(node.kind, customers))
-    scale = worked_on / _REFERENCE_N
-    seconds, power, fixed = _TARGETS.get((node.kind, target), _STAGES[node.kind])
-    if node.config.get("approximate"):
-        seconds, power, fixed = _DESCENT
-    if (node.kind, target) in _FAMILIES:
-        family = _FAMILIES[node.kind, target][kind_of(node.inputs["space"]) == "scaling"]
-        seconds, power = family.further if further else family.first, family.power
-    if node.kind == "scoring":
-        seconds, power = _SCORING.further if further else _SCORING.first, _SCORING.power
-    if target == "umap.UMAP" and worked_on > _UMAP_LONG and node.config.get("n_epochs") is None:
-        seconds *= _UMAP_SHORTER
-    if node.kind == "scoring" and node.sample:
-        fixed += _SCORED_ALL * everybody
-    if node.kind == "stability":
-        draws = node.config["draws"] - node.config.get("done", 0)
-        seconds *= draws / _STABILITY_DRAWS
-        fixed += draws * _DRAW_SECONDS
-        scale *= 1 / DISTINCT if node.sample else 1
+    """Return the estimated CPU seconds of one stage.
+
+    Parameters
+    ----------
+    node
+        The stage.
+    customers
+        How many it is about.
+    further
+        Whether another stage of its task has done the work that they share.
+    """
     least = _LEAST_SECONDS / 2 if further else _LEAST_SECONDS
-    return least + fixed + seconds * scale**power
+    return least + node.stage.seconds(node, customers, further)
 
 
 def task_seconds(task: Task, shapes: Mapping[str, Shape]) -> float:
@@ -219,7 +130,7 @@ def priorities(tasks: Sequence[Task], shapes: Mapping[str, Shape]) -> dict[str, 
     longest = max(seconds.values(), default=0.0) + 1.0
     found = {}
     for task in tasks:
-        if task.kind in _BEFORE_SPACES:
+        if task.stage.before_space:
             found[task.name] = longest * (len(places) + 1) + tails[task.name]
         else:
             found[task.name] = longest * places[_space(task)] + seconds[task.name]
