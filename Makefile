@@ -27,9 +27,10 @@ demo: $(READY) ## Compare segmentations of 1,000 simulated customers and write t
 test: $(READY) ## Run the tests (ARGS='-m slow' for those that take minutes)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-lint: $(READY) ## Check the style
+lint: $(READY) ## Check the style and the types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
 format: $(READY) ## Put the style right where that can be done by machine
 	@$(BIN)/ruff check --fix .
@@ -53,7 +54,7 @@ lock: ## Resolve pyproject.toml into the lock again (ARGS=--upgrade for the newe
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet $(ARGS) --output-file $(UV_LOCK)
 
 clean: ## Remove what builds and tests leave behind (not .venv, not outputs)
-	@rm -rf build dist segkit.egg-info .pytest_cache .ruff_cache
+	@rm -rf build dist segkit.egg-info .mypy_cache .pytest_cache .ruff_cache
 	@find conf experiments segkit tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 define find_python
