@@ -208,8 +208,8 @@ def _operands(node: ast.expr, where: str) -> list[ast.expr]:
             _check_call(node, name, where)
             return node.args
     raise UsageError(
-        f"{where}: {shown(ast.unparse(node))} is not allowed; only numbers, column names, + - * /"
-        f" **, comparisons and the functions {', '.join([*_FUNCTIONS, 'col'])} are"
+        f"{where}: {shown(ast.unparse(node))} is not allowed; only numbers, column names, + - * / "
+        f"**, comparisons and the functions {', '.join([*_FUNCTIONS, 'col'])} are"
     )
 
 
@@ -230,8 +230,8 @@ def _check_call(node: ast.Call, name: str, where: str) -> None:
     if name not in _FUNCTIONS:
         allowed = [*_FUNCTIONS, "col"]
         raise UsageError(
-            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} (functions:"
-            f" {', '.join(allowed)})"
+            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} (functions: "
+            f"{', '.join(allowed)})"
         )
     wanted = _FUNCTIONS[name][1]
     if node.keywords or len(node.args) != wanted:

@@ -53,8 +53,8 @@ def read(config: Mapping) -> FeatureSet:
     for key in config:
         if key not in _KEYS:
             raise UsageError(
-                f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys:"
-                f" {', '.join(_KEYS)})"
+                f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys: "
+                f"{', '.join(_KEYS)})"
             )
     columns, expressions = (
         _read_columns(config.get("columns")),
@@ -94,8 +94,8 @@ def _read_expressions(given: object) -> dict[str, Expression]:
         return {}
     if not isinstance(given, Mapping):
         raise UsageError(
-            "features.expressions: names with one expression each are allowed, given"
-            f" {shown(given)}"
+            "features.expressions: names with one expression each are allowed, given "
+            f"{shown(given)}"
         )
     for name, text in given.items():
         if not isinstance(name, str) or not name.strip():
@@ -126,8 +126,8 @@ def _read_clip(given: object) -> tuple[float, float] | None:
     is_pair = isinstance(given, list | tuple) and len(given) == 2 and all(map(_is_number, given))
     if not is_pair or not 0 <= given[0] < given[1] <= 1:
         raise UsageError(
-            "features.clip: null or two quantiles in ascending order between 0 and 1 are allowed,"
-            f" given {shown(given)}"
+            "features.clip: null or two quantiles in ascending order between 0 and 1 are allowed, "
+            f"given {shown(given)}"
         )
     return float(given[0]), float(given[1])
 

@@ -112,7 +112,7 @@ def build_features(table: Table, config: Mapping) -> Features:
     large = beyond(matrix)
     if large:
         raise Infeasible(
-            f"{large.told(names)}; clip it (features.clip), or take its logarithm in an expression"
+            f"{large.describe(names)}; clip it (features.clip), or take its logarithm in an expression"
         )
     return _without_constant(matrix, features, rows, (*empty, *filled))
 
@@ -165,8 +165,8 @@ def dominant(names: Sequence[str], shares: np.ndarray, threshold: float = 0.5) -
     if not shares[first] > threshold:
         return None
     return (
-        f"{names[first]} alone carries {100 * shares[first]:.0f}% of the variance of {len(names)}"
-        " features, so distances, and clusters with them, mostly follow this one feature"
+        f"{names[first]} alone carries {100 * shares[first]:.0f}% of the variance of {len(names)} "
+        "features, so distances, and clusters with them, mostly follow this one feature"
     )
 
 
@@ -208,8 +208,8 @@ def _expressions(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feat
         for column in expression.columns:
             if frame[column].dtype.kind not in "biuf":
                 raise UsageError(
-                    f"features.expressions.{name}: column '{column}' holds text; only numeric and"
-                    " boolean columns are allowed in an expression"
+                    f"features.expressions.{name}: column '{column}' holds text; only numeric and "
+                    "boolean columns are allowed in an expression"
                 )
         yield _Feature(
             name,
@@ -241,8 +241,8 @@ def _kept_rows(features: Sequence[_Feature], missing: str | float, n: int) -> np
     if len(rows) < 2:
         name = max(counts, key=counts.get)
         raise Infeasible(
-            f"features.missing=drop leaves {len(rows)} of {n} customers: '{name}' alone is missing"
-            f" in {counts[name]}"
+            f"features.missing=drop leaves {len(rows)} of {n} customers: '{name}' alone is missing "
+            f"in {counts[name]}"
         )
     return rows.astype(np.int64)
 
@@ -262,8 +262,8 @@ def _mostly_filled(
 ) -> list[str]:
     shares = np.isnan(matrix).mean(axis=0)
     return [
-        f"feature '{feature.name}' was missing for {100 * share:.0f}% of the customers and filled"
-        f" in (features.missing={missing if isinstance(missing, str) else format(missing, 'g')})"
+        f"feature '{feature.name}' was missing for {100 * share:.0f}% of the customers and filled "
+        f"in (features.missing={missing if isinstance(missing, str) else format(missing, 'g')})"
         for feature, share in zip(features, shares, strict=True)
         if share > 0.5
     ]

@@ -76,14 +76,14 @@ def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str] = ()) -> np.
     scaled = _fit_transform(build(config), matrix, class_name(config))
     if not isinstance(scaled, np.ndarray) or scaled.shape != matrix.shape:
         raise UsageError(
-            f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a"
-            " scaler does"
+            f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a "
+            "scaler does"
         )
     scaled = np.ascontiguousarray(scaled, dtype=np.float64)
     large = beyond(scaled)
     if large:
         features = names or [f"feature {number}" for number in range(matrix.shape[1])]
-        raise Infeasible(f"scaler: by {class_name(config)} {large.told(features)}")
+        raise Infeasible(f"scaler: by {class_name(config)} {large.describe(features)}")
     return scaled
 
 
