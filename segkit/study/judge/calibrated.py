@@ -12,7 +12,7 @@ from segkit import scoring
 from segkit.scoring import calibration
 from segkit.study.judge.ranking import CHOOSING_SCORES, pareto_front, weight_shares
 from segkit.study.plan.confirmation import COPULA, PERMUTED, Confirmation
-from segkit.study.run.stages import Outcome
+from segkit.study.run.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,7 +13,7 @@ from segkit.files import replacing
 from segkit.scoring.contract import penalised
 from segkit.study.judge.calibrated import list_texts
 from segkit.study.plan.planner import NATIVE, Plan, RunPlan
-from segkit.study.run.stages import Outcome
+from segkit.study.run.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -38,12 +38,14 @@ from segkit.study.plan.confirmation import (
     plan_confirmation,
     siblings,
 )
-from segkit.study.plan.graph import Node, counts
+from segkit.study.plan.graph import counts
 from segkit.study.plan.keys import kind_of
 from segkit.study.plan.planner import Plan, RunPlan
+from segkit.study.plan.stage import Node
 from segkit.study.run.engine import Work
-from segkit.study.run.stages import Outcome, load_unchanged
+from segkit.study.run.outcome import Outcome
 from segkit.study.run.store import Damaged, Store, content_digest
+from segkit.study.run.tables import load_unchanged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -412,7 +414,7 @@ class Record:
             "counts": (
                 dict(by_status or self.collector.counts()) | {"runs": len(self.prepared.plan.runs)}
             ),
-            "stages": counts(self.prepared.plan.nodes),
+            "stages": counts(self.prepared.plan.nodes.values()),
             "confirm_seconds": self._confirm_seconds(),
             "seeds": sorted({run.seed for run in self.prepared.plan.runs}),
             "draws": composition.study["scoring"]["draws"],
@@ -436,7 +438,7 @@ class Record:
             for key, item in self.confirm_outcomes.items()
             if key not in self.prepared.plan.nodes
         }
-        total = dict.fromkeys(counts(own), 0.0)
+        total = dict.fromkeys(counts(self.nodes[key] for key in own), 0.0)
         for key, outcome in own.items():
             total[kind_of(key)] += outcome.record.get("seconds", 0.0)
         return {kind: round(seconds, 3) for kind, seconds in total.items()}
