@@ -63,7 +63,7 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress, and nothing on stdout but the result.")
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")
+    bool, typer.Option("--force", help="Compute everything again, in a store of its own.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
