@@ -594,7 +594,7 @@ def test_a_disk_that_fills_up_in_mid_study(tmp_path):
         assert "Traceback" not in done.stderr
         assert "disk full" in done.stderr.splitlines()[-1]
         resume = shlex.split(
-            done.stderr.splitlines()[-1].partition("; make room, then go on with: ")[2]
+            done.stderr.splitlines()[-1].partition("; make room, then resume with: ")[2]
         )
         assert resume[-len(command[3:]) :] == command[3:]
         assert list(disk.glob("store/*/*/*.json"))

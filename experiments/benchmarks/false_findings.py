@@ -379,7 +379,7 @@ def _planted_lines(planted: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"  {CLUSTERS} clusters recommended:"
                 f" {_share([item['clusters'] == CLUSTERS for item in recommended])}"
             ),
-            f"  recommended run, ARI with the truth: {_spread([run['ari'] for run in recommended])}",
+            f"  recommended run, ARI with truth: {_spread([run['ari'] for run in recommended])}",
         ]
     return lines
 

@@ -1,7 +1,7 @@
 """Measure how the time and memory of a sweep grow with the number of customers.
 
     python experiments/benchmarks/scaling.py
-    python experiments/benchmarks/scaling.py --customers 1000 4000 16000 64000 --output outputs/sizes
+    python experiments/benchmarks/scaling.py --customers 1000 4000 16000 64000 --output outputs/size
 
 Each size is one `segkit sweep` of 100 configurations on `simulated` customers, screen only, with an
 empty store: no projection, two PCA and two UMAP, each with K-Means, agglomerative, DBSCAN and
