@@ -26,7 +26,7 @@ from segkit.terminal import harmless, one_line
 from segkit.version import __version__
 
 if TYPE_CHECKING:
-    from segkit.study.keep.writer import Finished
+    from segkit.study.keep.finished import Finished
     from segkit.study.run.preparation import Prepared
 
 DONE, NOT_ALL_THERE, WRONG_USAGE, INTERNAL, NOT_REPRODUCED = 0, 1, 2, 3, 5
@@ -363,8 +363,9 @@ def _uncollected() -> Iterator[None]:
 def _launch(prepared: Prepared, quiet: bool) -> Finished:
     from segkit.files import DiskFull
     from segkit.progress import progress
+    from segkit.study.keep.study_folder import claimed
     from segkit.study.run.engine import check_scheduler
-    from segkit.study.sweep import claimed, launch
+    from segkit.study.sweep import launch
 
     # First of all, so that an address that cannot be used is one line and leaves no study's folder.
     prepared.store.prepare()

@@ -203,7 +203,7 @@ def test_a_signal_while_the_tables_are_written_is_heard_after_them(tmp_path):
     script = """
 import os, signal
 from segkit import cli
-from segkit.study.keep import writer as record
+from segkit.study.keep import state as record
 plain = record.partitions_frame
 def interrupted(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)

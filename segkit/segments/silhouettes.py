@@ -8,8 +8,8 @@ import time
 from typing import TYPE_CHECKING
 
 from segkit.files import DiskFull
+from segkit.study.judge.ranking import best_first
 from segkit.study.keep.runs_table import write_table
-from segkit.study.keep.writer import best_first
 from segkit.study.plan.keys import stage_key
 from segkit.study.run.store import Damaged, Store
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from segkit.study.keep.writer import Finished
+    from segkit.study.keep.finished import Finished
     from segkit.study.plan.planner import RunPlan
 
 KEPT_RUNS = 2

@@ -22,7 +22,7 @@ from segkit.study.run.store import Damaged, Store
 if TYPE_CHECKING:
     import pandas as pd
 
-    from segkit.study.keep.writer import Finished
+    from segkit.study.keep.finished import Finished
     from segkit.study.plan.planner import RunPlan
 
 # Of a study of many features and segments, fewer runs are profiled, but not fewer than so many.

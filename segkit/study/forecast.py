@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from segkit.study.keep.customers import embedding_runs
-from segkit.study.keep.runs_table import Collector
-from segkit.study.keep.writer import Record
+from segkit.study.judge.selection import runs_by_embedding, runs_to_confirm
+from segkit.study.keep.customers import load_customers
+from segkit.study.keep.state import StudyState
 from segkit.study.plan.confirmation import ConfirmSettings, plan_confirmation, siblings
 from segkit.study.plan.cost import Pace, duration, node_seconds, task_class, task_seconds
 from segkit.study.plan.disk import amount, bytes_by_kind
@@ -138,7 +138,7 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
     chosen = _shortlisted(prepared) if known else _typical(able, planner, study["shortlist"])
     if chosen is None:
         return None
-    pictured = [runs[0] for runs in embedding_runs(able).values()]
+    pictured = [runs[0] for runs in runs_by_embedding(able).values()]
     settings = ConfirmSettings.of(study)
     confirmation = plan_confirmation(planner, chosen, siblings(able, chosen), pictured, settings)
     own = wanted_keys(confirmation.nodes, confirmation.leaves, prepared.plan.nodes)
@@ -157,15 +157,13 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
 
 def _shortlisted(prepared: Prepared) -> list[RunPlan] | None:
     """Return the runs that the stored screen is followed by; None if none passes the gates."""
-    record = Record(prepared, [], Collector(prepared.plan))
-    record.collector.add(
-        settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored).values()
-    )
-    confirmation = record.shortlist()
-    if confirmation is None:
-        return None
-    plans = {run.id: run for run in prepared.plan.runs}
-    return [plans[run] for run in confirmation.shortlist]
+    plan, store = prepared.plan, prepared.store
+    scoring = prepared.composition.study["scoring"]
+    state = StudyState(plan, store, load_customers(plan), scoring["gates"])
+    state.take(settled_outcomes(plan.nodes, store, prepared.stored).values())
+    partitions, _ = state.partitions()
+    chosen = runs_to_confirm(state.ranked(), partitions, scoring["shortlist"])
+    return [state.plans[run] for run in chosen] or None
 
 
 def _typical(able: Sequence[RunPlan], planner: Planner, size: int) -> list[RunPlan]:

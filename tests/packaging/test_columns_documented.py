@@ -17,7 +17,7 @@ from segkit.progress import Silent
 from segkit.segments.silhouettes import keep_silhouettes
 from segkit.segments.write_profiles import keep_profiles
 from segkit.study.compose import compose_study
-from segkit.study.keep.runs_table import GROUPS
+from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.run.preparation import prepare
 from segkit.study.sweep import launch
 
@@ -54,7 +54,7 @@ PLACES = {
     "<reference>": ["standard", "quantile"],
 }
 PATTERNS = {
-    "<group>": f"({'|'.join(GROUPS)})",
+    "<group>": f"({'|'.join(RUN_GROUPS)})",
     "<name>": r"(?!explained_variance|fitted_customers|placement_r2|neighbours_recall)\w+",
     "<run>": "[0-9a-f]{12}",
     "<space>": "[a-z]+-[0-9a-f]{8}",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from segkit import targets
 from segkit.errors import UsageError
+from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.keep.reader import COUNT, MAPPING, NUMBER, TEXT, Kind, is_count, require
-from segkit.study.keep.runs_table import GROUPS
 
 if TYPE_CHECKING:
     from segkit.study.keep.reader import Study
@@ -41,8 +41,8 @@ _STUDY = {
 _ENTRY = {
     "seed": _SEED,
     "data_identity": TEXT,
-    **{f"choices.{group}": TEXT for group in GROUPS},
-    **{f"groups.{group}": MAPPING for group in GROUPS},
+    **{f"choices.{group}": TEXT for group in RUN_GROUPS},
+    **{f"groups.{group}": MAPPING for group in RUN_GROUPS},
     **{
         f"stages.{role}.{name}": TEXT
         for role in ("features", "scaling", "clustering")

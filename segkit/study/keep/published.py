@@ -201,9 +201,9 @@ def verdict_difference(study: Study) -> str:
 
 
 def _verdict_difference(study: Study) -> str:
+    from segkit.study.judge.agreement import agreement_of
     from segkit.study.judge.conclusion import rejudged
     from segkit.study.judge.ranking import recommend
-    from segkit.study.keep.writer import agreement_of
 
     runs, scoring = study.runs, study.settings["scoring"]
     agreement = agreement_of(study.partitions)
