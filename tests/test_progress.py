@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from segkit import progress
-from segkit.study.plan.graph import Node, Task
-from segkit.study.run.stages import Outcome
+from segkit.study.plan.graph import Task
+from segkit.study.run.outcome import Outcome
+from segkit.study.run.stages import node_of
 
 
 def a_task(kind, number):
-    node = Node(f"{kind}-{number}", {}, {})
+    node = node_of(f"{kind}-{number}", {}, {})
     return Task(node.key, (node,), ())
 
 

@@ -27,15 +27,15 @@ TINY = [
 SCRIPT = """
 import hashlib, pathlib, sys, time
 from segkit import cli, signals
-from segkit.study.run import stages
-plain = stages.COMPUTE["clustering"]
+from dataclasses import replace
+from segkit.study.run.stages import STAGES
 def slow(nodes, inputs):
     pathlib.Path("reached").touch()
     if {compiled}:
         hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2**31 - 1)
     time.sleep(120)
 if not pathlib.Path("go").exists():
-    stages.COMPUTE["clustering"] = slow
+    STAGES["clustering"] = replace(STAGES["clustering"], compute=slow)
 signals.GRACE_SECONDS = 1.0
 cli.main()
 """

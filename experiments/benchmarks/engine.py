@@ -15,9 +15,10 @@ import time
 from contextlib import nullcontext
 from unittest.mock import patch
 
-from segkit.study.plan.graph import Node, Task
+from segkit.study.plan.graph import Task
 from segkit.study.run import cluster, engine
-from segkit.study.run.stages import Outcome
+from segkit.study.run.outcome import Outcome
+from segkit.study.run.stages import node_of
 
 
 def nothing(bundle, *_others):
@@ -48,7 +49,7 @@ def main():
     arguments = parser.parse_args()
     engine.run_bundle = nothing
     keys = [f"features-{number:08x}" for number in range(arguments.stages + 1)]
-    tasks = [Task(key, (Node(key, {}, {}),), ()) for key in keys]
+    tasks = [Task(key, (node_of(key, {}, {}),), ()) for key in keys]
     times = {True: [], False: []}
     for _ in range(arguments.repeats):
         for tls, found in times.items():

@@ -33,7 +33,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from segkit.study.plan.graph import KINDS
+from segkit.study.run.stages import KINDS
 from segkit.study.run.store import Damaged, Store
 
 STUDY = [

@@ -13,9 +13,10 @@ from segkit.study.keep.state import StudyState
 from segkit.study.plan.confirmation import ConfirmSettings, plan_confirmation, siblings
 from segkit.study.plan.cost import Pace, duration, node_seconds, task_class, task_seconds
 from segkit.study.plan.disk import amount, bytes_by_kind
-from segkit.study.plan.graph import KINDS, Task, counts, make_tasks, wanted_keys
+from segkit.study.plan.graph import Task, counts, make_tasks, wanted_keys
 from segkit.study.plan.planner import Planner, RunPlan, space_of
 from segkit.study.run.settled import settled_outcomes
+from segkit.study.run.stages import KINDS
 
 if TYPE_CHECKING:
     from segkit.study.run.preparation import Prepared
@@ -45,9 +46,9 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
         "impossible": [
             {"reason": reason, "runs": count} for reason, count in skipped.most_common()
         ],
-        "stages": counts(plan.nodes),
-        "stored": counts(key for key in plan.nodes if key in prepared.stored),
-        "to_compute": counts(node.key for node in wanted),
+        "stages": counts(plan.nodes.values()),
+        "stored": counts(node for key, node in plan.nodes.items() if key in prepared.stored),
+        "to_compute": counts(wanted),
         "tasks": len(tasks),
         "customers": dict(plan.customers),
         "drawn": _drawn(prepared),
@@ -148,8 +149,8 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
     return ExpectedConfirmation(
         seconds=_paced(tasks, planner, pace),
         tasks=len(tasks),
-        stages=counts(own),
-        to_compute=counts(node.key for task in tasks for node in task.nodes),
+        stages=counts(confirmation.nodes[key] for key in own),
+        to_compute=counts(node for task in tasks for node in task.nodes),
         size=bytes_by_kind((node for task in tasks for node in task.nodes), planner.shapes),
         exact=known,
     )

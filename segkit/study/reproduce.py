@@ -31,8 +31,10 @@ from segkit.study.plan.libraries import versions
 from segkit.study.plan.planner import Plan, RunPlan, make_plan
 from segkit.study.plan.sampling import Sampling
 from segkit.study.run.engine import Engine, EngineSettings
-from segkit.study.run.stages import Outcome, load_unchanged
+from segkit.study.run.outcome import Outcome
+from segkit.study.run.stages import STAGES
 from segkit.study.run.store import Store
+from segkit.study.run.tables import load_unchanged
 from segkit.version import __version__
 
 EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
@@ -142,7 +144,9 @@ def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, A
         if settings["scoring"].get("racing")
         else settings["scoring"]["draws"]
     )
-    return make_plan([configuration], settings["references"], draws, _info, Sampling.of(settings))
+    return make_plan(
+        [configuration], STAGES, settings["references"], draws, _info, Sampling.of(settings)
+    )
 
 
 def _info(data: Mapping[str, Any]) -> TableInfo:

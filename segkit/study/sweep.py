@@ -31,13 +31,16 @@ from segkit.study.keep.runs_table import mark_lost, status_counts
 from segkit.study.keep.state import StudyState
 from segkit.study.keep.study_folder import claimed
 from segkit.study.keep.writer import FlushSchedule, StudyWriter
-from segkit.study.plan import cost
-from segkit.study.plan.graph import KINDS, Node, Task, make_tasks, wanted_keys
+from segkit.study.plan.cost import task_seconds
+from segkit.study.plan.graph import Task, make_tasks, wanted_keys
 from segkit.study.plan.planner import Plan
+from segkit.study.plan.schedule import priorities
+from segkit.study.plan.stage import Node
 from segkit.study.run.engine import Engine
+from segkit.study.run.outcome import Outcome
 from segkit.study.run.preparation import Prepared
 from segkit.study.run.settled import settled_outcomes
-from segkit.study.run.stages import Outcome
+from segkit.study.run.stages import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -338,5 +341,5 @@ def _settings(composition: Composition) -> dict[str, Any]:
 def _estimates(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
     """Return the priority and the estimated CPU seconds of each task, by its name."""
     shapes = plan.planner.shapes
-    seconds = {task.name: cost.task_seconds(task, shapes) for task in tasks}
-    return cost.priorities(tasks, shapes), seconds
+    seconds = {task.name: task_seconds(task, shapes) for task in tasks}
+    return priorities(tasks, shapes), seconds

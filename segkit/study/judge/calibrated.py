@@ -20,7 +20,7 @@ from segkit.study.judge.ranking import (
     weight_shares,
 )
 from segkit.study.plan.confirmation import COPULA, PERMUTED, Confirmation
-from segkit.study.run.stages import Outcome
+from segkit.study.run.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,7 @@ from segkit.study.judge.calibrated import (
 from segkit.study.judge.ranking import gate_values, recommend
 from segkit.study.plan.confirmation import COPULA, Confirmation
 from segkit.study.plan.planner import RunPlan, space_of
-from segkit.study.run.stages import Outcome
+from segkit.study.run.outcome import Outcome
 from segkit.study.run.store import Damaged, Store
 
 if TYPE_CHECKING:

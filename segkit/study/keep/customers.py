@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from segkit.study.judge.selection import runs_by_embedding
 from segkit.study.plan.planner import Plan, RunPlan
-from segkit.study.run.stages import load_unchanged
 from segkit.study.run.store import Damaged, Store
+from segkit.study.run.tables import load_unchanged
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,7 @@ from typing import Any
 from segkit.errors import SegkitError
 from segkit.files import replacing
 from segkit.study.plan.cost import duration
-from segkit.study.plan.graph import KINDS
+from segkit.study.run.stages import KINDS
 
 FILE = "progress.json"
 PARTS = ("screen", "race", "confirmation")

@@ -139,7 +139,7 @@ def provenance(
         "workers": launch.work.workers,
         "engine": launch.engine,
         "counts": {**(by_status or study.collector.counts()), "runs": len(plan.runs)},
-        "stages": counts(plan.nodes),
+        "stages": counts(plan.nodes.values()),
         "confirm_seconds": _confirm_seconds(study),
         "seeds": sorted({run.seed for run in plan.runs}),
         "draws": draws,
@@ -164,7 +164,7 @@ def _confirm_seconds(study: StudyState) -> dict[str, float]:
         for key, outcome in study.confirm_outcomes.items()
         if key not in study.plan.nodes
     }
-    total = dict.fromkeys(counts(own), 0.0)
+    total = dict.fromkeys(counts(study.nodes[key] for key in own), 0.0)
     for key, outcome in own.items():
         total[kind_of(key)] += outcome.record.get("seconds", 0.0)
     return {kind: round(seconds, 3) for kind, seconds in total.items()}

@@ -14,7 +14,8 @@ from segkit.scoring.contract import penalised
 from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.judge.calibrated import list_texts
 from segkit.study.plan.planner import NATIVE, Plan, RunPlan
-from segkit.study.run.stages import Outcome
+from segkit.study.run.outcome import Outcome
+from segkit.study.run.stages import STAGES
 from segkit.study.run.store import Damaged
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ def run_row(
     stability = facts.get("stability", {})
     row |= {name: stability.get(name) for name in _STABILITY}
     row["stability_draws"] = stability.get("draws")
+    row |= {name: facts.get(kind, {}).get(name) for kind, name in _stage_columns()}
     if status == "ok" and "stability" not in run.stages:
         row |= {"stability_draws": 0, "stability_status": "not_drawn"}
     row["confirmed"] = False
@@ -199,6 +201,12 @@ def run_row(
         outcome.record.get("seconds", 0.0) / users[key] for key, outcome in unique.items()
     )
     return row
+
+
+def _stage_columns() -> list[tuple[str, str]]:
+    """Return the kind and the column of each fact that a stage of every run adds to its row."""
+    stages = (stage for stage in STAGES.values() if stage.per_run)
+    return [(stage.kind, name) for stage in stages for name in stage.columns]
 
 
 def _status(run: RunPlan, settled: Mapping[str, Outcome]) -> tuple[str, str]:
@@ -281,7 +289,8 @@ def runs_frame(rows: Sequence[Mapping[str, Any]], references: Sequence[str]) -> 
     ]
     first = ["run", "status", "reason", "seed", *RUN_GROUPS]
     clustering = [*_CLUSTERING[:4], *_PROJECTION, *_CLUSTERING[4:]]
-    last = [*_STABILITY, "stability_draws", "confirmed", "seconds"]
+    of_stages = [name for _, name in _stage_columns()]
+    last = [*_STABILITY, "stability_draws", *of_stages, "confirmed", "seconds"]
     frame = frame.reindex(
         columns=[*first, *parameter_columns, *clustering, *_score_columns(references), *last]
     )

@@ -11,10 +11,10 @@ from segkit.study.judge.selection import runs_by_embedding
 from segkit.study.keep.customers import Customers, partitions_frame
 from segkit.study.keep.runs_table import Collector, space_suffix
 from segkit.study.plan.confirmation import Confirmation
-from segkit.study.plan.graph import Node
 from segkit.study.plan.keys import kind_of
 from segkit.study.plan.planner import Plan, RunPlan
-from segkit.study.run.stages import Outcome
+from segkit.study.plan.stage import Node
+from segkit.study.run.outcome import Outcome
 from segkit.study.run.store import Damaged, Store, content_digest
 
 if TYPE_CHECKING:
