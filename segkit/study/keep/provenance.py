@@ -191,9 +191,11 @@ def _variance_shares(study: StudyState) -> dict[str, dict[str, float]]:
 
 def _feature_warnings(study: StudyState) -> list[str]:
     """Return the warnings of the feature sets, and of the spaces that one feature dominates."""
+    import numpy as np
+
     warnings = [text for texts in study.facts("warnings").values() for text in texts]
     for space, shares in _variance_shares(study).items():
-        warning = features.dominant(list(shares), list(shares.values()))
+        warning = features.dominant(list(shares), np.array(list(shares.values())))
         if warning:
             warnings.append(f"{space}: {warning}")
     return list(dict.fromkeys(warnings))
