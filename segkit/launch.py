@@ -65,11 +65,11 @@ def launch(prepared: Prepared, arguments: Sequence[str], quiet: bool, tell: Tell
     check_scheduler(prepared.engine, str(prepared.store.root))
     for warning in prepared.warnings:
         tell(f"warning: {warning}")
-    with claimed(prepared) as prepared:
-        finished = _run(prepared, arguments, quiet)
+    with claimed(prepared) as ready:
+        finished = _run(ready, arguments, quiet)
         for line in _summary(finished, quiet):
             tell(line)
-        _write_report(finished, prepared.engine.n_workers, arguments[0], tell)
+        _write_report(finished, ready.engine.n_workers, arguments[0], tell)
     return finished
 
 

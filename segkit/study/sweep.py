@@ -84,8 +84,8 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     Whatever ends the study early (an interrupt, a full disk), what was finished is written before
     the exception goes on.
     """
-    with claimed(prepared) as prepared:
-        sweep = _Sweep(prepared, command, watch)
+    with claimed(prepared) as ready:
+        sweep = _Sweep(ready, command, watch)
         with last_words(lambda: sweep.write_provenance("interrupted")):
             return sweep.run()
 

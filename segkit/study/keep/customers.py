@@ -219,9 +219,11 @@ def strata(partitions: pd.DataFrame, best_first: Sequence[str]) -> NDArray[np.in
     ndarray of shape (n,)
         -2 for the customers that the run left out; 0 for all if there is no such run.
     """
+    import numpy as np
+
     best = next((run for run in best_first if run in partitions), None)
     labels = partitions["id"].isna() if best is None else partitions[best]
-    return labels.astype("Int64").fillna(-2).to_numpy(dtype="int64")
+    return np.asarray(labels.astype("Int64").fillna(-2), dtype=np.int64)
 
 
 def pictures(

@@ -63,7 +63,7 @@ def seal(folder: Path) -> None:
 
 
 def edited(folder: Path, provenance: Mapping[str, Any]) -> list[str]:
-    """Return the names of the files that are not as the study wrote them, in the order of their weight.
+    """Return the names of the files that are not as the study wrote them, weightiest first.
 
     A study without digests was stopped, or no command wrote it: nothing is known of its files.
     One with digests has them of all its files.

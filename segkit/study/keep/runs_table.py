@@ -339,7 +339,7 @@ def _is_whole(value: object) -> bool:
 
 
 def spreadsheet_safe(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with an apostrophe before each text that a spreadsheet takes for a formula."""
+    """Return the table with an apostrophe before each text that would be a formula."""
     guarded = frame.copy()
     for name in guarded.select_dtypes(include=["string", "object"]).columns:
         cells = guarded[name].astype("string")

@@ -1,4 +1,4 @@
-"""What is known of a study while it runs: outcomes, ranked runs, partitions, and what is damaged."""
+"""What is known of a study while it runs: outcomes, ranked runs, partitions, damaged results."""
 
 from __future__ import annotations
 
