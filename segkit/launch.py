@@ -14,8 +14,8 @@ from segkit import report, signals
 from segkit.errors import SegkitError
 from segkit.files import DiskFull
 from segkit.progress import progress, work_line
-from segkit.segments.silhouettes import keep_silhouettes
-from segkit.segments.write_profiles import keep_profiles
+from segkit.segments.write_profiles import write_profiles
+from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study import sweep
 from segkit.study.keep.published import seal
 from segkit.study.keep.study_folder import claimed
@@ -124,8 +124,8 @@ def _write_report(finished: Finished, workers: int, program: str, tell: Tell) ->
     interrupted = f"interrupted; {advice}"
     try:
         with signals.last_words(interrupted), signals.ends_here():
-            keep_profiles(finished, workers=workers)
-            keep_silhouettes(finished)
+            write_profiles(finished, workers=workers)
+            write_silhouettes(finished)
             seal(finished.folder)
             report.build(finished.folder, tell=lambda line: tell(one_line(line)))
     except KeyboardInterrupt:

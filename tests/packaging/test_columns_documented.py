@@ -14,8 +14,8 @@ import pytest
 
 from segkit import scoring
 from segkit.progress import Silent
-from segkit.segments.silhouettes import keep_silhouettes
-from segkit.segments.write_profiles import keep_profiles
+from segkit.segments.write_profiles import write_profiles
+from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study.compose import compose_study
 from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.run.preparation import prepare
@@ -68,8 +68,8 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     for name, lines in STUDIES.items():
         overrides = [*TINY, *lines, f"store={root / 'store'}", f"hydra.sweep.dir={root / name}"]
         finished = launch(prepare(compose_study(overrides, None)), ["segkit"], Silent())
-        keep_profiles(finished)
-        keep_silhouettes(finished)
+        write_profiles(finished)
+        write_silhouettes(finished)
     return {name: root / name for name in STUDIES}
 
 

@@ -277,14 +277,27 @@ def _number(value: Any) -> float | None:
 def best_against_nulls(
     runs: pd.DataFrame, shortlist: Sequence[str], nulls: pd.DataFrame
 ) -> calibration.MaxT:
-    """Test the best reference silhouette of the shortlist against the best on each copula table (max-T).
+    """Test the shortlist's best reference silhouette against the best on each copula table.
 
     A run that finds no segments on a table has the silhouette 0 there, which is what the absence of
     structure is worth. A table that is lost for one run of the shortlist is left out for all.
+
+    Parameters
+    ----------
+    runs
+        The runs table.
+    shortlist
+        Ids of the confirmed runs.
+    nulls
+        As ``null_scores`` returns them.
+
+    Returns
+    -------
+    MaxT
+        The max-T test.
     """
-    observed = (
-        runs.set_index("run").loc[list(shortlist), "silhouette_reference"].to_numpy(dtype=float)
-    )
+    silhouettes = runs.set_index("run").loc[list(shortlist), "silhouette_reference"]
+    observed = silhouettes.to_numpy(dtype=float)
     copula = nulls[nulls["kind"] == COPULA]
     copula = copula.assign(silhouette=_silhouettes(copula))
     table = copula.pivot_table(index="index", columns="run", values="silhouette", dropna=False)
