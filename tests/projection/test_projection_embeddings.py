@@ -182,7 +182,7 @@ def test_repeated_and_whole_numbers_are_embedded_the_same_each_time(config, data
 def test_the_eigenvectors_of_others_are_left_alone():
     import scipy.sparse.linalg
 
-    from segkit.projection.eigen import repeatable_eigenvectors
+    from segkit.projection.compat import repeatable_eigenvectors
 
     plain = scipy.sparse.linalg.eigsh
     with pytest.raises(KeyError), repeatable_eigenvectors():
