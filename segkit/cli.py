@@ -363,7 +363,7 @@ def _uncollected() -> Iterator[None]:
 def _launch(prepared: Prepared, quiet: bool) -> Finished:
     from segkit.files import DiskFull
     from segkit.progress import progress
-    from segkit.study.run.engine import check_scheduler
+    from segkit.study.run.scheduler import check_scheduler
     from segkit.study.sweep import claimed, launch
 
     # First of all, so that an address that cannot be used is one line and leaves no study's folder.

@@ -42,10 +42,11 @@ from segkit.study.plan.graph import counts
 from segkit.study.plan.keys import kind_of
 from segkit.study.plan.planner import Plan, RunPlan
 from segkit.study.plan.stage import Node
-from segkit.study.run.engine import Work
+from segkit.study.run.hashes import content_digest
 from segkit.study.run.outcome import Outcome
-from segkit.study.run.store import Damaged, Store, content_digest
+from segkit.study.run.store import Damaged, Store
 from segkit.study.run.tables import load_unchanged
+from segkit.study.run.work import Work
 
 if TYPE_CHECKING:
     import numpy as np

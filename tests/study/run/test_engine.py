@@ -22,7 +22,7 @@ from segkit.study.keep import writer as record
 from segkit.study.plan import cost
 from segkit.study.plan.graph import Task, make_tasks
 from segkit.study.plan.stage import Result
-from segkit.study.run import engine, store
+from segkit.study.run import engine, rounds, settings, store, workers
 from segkit.study.run import task as task_module
 from segkit.study.run.outcome import Outcome
 from segkit.study.run.preparation import prepare
@@ -371,21 +371,21 @@ def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_pat
         tmp_path, "projection=none", "clusterer=kmeans", "scoring.references=[standard]"
     )
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
-    run_bundle = engine.run_bundle
+    run_bundle = rounds.run_bundle
 
     def dying(bundle, *rest, **compiled):
         if any(task.kind == "clustering" for task in bundle):
             os._exit(1)
         return run_bundle(bundle, *rest, **compiled)
 
-    monkeypatch.setattr(engine, "run_bundle", dying)
-    monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
+    monkeypatch.setattr(rounds, "run_bundle", dying)
+    monkeypatch.setattr(workers, "LOST_WORKER_RETRIES", 0)
     # All in one bundle.
     monkeypatch.setattr(cost, "_BUNDLES_EACH", 0.1)
     small = dict.fromkeys((task.name for task in tasks), 0.01)
     assert len(cost.bundles(tasks, small, 1)) == 1
     prepared.store.prepare()
-    with engine.Engine(engine.EngineSettings(workers=1), str(prepared.store.root)) as running:
+    with engine.Engine(settings.EngineSettings(workers=1), str(prepared.store.root)) as running:
         found = {task.kind: outcomes for task, outcomes in running.run(tasks, small, small)}
     assert {kind: {outcome.status for outcome in outcomes} for kind, outcomes in found.items()} == {
         "features": {"ok"},
@@ -402,7 +402,7 @@ def test_who_only_waited_for_a_worker_that_was_lost_does_not_fail_with_it(tmp_pa
         tmp_path, "projection=none", "clusterer=kmeans,dbscan", "scoring.references=[standard]"
     )
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
-    run_bundle = engine.run_bundle
+    run_bundle = rounds.run_bundle
 
     def dying(bundle, *rest, **compiled):
         told = [node.config.get("clusterer", node.config) for task in bundle for node in task.nodes]
@@ -412,10 +412,10 @@ def test_who_only_waited_for_a_worker_that_was_lost_does_not_fail_with_it(tmp_pa
             os._exit(1)
         return run_bundle(bundle, *rest, **compiled)
 
-    monkeypatch.setattr(engine, "run_bundle", dying)
-    monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
+    monkeypatch.setattr(rounds, "run_bundle", dying)
+    monkeypatch.setattr(workers, "LOST_WORKER_RETRIES", 0)
     prepared.store.prepare()
-    with engine.Engine(engine.EngineSettings(workers=1), str(prepared.store.root)) as running:
+    with engine.Engine(settings.EngineSettings(workers=1), str(prepared.store.root)) as running:
         found = {
             task.name: outcomes
             for task, outcomes in running.run(tasks, {task.name: 0.0 for task in tasks})
@@ -458,10 +458,12 @@ def test_a_result_that_cannot_be_written_fails_its_stage_and_names_the_store(
     ],
 )
 def test_a_stage_may_take_the_memory_of_a_worker(monkeypatch, limit, expected):
-    monkeypatch.setattr(engine, "machine_memory", lambda: 16_000)
-    assert engine.EngineSettings(workers=2, memory_limit=limit).most_memory == expected
+    monkeypatch.setattr(settings, "machine_memory", lambda: 16_000)
+    assert settings.EngineSettings(workers=2, memory_limit=limit).most_memory == expected
     alone = 16_000 if limit == "auto" else expected
-    assert engine.EngineSettings(mode="inline", workers=2, memory_limit=limit).most_memory == alone
+    assert (
+        settings.EngineSettings(mode="inline", workers=2, memory_limit=limit).most_memory == alone
+    )
 
 
 def test_who_has_no_room_is_skipped_with_all_that_needs_it_and_tried_again_where_there_is_more(
@@ -484,14 +486,14 @@ def test_who_has_no_room_is_skipped_with_all_that_needs_it_and_tried_again_where
     ]
     sweep += ["engine=inline", f"store={tmp_path}/store"]
     before = os.environ.get("SEGKIT_WORKER_MEMORY")
-    monkeypatch.setattr(engine, "machine_memory", lambda: 500_500_000)
+    monkeypatch.setattr(settings, "machine_memory", lambda: 500_500_000)
     first = launch(
         prepare(compose_study([*sweep, f"hydra.sweep.dir={tmp_path}/first"])), ["segkit"], Silent()
     )
     runs = first.runs.set_index("clusterer")
     assert runs["status"].to_dict() == {"agglomerative": "skipped", "kmeans": "ok"}
     assert "merges tie" in runs.loc["agglomerative", "reason"]
-    monkeypatch.setattr(engine, "machine_memory", lambda: 10**9)
+    monkeypatch.setattr(settings, "machine_memory", lambda: 10**9)
     second = launch(
         prepare(compose_study([*sweep, f"hydra.sweep.dir={tmp_path}/second"])), ["segkit"], Silent()
     )
@@ -520,7 +522,7 @@ def test_a_draw_that_this_worker_has_no_room_for_stops_what_stands_on_all_draws(
     [(None, None), ("90min", 5400), ("24h", 86_400), ("1.5 d", 129_600), ("30s", 30)],
 )
 def test_a_stage_may_be_estimated_to_take_a_time(limit, expected):
-    assert engine.EngineSettings(time_limit=limit).most_seconds == expected
+    assert settings.EngineSettings(time_limit=limit).most_seconds == expected
 
 
 def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
