@@ -68,11 +68,12 @@ def silenced() -> Iterator[None]:
         loop.setLevel(level)
 
 
-def tasks_at_work(client: Client, timeout: float) -> list[Hashable]:
-    """Return the key of the task that each busy worker computes.
+def tasks_handed_out(client: Client, timeout: float) -> list[Hashable]:
+    """Return the key of one task of each busy worker.
 
-    The public ``client.processing()`` returns the same and waits without limit. A worker is handed
-    one task more than it can begin, so the first one is at work.
+    A worker is handed at most one task more than it can begin, and the scheduler keeps no order
+    among the two: the key is that of the task at work or of the next one. The public
+    ``client.processing()`` asks the same and waits for an answer without limit.
 
     Raises
     ------

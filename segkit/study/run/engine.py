@@ -114,7 +114,10 @@ class Engine:
             )
 
     def running(self) -> list[str]:
-        """Return the kind of stage that each busy worker computes; empty where that is unknown."""
+        """Return the kind of stage that each busy worker computes, or does next.
+
+        Empty where that is unknown.
+        """
         return [] if self._workers is None else self._workers.kinds_at_work()
 
     def _run_inline(

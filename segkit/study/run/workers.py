@@ -74,10 +74,15 @@ class Workers:
         return self._started_seconds + sum(finished)
 
     def kinds_at_work(self) -> list[str]:
-        """Return the kind of stage that each busy worker computes; empty if there is no answer."""
+        """Return the kind of stage that each busy worker computes, or does next.
+
+        Empty if the scheduler does not answer.
+        """
         # Progress must not end a study, whatever the scheduler says.
         with contextlib.suppress(Exception):
-            kinds = [kind_of(str(key)) for key in compat.tasks_at_work(self.client, _ASK_SECONDS)]
+            kinds = [
+                kind_of(str(key)) for key in compat.tasks_handed_out(self.client, _ASK_SECONDS)
+            ]
             return [kind for kind in kinds if kind in KINDS]
         return []
 
