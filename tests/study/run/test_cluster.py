@@ -66,7 +66,9 @@ if fault == "segkit":
     sys.modules["segkit"] = None
 if fault == "version":
     installed = importlib.metadata.version
-    importlib.metadata.version = lambda name: "0.9" if name in ("numba", "openTSNE") else installed(name)
+    def version(name):
+        return "0.9" if name in ("numba", "openTSNE") else installed(name)
+    importlib.metadata.version = version
 if fault == "older":
     import segkit.version
     segkit.version.__version__ = "0.0.1"
@@ -77,7 +79,8 @@ if fault == "store":
             raise FileNotFoundError(2, "No such file or directory", path)
         return here(path, *rest, **options)
     builtins.open = there
-sys.argv = ["dask-worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *sys.argv[3:]]
+options = ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
+sys.argv = ["dask-worker", address, *options, *sys.argv[3:]]
 from distributed.cli.dask_worker import main
 main()
 """
@@ -100,9 +103,9 @@ def test_a_client_without_the_keys_is_refused_and_one_with_them_is_not(local, tm
     workers = list(local.nthreads())
     (tmp_path / "stranger.py").write_text(STRANGER)
     command = [sys.executable, tmp_path / "stranger.py", local.scheduler.address, *workers]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    *refusals, last = found.stdout.splitlines()
-    assert last == f"tried as {65534 if os.getuid() == 0 else os.getuid()}", found.stderr
+    stranger = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    *refusals, last = stranger.stdout.splitlines()
+    assert last == f"tried as {65534 if os.getuid() == 0 else os.getuid()}", stranger.stderr
     assert len(refusals) == 4
     assert all(line.startswith("refused") for line in refusals)
     assert set(local.run(lambda: "ran")) == set(workers)
@@ -114,13 +117,13 @@ def ports(pid):
     for name in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
             inodes.add(os.readlink(name).removeprefix("socket:[").rstrip("]"))
-    found = set()
+    addresses = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and fields[9] in inodes:
-                found.add((fields[1].split(":")[0], int(fields[1].split(":")[1], 16)))
-    return found
+                addresses.add((fields[1].split(":")[0], int(fields[1].split(":")[1], 16)))
+    return addresses
 
 
 @pytest.mark.skipif(
@@ -230,11 +233,11 @@ def failed_to_start(folder, *prefix, **options):
     return line
 
 
-def test_too_few_open_files_is_told_with_a_way_out(tmp_path):
-    def few():
+def test_too_few_open_files_is_reported_with_a_way_out(tmp_path):
+    def limit_open_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
 
-    assert "ulimit -n is 24" in failed_to_start(tmp_path, preexec_fn=few)
+    assert "ulimit -n is 24" in failed_to_start(tmp_path, preexec_fn=limit_open_files)
 
 
 @pytest.mark.skipif(
@@ -244,7 +247,7 @@ def test_too_few_open_files_is_told_with_a_way_out(tmp_path):
     reason="takes a root who may make namespaces",
 )
 @pytest.mark.parametrize("fault", ["network", "memory"])
-def test_no_loopback_and_no_shared_memory_are_told_with_a_way_out(tmp_path, fault):
+def test_no_loopback_and_no_shared_memory_are_reported_with_a_way_out(tmp_path, fault):
     if fault == "network":
         assert "127.0.0.1 does not work" in failed_to_start(tmp_path, "unshare", "-n")
         return
@@ -335,14 +338,14 @@ def test_a_worker_that_does_not_answer_is_named(tcp_scheduler, tmp_path, monkeyp
             check_scheduler(settings, str(tmp_path))
 
 
-def test_a_scheduler_without_workers_is_told_with_the_command_that_starts_one(
+def test_a_scheduler_without_workers_is_reported_with_the_command_that_starts_one(
     tmp_path, monkeypatch
 ):
     monkeypatch.setattr(scheduler, "_WORKERS_SECONDS", 0.5)
     with running_scheduler(tmp_path) as (address, _), pytest.raises(UsageError) as raised:
         check_scheduler(EngineSettings(address=address), str(tmp_path))
-    told = f"the scheduler has no workers; start some with: dask worker {address} --nthreads 1"
-    assert str(raised.value) == f"engine.address={address}: {told}"
+    message = f"the scheduler has no workers; start some with: dask worker {address} --nthreads 1"
+    assert str(raised.value) == f"engine.address={address}: {message}"
 
 
 def test_the_checks_together_take_less_than_half_a_minute():
@@ -390,7 +393,7 @@ def greeting(kind, connection):
         ("tls", "Timed out"),
     ],
 )
-def test_what_is_no_scheduler_is_told_and_waited_for_no_longer_than_a_moment(
+def test_what_is_no_scheduler_is_reported_and_waited_for_no_longer_than_a_moment(
     tmp_path, monkeypatch, kind, part
 ):
     monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 2)
