@@ -1,7 +1,7 @@
 r"""Named expressions over a table's columns, such as ``PURCHASES / PURCHASES_TRX``.
 
-An expression is read into Python's syntax tree and every node is checked against a short list;
-nothing of it is ever executed as Python.
+An expression is parsed into Python's syntax tree, and every node is checked against a short list.
+None of it is ever executed as Python.
 
 What can be written
     numbers; column names; a name that is not a Python identifier in backticks or as
@@ -10,10 +10,10 @@ What can be written
     ``max(a, b)``, ``clip(x, low, high)``, ``where(condition, a, b)`` and ``isnull(x)``.
 
 What has no value
-    A missing operand makes the result missing, in comparisons too; only ``isnull`` and the branch
-    that ``where`` leaves out see past it. Missing as well are ``log`` of zero or less, ``log1p`` of
-    -1 or less, ``sqrt`` of less than zero, a negative number to a fractional power, and whatever
-    overflows. Division:
+    A missing operand makes the result missing, in comparisons too. There are two exceptions:
+    ``isnull``, and the branch that ``where`` does not take. The result is missing as well for
+    ``log`` of zero or less, ``log1p`` of -1 or less, ``sqrt`` of less than zero, a negative number
+    to a fractional power, and whatever overflows. Division:
 
     ====================== =======
     expression             value
@@ -23,54 +23,64 @@ What has no value
     missing / anything     missing
     ====================== =======
 
-    so that the average purchase of a customer who bought nothing is 0, and one that cannot be told
-    is imputed.
+    So the average purchase of a customer who bought nothing is 0, and an unknown one is imputed.
 """
 
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segkit.errors import UsageError, did_you_mean
 
+# Evaluation recurses, and Python allows about 1,000 levels.
 MAX_DEPTH = 100
 MAX_LENGTH = 10_000
+# The largest float is 1.8e308.
+_MOST = 1e308
+
+# A column of shape (n,), or a number that stands in the expression.
+Operand = NDArray[np.float64] | np.float64
+Function = Callable[..., Any]
 
 
-def _divide(a, b):
+def _divide(a: Operand, b: Operand) -> Operand:
     return np.where((a == 0) & (b == 0), 0.0, np.true_divide(a, b))
 
 
-def _power(a, b):
-    # NumPy says missing ** 0 = 1 and 1 ** missing = 1
+def _power(a: Operand, b: Operand) -> Operand:
+    # In NumPy missing ** 0 and 1 ** missing are 1.
     return np.where(np.isnan(a) | np.isnan(b), np.nan, np.power(a, b))
 
 
-def _where(condition, a, b):
+def _where(condition: Operand, a: Operand, b: Operand) -> Operand:
     return np.where(np.isnan(condition), np.nan, np.where(condition != 0, a, b))
 
 
-def _clip(x, low, high):
-    return np.minimum(np.maximum(x, low), high)
+def _clip(x: Operand, low: Operand, high: Operand) -> Operand:
+    clipped: Operand = np.minimum(np.maximum(x, low), high)
+    return clipped
 
 
-_OPERATORS: dict[type, Callable] = {
+_OPERATORS: dict[type, Function] = {
     ast.Add: np.add,
     ast.Sub: np.subtract,
     ast.Mult: np.multiply,
     ast.Div: _divide,
     ast.Pow: _power,
 }
-_SIGNS: dict[type, Callable] = {ast.USub: np.negative, ast.UAdd: np.positive}
-_COMPARISONS: dict[type, Callable] = {
+_SIGNS: dict[type, Function] = {ast.USub: np.negative, ast.UAdd: np.positive}
+_COMPARISONS: dict[type, Function] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
@@ -78,7 +88,8 @@ _COMPARISONS: dict[type, Callable] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-_FUNCTIONS: dict[str, tuple[Callable, int]] = {
+# With the number of their arguments.
+_FUNCTIONS: dict[str, tuple[Function, int]] = {
     "abs": (np.abs, 1),
     "clip": (_clip, 3),
     "exp": (np.exp, 1),
@@ -90,19 +101,30 @@ _FUNCTIONS: dict[str, tuple[Callable, int]] = {
     "sqrt": (np.sqrt, 1),
     "where": (_where, 3),
 }
+# Text in quotes, where a backtick is an ordinary character, or a name in backticks.
 _QUOTED = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|`([^`]*)`""")
 
 
 @dataclass(frozen=True)
 class Expression:
-    """A checked expression: its text, the columns it names (in order of appearance), and its syntax tree."""
+    """A checked expression.
+
+    Attributes
+    ----------
+    text : str
+        As it was written.
+    columns : tuple of str
+        The columns it names, in order of appearance.
+    tree : ast.expr
+        Its syntax tree.
+    """
 
     text: str
     columns: tuple[str, ...]
     tree: ast.expr
 
-    def evaluate(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Evaluate over columns of equal length.
+    def evaluate(self, columns: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Evaluate the expression over columns of equal length.
 
         Parameters
         ----------
@@ -121,7 +143,7 @@ class Expression:
 
 @lru_cache(maxsize=4096)
 def parse(text: str, where: str = "expression") -> Expression:
-    """Read an expression and check all of it that can be checked without a table.
+    """Parse an expression and check it as far as that needs no table.
 
     Parameters
     ----------
@@ -137,14 +159,14 @@ def parse(text: str, where: str = "expression") -> Expression:
     Raises
     ------
     UsageError
-        If it cannot be read, uses anything but what the module's description lists, or names no
-        column.
+        If it cannot be parsed, uses anything that the module's description does not list, or names
+        no column.
     """
     tree = _syntax_tree(text, where)
     names = tuple(dict.fromkeys(_column_names(tree, where)))
     if not names:
         raise UsageError(
-            f"{where}: {shown(text)} names no column, so it is the same for all customers"
+            f"{where}: {quoted(text)} names no column, so it is the same for all customers"
         )
     return Expression(text, names, tree)
 
@@ -160,22 +182,24 @@ def _syntax_tree(text: str, where: str) -> ast.expr:
         too_deep = _depth(tree) > MAX_DEPTH
     except (SyntaxError, ValueError) as error:
         reason = getattr(error, "msg", None) or str(error)
-        raise UsageError(f"{where}: {shown(text)} cannot be read: {reason:.80}") from None
+        raise UsageError(f"{where}: {quoted(text)} cannot be read: {reason:.80}") from None
     except (RecursionError, MemoryError):
         too_deep = True
     if too_deep:
         raise UsageError(
-            f"{where}: {shown(text)} is nested too deeply, at most {MAX_DEPTH} levels are allowed"
+            f"{where}: {quoted(text)} is nested too deeply, at most {MAX_DEPTH} levels are allowed"
         )
     return tree
 
 
-def _quote_backticks(match: re.Match) -> str:
-    return match[1] if match[1] is not None else f"col({match[2]!r})"
+def _quote_backticks(match: re.Match[str]) -> str:
+    text, name = match[1], match[2]
+    return text if text is not None else f"col({name!r})"
 
 
 def _depth(tree: ast.expr) -> int:
-    level, depth = [tree], 0
+    level: list[ast.AST] = [tree]
+    depth = 0
     while level:
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         depth += 1
@@ -183,15 +207,27 @@ def _depth(tree: ast.expr) -> int:
 
 
 def _column_names(node: ast.expr, where: str) -> Iterator[str]:
-    """Give the columns' names in order of appearance; refuse what is not on the lists."""
-    if isinstance(node, ast.Name) or _is_column_call(node):
-        yield _column(node)
+    """Yield the columns' names in order of appearance; refuse every node that is not listed."""
+    column = _column(node)
+    if column is not None:
+        yield column
         return
-    for child in _operands(node, where):
-        yield from _column_names(child, where)
+    for operand in _operands(node, where):
+        yield from _column_names(operand, where)
+
+
+def _column(node: ast.expr) -> str | None:
+    """Return the column that a node stands for, or None."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str(name))], keywords=[]):
+            return name
+    return None
 
 
 def _operands(node: ast.expr, where: str) -> list[ast.expr]:
+    """Return the nodes that a node is computed from."""
     match node:
         case ast.Constant(value=value):
             _check_number(value, where)
@@ -208,83 +244,79 @@ def _operands(node: ast.expr, where: str) -> list[ast.expr]:
             _check_call(node, name, where)
             return node.args
     raise UsageError(
-        f"{where}: {shown(ast.unparse(node))} is not allowed; only numbers, column names, + - * /"
-        f" **, comparisons and the functions {', '.join([*_FUNCTIONS, 'col'])} are"
+        f"{where}: {quoted(ast.unparse(node))} is not allowed; only numbers, column names, + - * / "
+        f"**, comparisons and the functions {', '.join([*_FUNCTIONS, 'col'])} are"
     )
 
 
 def _check_number(value: object, where: str) -> None:
     if isinstance(value, str):
         raise UsageError(
-            f"{where}: the text {shown(value)} is not allowed; a column is `name` or col('name')"
+            f"{where}: the text {quoted(value)} is not allowed; a column is `name` or col('name')"
         )
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e308:
-        raise UsageError(f"{where}: {shown(str(value))} is not a finite number")
+    # Python counts True and False as whole numbers.
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not abs(number) < _MOST:
+        raise UsageError(f"{where}: {quoted(str(value))} is not a finite number")
 
 
 def _check_call(node: ast.Call, name: str, where: str) -> None:
     if name == "col":
         raise UsageError(
-            f"{where}: col takes one column name in quotes, given {shown(ast.unparse(node))}"
+            f"{where}: col takes one column name in quotes, given {quoted(ast.unparse(node))}"
         )
     if name not in _FUNCTIONS:
         allowed = [*_FUNCTIONS, "col"]
         raise UsageError(
-            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} (functions:"
-            f" {', '.join(allowed)})"
+            f"{where}: there is no function '{name}'{did_you_mean(name, allowed)} (functions: "
+            f"{', '.join(allowed)})"
         )
-    wanted = _FUNCTIONS[name][1]
-    if node.keywords or len(node.args) != wanted:
-        given = shown(ast.unparse(node))
-        raise UsageError(
-            f"{where}: {name} takes {wanted} unnamed argument{'s'[: wanted > 1]}, given {given}"
-        )
+    count = _FUNCTIONS[name][1]
+    if node.keywords or len(node.args) != count:
+        arguments = "1 unnamed argument" if count == 1 else f"{count} unnamed arguments"
+        raise UsageError(f"{where}: {name} takes {arguments}, given {quoted(ast.unparse(node))}")
 
 
-def _is_column_call(node: ast.expr) -> bool:
+def _evaluate(node: ast.expr, columns: Mapping[str, NDArray[np.float64]]) -> Operand:
     match node:
-        case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str())], keywords=[]):
-            return True
-    return False
-
-
-def _column(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else node.args[0].value
-
-
-def _evaluate(node: ast.expr, columns: Mapping[str, np.ndarray]):
-    if isinstance(node, ast.Constant):
-        return np.float64(node.value)
-    if isinstance(node, ast.Name) or _is_column_call(node):
-        return _finite(columns[_column(node)])
-    if isinstance(node, ast.Compare):
-        return _compare(node, columns)
+        case ast.Constant(value=int() | float() as number):
+            return np.float64(number)
+        case ast.Compare():
+            return _compare(node, columns)
+    column = _column(node)
+    if column is not None:
+        return _finite(columns[column])
     function, operands = _operation(node)
     return _finite(function(*[_evaluate(operand, columns) for operand in operands]))
 
 
-def _operation(node: ast.expr) -> tuple[Callable, list[ast.expr]]:
-    if isinstance(node, ast.BinOp):
-        return _OPERATORS[type(node.op)], [node.left, node.right]
-    if isinstance(node, ast.UnaryOp):
-        return _SIGNS[type(node.op)], [node.operand]
-    return _FUNCTIONS[node.func.id][0], node.args
+def _operation(node: ast.expr) -> tuple[Function, list[ast.expr]]:
+    match node:
+        case ast.BinOp(left=left, op=op, right=right):
+            return _OPERATORS[type(op)], [left, right]
+        case ast.UnaryOp(op=op, operand=operand):
+            return _SIGNS[type(op)], [operand]
+        case ast.Call(func=ast.Name(id=name), args=arguments):
+            return _FUNCTIONS[name][0], arguments
+    raise TypeError(f"{type(node).__name__}: a node that `parse` refuses")
 
 
-def _compare(node: ast.Compare, columns: Mapping[str, np.ndarray]):
+def _compare(node: ast.Compare, columns: Mapping[str, NDArray[np.float64]]) -> Operand:
     values = [_evaluate(operand, columns) for operand in (node.left, *node.comparators)]
-    result = 1.0
+    result: Operand = np.float64(1.0)
+    # As in Python, 0 < a < 1 holds where both comparisons do.
     for op, a, b in zip(node.ops, values[:-1], values[1:], strict=True):
-        result = result * np.where(np.isnan(a) | np.isnan(b), np.nan, _COMPARISONS[type(op)](a, b))
+        holds = _COMPARISONS[type(op)](a, b)
+        result = result * np.where(np.isnan(a) | np.isnan(b), np.nan, holds)
     return result
 
 
-def _finite(values):
+def _finite(values: Operand) -> Operand:
     values = np.asarray(values, dtype=np.float64)
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def shown(value: object, width: int = 60) -> str:
-    """Show a value in an error: quoted, on one line, shortened to `width` characters."""
+def quoted(value: object, width: int = 60) -> str:
+    """Return a value as it stands in a message: quoted, on one line, shortened to `width`."""
     text = repr(value)
     return text if len(text) <= width else f"{text[: width - 3]}..."

@@ -1,22 +1,22 @@
-"""How a feature set is declared, read and checked, before anything is loaded.
+"""Read and check how a feature set is declared, before anything is loaded.
 
 A feature set is declared by four keys:
 
 ``columns``
     ``all``, or the names of the columns that are taken as they are. A boolean column becomes 0 and
     1. A categorical one becomes one column of 0 and 1 per category, named ``COLUMN=category`` and
-    sorted by category; a customer without a category is 0 in all of them, which does not count as
+    sorted by category. A customer without a category is 0 in all of them, which does not count as
     missing.
 ``expressions``
-    Derived features, a name and an expression each (see `segkit.expressions`).
+    Derived features, each with a name and an expression (see `segkit.expressions`).
 ``missing``
     ``median`` (the default) or ``mean`` of the feature; ``knn``, the mean of the 5 nearest
     customers with a value, on standardised features; a number; or ``drop``, which leaves out the
     customers with a missing value.
 ``clip``
-    None, or two quantiles to which values outside of them are moved. They are quantiles of the
-    values that were not missing. Features that are 0 or 1 by declaration (boolean, categorical) are
-    left alone, since a category of few customers would vanish.
+    None, or two quantiles, to which the values beyond them are moved. They are quantiles of the
+    values that are not missing. Boolean and categorical features, which are 0 or 1, are left alone:
+    a category of a few customers would vanish.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 from segkit.errors import UsageError, did_you_mean
-from segkit.expressions import Expression, parse, shown
+from segkit.expressions import Expression, parse, quoted
 
 METHODS = ("median", "mean", "knn", "drop")
 _KEYS = ("columns", "expressions", "missing", "clip")
@@ -34,7 +35,19 @@ _KEYS = ("columns", "expressions", "missing", "clip")
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """A declaration that was read: the columns (None for all of them), expressions, missing and clip."""
+    """A checked declaration.
+
+    Attributes
+    ----------
+    columns : tuple of str, or None
+        The columns taken as they are; None for all of the table.
+    expressions : mapping of str to Expression
+        The derived features.
+    missing : str or float
+        One of `METHODS`, or a number.
+    clip : tuple of two floats, or None
+        The quantiles to clip to.
+    """
 
     columns: tuple[str, ...] | None
     expressions: Mapping[str, Expression]
@@ -42,24 +55,22 @@ class FeatureSet:
     clip: tuple[float, float] | None
 
 
-def read(config: Mapping) -> FeatureSet:
+def read(config: Mapping[str, Any]) -> FeatureSet:
     """Read the resolved ``features`` group.
 
     Raises
     ------
     UsageError
-        If it has an unknown key, a wrong value or an expression that cannot be read.
+        If it has an unknown key, a wrong value or an expression that cannot be parsed.
     """
     for key in config:
         if key not in _KEYS:
             raise UsageError(
-                f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys:"
-                f" {', '.join(_KEYS)})"
+                f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys: "
+                f"{', '.join(_KEYS)})"
             )
-    columns, expressions = (
-        _read_columns(config.get("columns")),
-        _read_expressions(config.get("expressions")),
-    )
+    columns = _read_columns(config.get("columns"))
+    expressions = _read_expressions(config.get("expressions"))
     if columns == () and not expressions:
         raise UsageError(
             "features: names neither columns nor expressions; columns is 'all' or a list of names"
@@ -79,12 +90,12 @@ def _read_columns(given: object) -> tuple[str, ...] | None:
         return None
     if not isinstance(given, list | tuple):
         raise UsageError(
-            f"features.columns: 'all' or a list of column names is allowed, given {shown(given)}"
+            f"features.columns: 'all' or a list of column names is allowed, given {quoted(given)}"
         )
     for name in given:
         if not isinstance(name, str):
             raise UsageError(
-                f"features.columns: column names are text, given {shown(name)}; put it in quotes"
+                f"features.columns: column names are text, given {quoted(name)}; put it in quotes"
             )
     return tuple(given)
 
@@ -94,57 +105,60 @@ def _read_expressions(given: object) -> dict[str, Expression]:
         return {}
     if not isinstance(given, Mapping):
         raise UsageError(
-            "features.expressions: names with one expression each are allowed, given"
-            f" {shown(given)}"
+            "features.expressions: names with one expression each are allowed, given "
+            f"{quoted(given)}"
         )
     for name, text in given.items():
         if not isinstance(name, str) or not name.strip():
             raise UsageError(
-                f"features.expressions: the name of a feature is text, given {shown(name)}"
+                f"features.expressions: the name of a feature is text, given {quoted(name)}"
             )
         if not isinstance(text, str):
             raise UsageError(
-                f"features.expressions.{name}: an expression is text, given {shown(text)}"
+                f"features.expressions.{name}: an expression is text, given {quoted(text)}"
             )
     return {name: parse(text, f"features.expressions.{name}") for name, text in given.items()}
 
 
 def _read_missing(given: object) -> str | float:
-    if given in METHODS:
+    if isinstance(given, str) and given in METHODS:
         return given
     if _is_number(given):
         return float(given)
     hint = did_you_mean(given, METHODS) if isinstance(given, str) else ""
     raise UsageError(
-        f"features.missing: {', '.join(METHODS)} or a number is allowed, given {shown(given)}{hint}"
+        f"features.missing: {', '.join(METHODS)} or a number is allowed, given "
+        f"{quoted(given)}{hint}"
     )
 
 
 def _read_clip(given: object) -> tuple[float, float] | None:
     if given is None:
         return None
-    is_pair = isinstance(given, list | tuple) and len(given) == 2 and all(map(_is_number, given))
-    if not is_pair or not 0 <= given[0] < given[1] <= 1:
-        raise UsageError(
-            "features.clip: null or two quantiles in ascending order between 0 and 1 are allowed,"
-            f" given {shown(given)}"
-        )
-    return float(given[0]), float(given[1])
+    if isinstance(given, list | tuple) and len(given) == 2 and all(map(_is_number, given)):
+        low, high = given
+        if 0 <= low < high <= 1:
+            return float(low), float(high)
+    raise UsageError(
+        "features.clip: null or two quantiles in ascending order between 0 and 1 are allowed, "
+        f"given {quoted(given)}"
+    )
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
+    # Python counts True and False as whole numbers.
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def check_columns(feature_set: FeatureSet, available: tuple[str, ...]) -> None:
-    """Raise a UsageError if a feature set names a column that is not available, or one name twice."""
+    """Raise a UsageError if a feature set names an unknown column, or two features alike."""
     for name in feature_set.columns or ():
         _check_column("features.columns", name, available)
     for name, expression in feature_set.expressions.items():
         for column in expression.columns:
             _check_column(f"features.expressions.{name}", column, available)
-    taken = available if feature_set.columns is None else feature_set.columns
-    check_unique([*taken, *feature_set.expressions])
+    columns = available if feature_set.columns is None else feature_set.columns
+    check_unique([*columns, *feature_set.expressions])
 
 
 def _check_column(where: str, name: str, available: tuple[str, ...]) -> None:
@@ -167,6 +181,6 @@ def check_unique(names: Sequence[str]) -> None:
 
 
 def listed(what: str, names: Sequence[str], most: int = 12) -> str:
-    """List the first names for a message, and how many more there are."""
-    more = f", and {len(names) - most} more" if len(names) > most else ""
-    return f"{what}: {', '.join(map(str, names[:most]))}{more}"
+    """Return the first names for a message, and how many more there are."""
+    text = f"{what}: {', '.join(map(str, names[:most]))}"
+    return text if len(names) <= most else f"{text}, and {len(names) - most} more"

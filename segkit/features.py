@@ -1,17 +1,18 @@
-"""A feature set turns a table of customers into a named numeric matrix.
+"""Turn a table of customers into a named numeric matrix, as a feature set declares it.
 
 `segkit.feature_set` explains how one is declared. The order is: expressions on the raw columns,
-then missing values, then clipping. A feature without any value, or the same for all customers, is
-dropped with a warning.
+then missing values, then clipping. A feature that has no value, or the same value for all
+customers, is dropped with a warning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segkit.data.limits import beyond
 from segkit.errors import Infeasible, UsageError
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 
     from segkit.data.table import Table
 
+# Of a customer, whose mean fills in a missing value.
 NEIGHBOURS = 5
+# Each becomes a column of its own.
 MAX_CATEGORIES = 1000
+# A feature that is missing for more customers than this share gets a warning.
+_MOST_MISSING = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,24 +45,24 @@ class Features:
         int64 positions, in the table, of the customers that were kept: all of them unless
         ``missing`` is ``drop``.
     warnings : tuple of str
-        What a reader of the results should know: features that were dropped or mostly filled in.
+        Which features were dropped, and which were mostly filled in.
     """
 
-    matrix: np.ndarray
+    matrix: NDArray[np.float64]
     names: tuple[str, ...]
-    rows: np.ndarray
+    rows: NDArray[np.int64]
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Feature:
     name: str
-    values: np.ndarray
+    values: NDArray[np.float64]
     indicator: bool = False
 
 
-def check(config: Mapping, columns: Sequence[str]) -> None:
-    """Check a feature set against a table's columns, before anything is loaded.
+def check(config: Mapping[str, Any], columns: Sequence[str]) -> None:
+    """Check a feature set against a table's columns before the table is loaded.
 
     Parameters
     ----------
@@ -69,13 +74,13 @@ def check(config: Mapping, columns: Sequence[str]) -> None:
     Raises
     ------
     UsageError
-        If the declaration has an unknown key or a wrong value, an expression that cannot be read, a
+        If the declaration has an unknown key, a wrong value, an expression that cannot be parsed, a
         column that the table lacks, or two features of one name.
     """
     check_columns(read(config), tuple(columns))
 
 
-def build_features(table: Table, config: Mapping) -> Features:
+def build_features(table: Table, config: Mapping[str, Any]) -> Features:
     """Compute a feature set of a table.
 
     Parameters
@@ -92,10 +97,11 @@ def build_features(table: Table, config: Mapping) -> Features:
     Raises
     ------
     UsageError
-        As `check` does, or if an expression uses a column of text, or no feature is left.
+        As `check` does, or if an expression uses a column of text, or a column has too many
+        categories.
     Infeasible
-        If ``missing`` is ``drop`` and fewer than two customers have all values, or a feature has
-        values too large to compute with, after imputation and clipping.
+        If no feature is left, if ``missing`` is ``drop`` and fewer than two customers have all
+        values, or if a feature has values too large to compute with after imputation and clipping.
     """
     feature_set = read(config)
     check_columns(feature_set, tuple(table.frame.columns))
@@ -106,19 +112,21 @@ def build_features(table: Table, config: Mapping) -> Features:
     matrix = _stack(features, rows)
     filled = _mostly_filled(features, matrix, feature_set.missing)
     indicators = np.array([feature.indicator for feature in features], dtype=bool)
-    bounds = _bounds(matrix, feature_set.clip, indicators)
+    # Of the observed values: the quantiles must not depend on what is filled in.
+    low, high = _bounds(matrix, feature_set.clip, indicators)
     names = [feature.name for feature in features]
-    matrix = np.clip(_impute(matrix, feature_set.missing, names), *bounds)
+    matrix = np.clip(_impute(matrix, feature_set.missing, names), low, high)
     large = beyond(matrix)
     if large:
         raise Infeasible(
-            f"{large.told(names)}; clip it (features.clip), or take its logarithm in an expression"
+            f"{large.describe(names)}; clip it (features.clip), or take its logarithm in an "
+            "expression"
         )
     return _without_constant(matrix, features, rows, (*empty, *filled))
 
 
-def variance_shares(matrix: np.ndarray) -> np.ndarray:
-    """Give each column's share of the total variance.
+def variance_shares(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return each column's share of the total variance.
 
     Parameters
     ----------
@@ -134,7 +142,7 @@ def variance_shares(matrix: np.ndarray) -> np.ndarray:
     largest = np.abs(matrix).max(initial=0.0)
     if largest == 0:
         return np.zeros(matrix.shape[1])
-    # relative to the largest value, so that squares do not overflow
+    # Relative to the largest value, so that squares do not overflow.
     variances = np.array(
         [0.0 if column.min() == column.max() else np.var(column / largest) for column in matrix.T]
     )
@@ -142,17 +150,19 @@ def variance_shares(matrix: np.ndarray) -> np.ndarray:
     return variances / total if total > 0 else np.zeros(matrix.shape[1])
 
 
-def dominant(names: Sequence[str], shares: np.ndarray, threshold: float = 0.5) -> str | None:
-    """Warn where one of several features carries more than `threshold` of the variance.
+def dominant(
+    names: Sequence[str], shares: NDArray[np.float64], threshold: float = 0.5
+) -> str | None:
+    """Return a warning if one of several features carries more than `threshold` of the variance.
 
     Parameters
     ----------
     names : sequence of str
         The d features.
     shares : array of shape (d,)
-        Their shares of the variance, as `variance_shares` gives them.
+        Their shares of the variance, as `variance_shares` returns them.
     threshold : float
-        The share above which a feature is said to decide.
+        The share above which a feature dominates.
 
     Returns
     -------
@@ -165,8 +175,8 @@ def dominant(names: Sequence[str], shares: np.ndarray, threshold: float = 0.5) -
     if not shares[first] > threshold:
         return None
     return (
-        f"{names[first]} alone carries {100 * shares[first]:.0f}% of the variance of {len(names)}"
-        " features, so distances, and clusters with them, mostly follow this one feature"
+        f"{names[first]} alone carries {100 * shares[first]:.0f}% of the variance of {len(names)} "
+        "features, so distances, and clusters with them, mostly follow this one feature"
     )
 
 
@@ -174,8 +184,8 @@ def dominant(names: Sequence[str], shares: np.ndarray, threshold: float = 0.5) -
 
 
 def _columns(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feature]:
-    taken = tuple(frame.columns) if feature_set.columns is None else feature_set.columns
-    for name in taken:
+    names = tuple(frame.columns) if feature_set.columns is None else feature_set.columns
+    for name in names:
         column = frame[name]
         if column.dtype.kind in "iuf":
             yield _Feature(name, _numbers(column))
@@ -185,12 +195,12 @@ def _columns(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feature]
             yield from _one_hot(name, column)
 
 
-def _numbers(column: pd.Series) -> np.ndarray:
+def _numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
     values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _one_hot(name: str, column: pd.Series) -> Iterable[_Feature]:
+def _one_hot(name: str, column: pd.Series[Any]) -> Iterable[_Feature]:
     codes, categories = column.factorize()
     if len(categories) > MAX_CATEGORIES:
         raise UsageError(
@@ -198,9 +208,8 @@ def _one_hot(name: str, column: pd.Series) -> Iterable[_Feature]:
             " are allowed; leave it out of features.columns or name it in data.drop"
         )
     for code in sorted(range(len(categories)), key=lambda code: str(categories[code])):
-        yield _Feature(
-            f"{name}={categories[code]}", (codes == code).astype(np.float64), indicator=True
-        )
+        values = (codes == code).astype(np.float64)
+        yield _Feature(f"{name}={categories[code]}", values, indicator=True)
 
 
 def _expressions(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feature]:
@@ -208,46 +217,46 @@ def _expressions(feature_set: FeatureSet, frame: pd.DataFrame) -> Iterable[_Feat
         for column in expression.columns:
             if frame[column].dtype.kind not in "biuf":
                 raise UsageError(
-                    f"features.expressions.{name}: column '{column}' holds text; only numeric and"
-                    " boolean columns are allowed in an expression"
+                    f"features.expressions.{name}: column '{column}' holds text; only numeric and "
+                    "boolean columns are allowed in an expression"
                 )
-        yield _Feature(
-            name,
-            expression.evaluate({column: _numbers(frame[column]) for column in expression.columns}),
-        )
+        columns = {column: _numbers(frame[column]) for column in expression.columns}
+        yield _Feature(name, expression.evaluate(columns))
 
 
 def _without_empty(features: Sequence[_Feature]) -> tuple[list[_Feature], list[str]]:
-    empty = [bool(np.isnan(feature.values).all()) for feature in features]
-    kept = [feature for feature, is_empty in zip(features, empty, strict=True) if not is_empty]
-    warnings = [
-        f"feature '{feature.name}' has no value for any customer and was dropped"
-        for feature, is_empty in zip(features, empty, strict=True)
-        if is_empty
-    ]
-    if not kept:
+    usable, warnings = [], []
+    for feature in features:
+        if np.isnan(feature.values).all():
+            warnings.append(
+                f"feature '{feature.name}' has no value for any customer and was dropped"
+            )
+        else:
+            usable.append(feature)
+    if not usable:
         names = [feature.name for feature in features]
         raise Infeasible(
             f"features: none is left, since {listed('no customer has a value of', names)}"
         )
-    return kept, warnings
+    return usable, warnings
 
 
-def _kept_rows(features: Sequence[_Feature], missing: str | float, n: int) -> np.ndarray:
+def _kept_rows(features: Sequence[_Feature], missing: str | float, n: int) -> NDArray[np.int64]:
     if missing != "drop":
         return np.arange(n, dtype=np.int64)
-    counts = {feature.name: int(np.isnan(feature.values).sum()) for feature in features}
-    rows = np.flatnonzero(~np.logical_or.reduce([np.isnan(feature.values) for feature in features]))
+    holes = [np.isnan(feature.values) for feature in features]
+    rows = np.flatnonzero(~np.logical_or.reduce(holes))
     if len(rows) < 2:
-        name = max(counts, key=counts.get)
+        counts = [int(hole.sum()) for hole in holes]
+        worst = int(np.argmax(counts))
         raise Infeasible(
-            f"features.missing=drop leaves {len(rows)} of {n} customers: '{name}' alone is missing"
-            f" in {counts[name]}"
+            f"features.missing=drop leaves {len(rows)} of {n} customers: "
+            f"'{features[worst].name}' alone is missing in {counts[worst]}"
         )
     return rows.astype(np.int64)
 
 
-def _stack(features: Sequence[_Feature], rows: np.ndarray) -> np.ndarray:
+def _stack(features: Sequence[_Feature], rows: NDArray[np.int64]) -> NDArray[np.float64]:
     matrix = np.empty((len(rows), len(features)))
     for j, feature in enumerate(features):
         matrix[:, j] = feature.values[rows]
@@ -258,19 +267,23 @@ def _stack(features: Sequence[_Feature], rows: np.ndarray) -> np.ndarray:
 
 
 def _mostly_filled(
-    features: Sequence[_Feature], matrix: np.ndarray, missing: str | float
+    features: Sequence[_Feature], matrix: NDArray[np.float64], missing: str | float
 ) -> list[str]:
+    """Return a warning for each feature that is missing for most customers."""
     shares = np.isnan(matrix).mean(axis=0)
+    method = missing if isinstance(missing, str) else f"{missing:g}"
     return [
-        f"feature '{feature.name}' was missing for {100 * share:.0f}% of the customers and filled"
-        f" in (features.missing={missing if isinstance(missing, str) else format(missing, 'g')})"
+        f"feature '{feature.name}' was missing for {100 * share:.0f}% of the customers and filled "
+        f"in (features.missing={method})"
         for feature, share in zip(features, shares, strict=True)
-        if share > 0.5
+        if share > _MOST_MISSING
     ]
 
 
-def _bounds(matrix: np.ndarray, clip: tuple[float, float] | None, indicators: np.ndarray) -> tuple:
-    """Give the lower and the upper bound of each column."""
+def _bounds(
+    matrix: NDArray[np.float64], clip: tuple[float, float] | None, indicators: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lower and the upper bound of each column."""
     low, high = np.full((2, matrix.shape[1]), [[-np.inf], [np.inf]])
     if clip is not None:
         for j in np.flatnonzero(~indicators):
@@ -278,42 +291,59 @@ def _bounds(matrix: np.ndarray, clip: tuple[float, float] | None, indicators: np
     return low, high
 
 
-def _impute(matrix: np.ndarray, missing: str | float, names: Sequence[str]) -> np.ndarray:
+def _impute(
+    matrix: NDArray[np.float64], missing: str | float, names: Sequence[str]
+) -> NDArray[np.float64]:
     holes = np.isnan(matrix)
     if not holes.any():
         return matrix
+    # What overflows here is refused below, by name.
     with np.errstate(all="ignore"):
         filled = np.where(holes, _fill(matrix, missing), matrix)
-    if not np.isfinite(filled).all():
-        name = names[int(np.argmin(np.isfinite(filled).all(axis=0)))]
-        largest = np.nanmax(np.abs(matrix[:, names.index(name)]))
+    finite = np.isfinite(filled).all(axis=0)
+    if not finite.all():
+        column = int(np.argmin(finite))
+        largest = np.nanmax(np.abs(matrix[:, column]))
         raise Infeasible(
-            f"'{name}' is {largest:g}: too large to be imputed (features.missing={missing})"
+            f"'{names[column]}' is {largest:g}: too large to be imputed "
+            f"(features.missing={missing})"
         )
     return filled
 
 
-def _fill(matrix: np.ndarray, missing: str | float) -> np.ndarray | float:
-    if missing == "median":
-        return np.nanmedian(matrix, axis=0)
-    if missing == "mean":
-        return np.nanmean(matrix, axis=0)
-    return _nearest(matrix) if missing == "knn" else missing
+def _fill(matrix: NDArray[np.float64], missing: str | float) -> NDArray[np.float64] | float:
+    """Return what stands for missing values, of a shape that broadcasts to the matrix."""
+    match missing:
+        case "median":
+            medians: NDArray[np.float64] = np.nanmedian(matrix, axis=0)
+            return medians
+        case "mean":
+            means: NDArray[np.float64] = np.nanmean(matrix, axis=0)
+            return means
+        case "knn":
+            return _nearest(matrix)
+    return float(missing)
 
 
-def _nearest(matrix: np.ndarray) -> np.ndarray:
+def _nearest(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the means of the nearest customers with a value, on standardised features."""
     from sklearn.impute import KNNImputer
 
     mean, spread = np.nanmean(matrix, axis=0), np.nanstd(matrix, axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     standardised = (matrix - mean) / spread
-    return KNNImputer(n_neighbors=NEIGHBOURS).fit_transform(standardised) * spread + mean
+    imputed: NDArray[np.float64] = KNNImputer(n_neighbors=NEIGHBOURS).fit_transform(standardised)
+    nearest: NDArray[np.float64] = imputed * spread + mean
+    return nearest
 
 
 def _without_constant(
-    matrix: np.ndarray, features: Sequence[_Feature], rows: np.ndarray, warnings: tuple[str, ...]
+    matrix: NDArray[np.float64],
+    features: Sequence[_Feature],
+    rows: NDArray[np.int64],
+    warnings: tuple[str, ...],
 ) -> Features:
-    # a filled-in mean may differ from a constant by rounding
+    # A filled-in mean may differ from a constant by rounding.
     tolerance = 16 * np.finfo(np.float64).eps * np.abs(matrix).max(axis=0)
     varies = matrix.max(axis=0) > matrix.min(axis=0) + tolerance
     names = np.array([feature.name for feature in features], dtype=object)

@@ -1,11 +1,13 @@
-"""Scaling a feature matrix: scikit-learn's scalers by their ``_target_``, and the one that it lacks."""
+"""Scale a feature matrix by a scaler of scikit-learn, or by the logarithmic one that it lacks."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -15,10 +17,11 @@ from segkit.errors import Infeasible, UsageError
 from segkit.targets import build, class_name
 
 
-class LogStandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Standardise the signed logarithm of each feature: sign(x) log(1 + |x|), to mean 0 and variance 1.
+# scikit-learn publishes no types, so that its classes are of any type to mypy.
+class LogStandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Standardise the signed logarithm sign(x) log(1 + |x|) of each feature to mean 0, variance 1.
 
-    For amounts that span orders of magnitude, with zeros and possibly negative values.
+    It is for amounts that span orders of magnitude, with zeros and possibly negative values.
 
     Attributes
     ----------
@@ -28,26 +31,29 @@ class LogStandardScaler(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Number of features seen in `fit`.
     """
 
-    def fit(self, X, y=None):  # noqa: ARG002
+    def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: ARG002
         """Learn the mean and the scale of the logarithms of `X`, of shape (n, d)."""
-        X = validate_data(self, X, dtype=np.float64)
-        self.standard_ = StandardScaler().fit(_signed_log(X))
+        values = validate_data(self, X, dtype=np.float64)
+        self.standard_ = StandardScaler().fit(_signed_log(values))
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scale `X`, of shape (n, d)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        return self.standard_.transform(_signed_log(X))
+        values = validate_data(self, X, dtype=np.float64, reset=False)
+        scaled: NDArray[np.float64] = self.standard_.transform(_signed_log(values))
+        return scaled
 
-    def inverse_transform(self, X):
-        """Give the values, of shape (n, d), whose scaled values are `X`."""
+    def inverse_transform(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return the values, of shape (n, d), whose scaled values are `X`."""
         check_is_fitted(self)
-        logarithms = self.standard_.inverse_transform(X)
+        logarithms: NDArray[np.float64] = self.standard_.inverse_transform(X)
         return np.sign(logarithms) * np.expm1(np.abs(logarithms))
 
 
-def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str] = ()) -> np.ndarray:
+def scale(
+    matrix: NDArray[np.float64], config: Mapping[str, Any], names: Sequence[str] = ()
+) -> NDArray[np.float64]:
     """Fit a scaler to a feature matrix and apply it.
 
     Parameters
@@ -57,7 +63,7 @@ def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str] = ()) -> np.
     config : mapping
         The resolved ``scaler`` group: a ``_target_`` and its parameters.
     names : sequence of str
-        The d features, for messages; by their number where there are none.
+        The d features, for messages; numbered from 0 where they are left out.
 
     Returns
     -------
@@ -69,30 +75,30 @@ def scale(matrix: np.ndarray, config: Mapping, names: Sequence[str] = ()) -> np.
     UsageError
         If the class is not one that scales a matrix feature by feature.
     Infeasible
-        If the scaler refuses this data, or gives values that are not finite or too large to compute
-        with.
+        If the scaler refuses this data, or returns values that are not finite or too large to
+        compute with.
     """
     matrix = np.ascontiguousarray(matrix, dtype=np.float64)
     scaled = _fit_transform(build(config), matrix, class_name(config))
     if not isinstance(scaled, np.ndarray) or scaled.shape != matrix.shape:
         raise UsageError(
-            f"scaler: {class_name(config)} does not give a matrix of the shape it is given; a"
-            " scaler does"
+            f"scaler: {class_name(config)} does not return a matrix of the shape it was given, as "
+            "a scaler must"
         )
     scaled = np.ascontiguousarray(scaled, dtype=np.float64)
     large = beyond(scaled)
     if large:
         features = names or [f"feature {number}" for number in range(matrix.shape[1])]
-        raise Infeasible(f"scaler: by {class_name(config)} {large.told(features)}")
+        raise Infeasible(f"scaler: by {class_name(config)} {large.describe(features)}")
     return scaled
 
 
-def _fit_transform(scaler: object, matrix: np.ndarray, name: str):
+def _fit_transform(scaler: Any, matrix: NDArray[np.float64], name: str) -> Any:
     if not hasattr(scaler, "fit_transform"):
         raise UsageError(f"scaler: {name} cannot scale, since it has no fit_transform")
     try:
-        # what they warn of (fewer customers than quantiles, overflow) is either harmless or not
-        # finite
+        # Scalers warn of fewer customers than quantiles, which is harmless, and of an overflow,
+        # whose result `scale` refuses.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return scaler.fit_transform(matrix)
@@ -100,5 +106,6 @@ def _fit_transform(scaler: object, matrix: np.ndarray, name: str):
         raise Infeasible(f"scaler: {name}: {' '.join(str(error).split())}") from error
 
 
-def _signed_log(X: np.ndarray) -> np.ndarray:
-    return np.sign(X) * np.log1p(np.abs(X))
+def _signed_log(X: NDArray[np.float64]) -> NDArray[np.float64]:
+    logarithms: NDArray[np.float64] = np.sign(X) * np.log1p(np.abs(X))
+    return logarithms

@@ -710,7 +710,7 @@ def test_an_output_that_cannot_be_written_is_one_line_and_no_bug(tmp_path):
     assert done.returncode == 2
     assert (
         done.stderr.splitlines()[-1]
-        == "segkit: error: what was to be told cannot be written (No space left on device)"
+        == "segkit: error: the output cannot be written (No space left on device)"
     )
     assert "Traceback" not in done.stderr
 

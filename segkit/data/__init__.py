@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError, did_you_mean
 
@@ -23,7 +23,7 @@ _TARGETS = {
 }
 
 
-def source(config: Mapping) -> Source:
+def source(config: Mapping[str, Any]) -> Source:
     """Return the source of customers that a resolved `data` configuration names.
 
     Parameters
@@ -42,24 +42,26 @@ def source(config: Mapping) -> Source:
 
     target = config.get("_target_")
     if not isinstance(target, str) or target not in _TARGETS:
+        near = did_you_mean(str(target), _TARGETS)
         raise UsageError(
-            f"data._target_: must be one of {', '.join(_TARGETS)}, got"
-            f" {target!r}{did_you_mean(target, _TARGETS)}"
+            f"data._target_: must be one of {', '.join(_TARGETS)}, got {target!r}{near}"
         )
-    chosen = getattr(sources, _TARGETS[target])
-    given = {name: value for name, value in config.items() if name != "_target_"}
-    allowed = [field.name for field in fields(chosen)]
-    for name in given:
+    source_class = getattr(sources, _TARGETS[target])
+    parameters = {name: value for name, value in config.items() if name != "_target_"}
+    allowed = [field.name for field in fields(source_class)]
+    for name in parameters:
         if name not in allowed:
-            takes = ", ".join(f"data.{parameter}" for parameter in allowed) or "none"
+            options = ", ".join(f"data.{parameter}" for parameter in allowed) or "none"
             raise UsageError(
-                f"data.{name}: no such parameter of {_TARGETS[target]}; allowed:"
-                f" {takes}{did_you_mean(name, allowed)}"
+                f"data.{name}: no such parameter of {_TARGETS[target]}; allowed: "
+                f"{options}{did_you_mean(name, allowed)}"
             )
-    return chosen(**given)
+    customers: Source = source_class(**parameters)
+    return customers
 
 
 def __getattr__(name: str) -> object:
+    # These two need NumPy, which a command that loads no table does without.
     if name in ("Table", "TableInfo"):
         from segkit.data import table
 

@@ -1,4 +1,7 @@
-"""Why a file could not be read, told row by row. Slow, and only run when the fast reader has failed."""
+"""Explain why a file could not be read.
+
+Rows are read one by one, which is slow: only a file that the fast reader has refused gets here.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from segkit.errors import UsageError
 if TYPE_CHECKING:
     from segkit.data.table_options import TableOptions
 
-
-_BEGINNINGS = {
+# What a file of another kind begins with, byte by byte.
+_SIGNATURES = {
     b"PK\x03\x04": "an Excel workbook or another zip archive",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook",
     b"\x1f\x8b": "compressed with gzip",
@@ -28,40 +31,46 @@ _BEGINNINGS = {
     b"RDX2\n": "an R data file",
     b"RDX3\n": "an R data file",
 }
-_WRITTEN = {
+# What begins with text of another kind; a column may well be called `{{7*7}}` or `<script>`.
+_MARKUP = {
     re.compile(rb"BZh[1-9]1AY&SY"): "compressed with bzip2",
     re.compile(rb"\s*(\[\s*\{|\{\s*\")"): "JSON",
     re.compile(rb"\s*<(!doctype|html|\?xml)\b", re.IGNORECASE): "HTML or XML",
 }
-_LOOKED_AT = 1 << 16
+_SNIFFED_BYTES = 1 << 16
 
 
 def another_kind(path: Path, options: TableOptions) -> UsageError | None:
-    """Return an error if a file begins as no CSV file does, naming what it seems to be, or None."""
+    """Return an error that names the kind of a file that is no CSV file, or None."""
     with path.open("rb") as file:
-        start = file.read(_LOOKED_AT)
-    kinds = [kind for mark, kind in _BEGINNINGS.items() if start.startswith(mark)]
-    kinds += [kind for mark, kind in _WRITTEN.items() if mark.match(start)]
+        start = file.read(_SNIFFED_BYTES)
+    kinds = [kind for signature, kind in _SIGNATURES.items() if start.startswith(signature)]
+    kinds += [kind for pattern, kind in _MARKUP.items() if pattern.match(start)]
     if kinds:
         return UsageError(f"{path}: is {kinds[0]}; data.path must name a CSV or Parquet file")
-    # Wide encodings have a zero byte in every letter.
+    # In UTF-16 and UTF-32 every letter of English has a zero byte.
     if b"\0" in start and "\0".encode(options.encoding) == b"\0":
         return UsageError(
-            f"{path}: not text: a zero byte at offset {start.index(0)}"
-            f" (data.encoding={options.encoding})"
+            f"{path}: not text: a zero byte at offset {start.index(0)} "
+            f"(data.encoding={options.encoding})"
         )
     return None
 
 
 def explain(path: Path, options: TableOptions, error: Exception) -> UsageError:
     """Return the error that says what is wrong with a CSV file that the fast reader has refused."""
-    found = undecodable(path, options) or header_only(path, options) or ragged(path, options)
-    return found or UsageError(f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}")
+    # In this order: neither a header nor rows can be read from bytes that are not text.
+    for check in (undecodable, header_only, ragged):
+        reason = check(path, options)
+        if reason is not None:
+            return reason
+    return UsageError(f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}")
 
 
 def undecodable(path: Path, options: TableOptions) -> UsageError | None:
     """Return an error naming the first byte that is not text in the given encoding, or None."""
-    decoder, position = codecs.getincrementaldecoder(options.encoding)(), 0
+    decoder = codecs.getincrementaldecoder(options.encoding)()
+    position = 0
     with path.open("rb") as file:
         while True:
             chunk = file.read(CHUNK)
@@ -76,11 +85,11 @@ def undecodable(path: Path, options: TableOptions) -> UsageError | None:
 
 def header_only(path: Path, options: TableOptions) -> UsageError | None:
     """Return an error if there is no record but the header, or None."""
-    rows = records(path, options)
     try:
-        return no_rows(path) if len(list(islice(rows, 2))) < 2 else None
+        first_two = list(islice(records(path, options), 2))
     except csv.Error:
         return None
+    return no_rows(path) if len(first_two) < 2 else None
 
 
 def no_rows(path: Path) -> UsageError:
@@ -105,7 +114,10 @@ def ragged(path: Path, options: TableOptions) -> UsageError | None:
 
 
 def open_quote(path: Path, options: TableOptions) -> str:
-    """Say where a quote begins that is never closed, so that all that follows is one value; empty if none does."""
+    """Return a clause that locates a quote that is never closed, or an empty text.
+
+    All that follows such a quote is read as one value.
+    """
     last = 0
     try:
         for number, row in records(path, options, strict=True):
@@ -118,10 +130,12 @@ def open_quote(path: Path, options: TableOptions) -> str:
 def records(
     path: Path, options: TableOptions, *, strict: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number in the file and the values of each record, the header first, blank lines left out."""
+    """Yield the line number and the values of each record, header included, without blank lines."""
+    # Spreadsheets put a byte order mark before UTF-8, which is no part of the first name.
     encoding = "utf-8-sig" if options.encoding == "utf-8" else options.encoding
     with path.open(encoding=encoding, newline="") as file:
-        reader, number = csv.reader(file, delimiter=options.separator, strict=strict), 1
+        reader = csv.reader(file, delimiter=options.separator, strict=strict)
+        number = 1
         for row in reader:
             if row:
                 yield number, row
@@ -129,11 +143,12 @@ def records(
 
 
 def line_number(path: Path, options: TableOptions, position: int) -> int:
-    """Return the line of the file, the header counted, at which the record of a table position begins."""
+    """Return the line of the file, the header's being 1, at which a row of the table begins."""
     following = islice(records(path, options), position + 1, None)
     try:
         return next(following, (position + 2, []))[0]
-    except csv.Error:  # a value too long for this reader, which the fast one takes
+    except csv.Error:
+        # A value is too long for this reader, though not for the fast one.
         return position + 2
 
 
@@ -144,6 +159,6 @@ def _decoding_error(path: Path, options: TableOptions, error: UnicodeError, end:
         )
     offset = end - len(error.object) + error.start
     return UsageError(
-        f"{path}: not {options.encoding} text: byte 0x{error.object[error.start]:02x} at offset"
-        f" {offset}; set data.encoding to the file's own (latin-1, cp1252, utf-16, ...)"
+        f"{path}: not {options.encoding} text: byte 0x{error.object[error.start]:02x} at offset "
+        f"{offset}; set data.encoding to the file's own (latin-1, cp1252, utf-16, ...)"
     )

@@ -1,4 +1,7 @@
-"""Where the CC GENERAL card data comes from: a folder of the user's, or a download by pinned address and sha256."""
+"""Provide the CC GENERAL card data from a folder of the user's, or by a download.
+
+The addresses are pinned to commits, and the file's content by its sha256.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from segkit.errors import UsageError
 
 FILE = "cc_general.csv"
 FOLDER_VARIABLE = "SEGKIT_DATA_DIR"
+# The data is published with either line end.
 SHA256_LF = "ad6a9c388ad2ae32407996d2aaaab8aef31e10b64805106f9e6e06a99405b910"
 SHA256_CRLF = "29eea6389837c40fd760c927b5782563edeff55a37824598489716bdb3563be1"
 ADDRESSES = tuple(
@@ -22,16 +26,20 @@ ADDRESSES = tuple(
 
 
 def cc_general() -> Path:
-    """Return the path of a genuine `cc_general.csv`, downloading it at first use unless SEGKIT_DATA_DIR is set.
+    """Return the path of a genuine `cc_general.csv`.
+
+    It is taken from the folder SEGKIT_DATA_DIR, or downloaded at first use where that is not set.
 
     Raises
     ------
     UsageError
         If the folder lacks the file, no address can be reached, or a file is not the known data
-        (its sha256 may be that of either line-end variant).
+        (the two variants of line ends are both known).
     """
     folder = os.environ.get(FOLDER_VARIABLE)
-    return _from_folder(Path(folder).expanduser()) if folder else _downloaded()
+    if folder:
+        return _from_folder(Path(folder).expanduser())
+    return _downloaded()
 
 
 def _from_folder(folder: Path) -> Path:
@@ -46,8 +54,8 @@ def _from_folder(folder: Path) -> Path:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     if not genuine:
         raise UsageError(
-            f"{path}: not the known CC GENERAL data, whose sha256 is {SHA256_LF} with LF line ends"
-            f" and {SHA256_CRLF} with CRLF"
+            f"{path}: not the known CC GENERAL data, whose sha256 is {SHA256_LF} with LF line ends "
+            f"and {SHA256_CRLF} with CRLF"
         )
     return path
 
@@ -61,7 +69,8 @@ def _downloaded() -> Path:
                 return path
             path.unlink()
             failures.append(f"{address} (altered: wrong sha256)")
-        except OSError as error:  # requests' own errors are OSErrors
+        # The errors of requests, which pooch downloads with, are OSErrors too.
+        except OSError as error:
             failures.append(f"{address} ({_cause(error)})")
     raise UsageError(
         f"data=cc_general cannot be downloaded: tried {', '.join(failures)}; "
@@ -70,18 +79,19 @@ def _downloaded() -> Path:
 
 
 def _retrieve(address: str) -> Path:
-    """Download a file once into the user's cache; one address pins one commit, two line-end variants are genuine."""
+    """Download a file into the user's cache, where it is taken from the next time."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    found = pooch.retrieve(
+    path = pooch.retrieve(
         address,
+        # pooch checks against one hash, and two are genuine: `_downloaded` checks.
         known_hash=None,
         fname=FILE,
         path=pooch.os_cache("segkit"),
         downloader=pooch.HTTPDownloader(timeout=20),
     )
-    return Path(found)
+    return Path(path)
 
 
 def _is_genuine(path: Path) -> bool:
@@ -90,4 +100,6 @@ def _is_genuine(path: Path) -> bool:
 
 def _cause(error: OSError) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return f"status {status}" if status else error.strerror or type(error).__name__
+    if status:
+        return f"status {status}"
+    return error.strerror or type(error).__name__

@@ -1,4 +1,4 @@
-"""What identifies a file on every machine, and a memo so that an unchanged file is not read again."""
+"""Identify a file on every machine, and remember it so that an unchanged one is not read again."""
 
 from __future__ import annotations
 
@@ -10,74 +10,78 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 CHUNK = 1 << 20
 PARQUET_MAGIC = b"PAR1"
-# A memo is read whole at every launch; the files that were looked at last are kept.
+# A memo is read whole at every launch, so only the files used last stay in it.
 _MOST_FILES = 500
 
 
 def is_parquet(path: Path) -> bool:
-    """Say whether the file's content, whatever its name, begins as Parquet does."""
+    """Return whether a file is Parquet by its first bytes, whatever its name."""
     with path.open("rb") as file:
         return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
 
 
 def file_sha256(path: Path, *, text: bool) -> str:
-    """Return the sha256 of a file's bytes in hex; of text with CRLF line ends read as LF."""
+    """Return the sha256 in hex of a file's bytes; in text, CRLF line ends are read as LF."""
     digest = hashlib.sha256()
-    for chunk in _lf_chunks(path) if text else _chunks(path):
+    chunks = _lf_chunks(path) if text else _chunks(path)
+    for chunk in chunks:
         digest.update(chunk)
     return digest.hexdigest()
 
 
 def digest_of(value: object) -> str:
     """Return the sha256 in hex of a JSON value in its canonical form."""
-    return hashlib.sha256(
-        json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    ).hexdigest()
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @dataclass
 class Memo:
     """Facts about files, remembered in a JSON file by absolute path, size and modification time.
 
-    A memo that is missing, damaged or cannot be written costs time and nothing else. Without a path
-    nothing is kept.
+    A memo that is missing, damaged or cannot be written costs time and nothing else.
 
     Attributes
     ----------
     path : Path or None
-        The JSON file.
+        The JSON file; None remembers nothing.
     """
 
     path: Path | None
-    _files: dict = field(init=False, repr=False)
+    _files: dict[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._files = _read_json_object(self.path).get("files", {})
-        if not isinstance(self._files, dict):
-            self._files = {}
+        files = _read_json_object(self.path).get("files", {})
+        self._files = files if isinstance(files, dict) else {}
 
     def recall(self, path: Path, key: str) -> object | None:
-        """Return what was remembered of a file under a key, or None if unknown or the file has changed."""
+        """Return what is remembered of a file under a key; None if unknown or out of date."""
         return self._facts(path).get(key)
 
-    def _facts(self, path: Path) -> dict:
-        entry, address, state = self._files.get(_address(path)), _address(path), _state(path)
+    def _facts(self, path: Path) -> dict[str, Any]:
+        address, state = _address(path), _state(path)
+        entry = self._files.get(address)
         if not isinstance(entry, dict) or entry.get("state") != state:
             return {}
         facts = entry.get("facts")
-        # A flipped digit of a fingerprint would be another table's.
-        sealed = isinstance(facts, dict) and entry.get("seal") == digest_of([address, state, facts])
-        return facts if sealed else {}
+        # Without a seal, a flipped digit of a fingerprint would name another table unnoticed.
+        if isinstance(facts, dict) and entry.get("seal") == digest_of([address, state, facts]):
+            return facts
+        return {}
 
     def remember(self, path: Path, key: str, value: object) -> None:
-        """Keep a JSON value about a file as it is now; facts about an earlier state are forgotten."""
+        """Remember a JSON value about a file as it is now; facts about earlier states are lost."""
         if self.path is None:
             return
-        self._files = Memo(self.path)._files  # others may have written since
-        address, state, facts = _address(path), _state(path), {**self._facts(path), key: value}
+        # Other processes may have written since.
+        self._files = Memo(self.path)._files
+        address, state = _address(path), _state(path)
+        facts = {**self._facts(path), key: value}
+        # Removed first, so that the file moves to the end: the oldest are dropped from the front.
         self._files.pop(address, None)
         self._files[address] = {
             "state": state,
@@ -96,12 +100,13 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 
 def _lf_chunks(path: Path) -> Iterator[bytes]:
-    held = b""  # a carriage return that ends a chunk may belong to a line feed that begins the next
+    # A carriage return that ends a chunk may belong to a line feed that begins the next.
+    pending = b""
     for chunk in _chunks(path):
-        joined = held + chunk
-        held = b"\r" if joined.endswith(b"\r") else b""
-        yield joined[: len(joined) - len(held)].replace(b"\r\n", b"\n")
-    yield held
+        joined = pending + chunk
+        pending = b"\r" if joined.endswith(b"\r") else b""
+        yield joined[: len(joined) - len(pending)].replace(b"\r\n", b"\n")
+    yield pending
 
 
 def _address(path: Path) -> str:
@@ -113,7 +118,7 @@ def _state(path: Path) -> list[int]:
     return [status.st_size, status.st_mtime_ns]
 
 
-def _read_json_object(path: Path | None) -> dict:
+def _read_json_object(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:

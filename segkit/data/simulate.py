@@ -1,11 +1,12 @@
 """Simulated customers: card usage with five planted groups, and profiles with none.
 
-Customers come in fixed blocks, each with random streams of its own, spawned from the seed and the
-block's number. A table of n customers is therefore the beginning of every larger one of the same
-seed, and beyond the table itself only one block is in memory. Only uniform and normal draws are
-taken from numpy, whose other distributions may change between versions; values are rounded as in
-real exports (money to cents, shares to six digits), which also hides the last bit in which
-exponentials differ between processors.
+Customers come in blocks of fixed size. Each block has random streams of its own, spawned from the
+seed and the block's number. A table of n customers is therefore the beginning of every larger one
+of the same seed, and beyond the table itself only one block is in memory.
+
+Only uniform and normal draws are taken from NumPy, whose other distributions may change between
+versions. Values are rounded as in real exports, money to cents and shares to six digits. That also
+hides the last bit, in which exponentials differ between processors.
 """
 
 from __future__ import annotations
@@ -16,14 +17,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from segkit.data.table import Table
 
 BLOCK = 65_536
 MAX_CUSTOMERS = 10_000_000
-VERSION = 2  # part of a simulation's identity: raise it whenever a value changes
-_STREAM_WIDTH = 16  # draws of either kind per customer
+# Part of a simulation's identity: raise it whenever a value changes.
+VERSION = 2
+# Draws of either kind for each customer.
+_STREAM_WIDTH = 16
 
 CARD_COLUMNS = (
     "BALANCE",
@@ -58,12 +62,24 @@ PROFILE_COLUMNS = (
     "Days_Since_Last_Purchase",
 )
 
-Filler = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray | None]]
+Values = NDArray[np.float64]
+Groups = NDArray[np.intp]
+Filler = Callable[[Values, Values], tuple[Values, Groups | None]]
 
 
 @dataclass(frozen=True)
 class Use:
-    """One kind of card use in a group: share of customers with any, median amount, median share of months."""
+    """One kind of card use in a group.
+
+    Attributes
+    ----------
+    share : float
+        Share of the customers with any use of this kind.
+    amount : float
+        Median amount of those, in currency units.
+    frequency : float
+        Median share of months with use.
+    """
 
     share: float
     amount: float
@@ -74,10 +90,26 @@ class Use:
 class CardGroup:
     """How one planted group uses its card.
 
-    `share` is its share of the customers, `limit` the median credit limit, `utilisation` the median
-    of balance over limit, `repaid` the median of payments over what was spent or owed, `full` the
-    share of customers who ever pay in full, `full_frequency` the median share of months in which
-    those do, `active` the share of customers with a balance in every month.
+    Attributes
+    ----------
+    name : str
+        What to call the group.
+    share : float
+        Its share of the customers.
+    oneoff, instalments, cash : Use
+        One-off purchases, purchases in instalments, and cash advances.
+    limit : float
+        Median credit limit, in currency units.
+    utilisation : float
+        Median of balance over limit.
+    repaid : float
+        Median of payments over what was spent or owed.
+    full : float
+        Share of the customers who ever pay in full.
+    full_frequency : float
+        Median share of months in which those do.
+    active : float
+        Share of the customers with a balance in every month.
     """
 
     name: str
@@ -165,8 +197,8 @@ CARD_GROUPS = (
 def card_usage(n: int, seed: int) -> Table:
     """Simulate a year of card usage of n customers in five groups.
 
-    Columns, ranges, zero masses and missing values are like those of the CC GENERAL data. The
-    groups are kept in the table's `truth`, numbered as in `CARD_GROUPS`, by decreasing share.
+    Columns, ranges, shares of zeros and missing values are like those of the CC GENERAL data. The
+    table's `truth` holds the groups, numbered as in `CARD_GROUPS`, by decreasing share.
 
     Parameters
     ----------
@@ -194,7 +226,7 @@ def card_usage(n: int, seed: int) -> Table:
 
 
 def profiles(n: int, seed: int) -> Table:
-    """Simulate profiles of n customers without any groups: every column is drawn independently of the others.
+    """Simulate profiles of n customers without any groups: no column depends on another.
 
     Parameters
     ----------
@@ -208,8 +240,8 @@ def profiles(n: int, seed: int) -> Table:
     Table
         Ten columns and no truth. Age and tenure in years, income per year, spend per month,
         utilisation and response as shares in [0, 1], delays and transactions as counts, days since
-        the last purchase in 0 to 180. As nothing depends on anything, some customers combine oddly
-        (a long tenure at a young age).
+        the last purchase in 0 to 180. As no column depends on another, some combinations are odd,
+        such as a long tenure at a young age.
     """
     return _simulate(
         n, seed, PROFILE_COLUMNS, _fill_profiles, f"simulated_profile (n={n}, seed={seed})"
@@ -225,16 +257,20 @@ def _simulate(n: int, seed: int, columns: tuple[str, ...], fill: Filler, source:
     groups = np.empty(n, dtype=np.int64)
     has_groups = False
     for block, start in enumerate(range(0, n, BLOCK)):
-        rows = slice(start, min(start + BLOCK, n))
-        values[:, rows], found = fill(*_draws(rows.stop - start, seed, block))
-        if found is not None:
-            groups[rows], has_groups = found, True
+        stop = min(start + BLOCK, n)
+        values[:, start:stop], block_groups = fill(*_draws(stop - start, seed, block))
+        if block_groups is not None:
+            groups[start:stop] = block_groups
+            has_groups = True
     frame = pd.DataFrame(values.T, columns=list(columns), copy=False)
     return Table(frame, _customer_ids(n), truth=groups if has_groups else None, source=source)
 
 
-def _draws(count: int, seed: int, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a block's first rows of uniform and normal draws, filled row by row so that any beginning agrees."""
+def _draws(count: int, seed: int, block: int) -> tuple[Values, Values]:
+    """Return the uniform and the normal draws of a block's first `count` customers.
+
+    They are filled row by row, so that a shorter block is the beginning of a longer one.
+    """
     uniforms, normals = (
         np.random.SeedSequence(seed, spawn_key=(block, stream)) for stream in (0, 1)
     )
@@ -246,7 +282,7 @@ def _generator(sequence: np.random.SeedSequence) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(sequence))
 
 
-def _customer_ids(n: int) -> np.ndarray:
+def _customer_ids(n: int) -> NDArray[np.str_]:
     ids = np.empty(n, dtype=f"<U{max(8, 1 + len(str(n)))}")
     for start in range(0, n, BLOCK):
         stop = min(start + BLOCK, n)
@@ -255,11 +291,12 @@ def _customer_ids(n: int) -> np.ndarray:
     return ids
 
 
-def _fill_cards(uniform: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (17, rows) values and (rows,) group numbers."""
+def _fill_cards(uniform: Values, normal: Values) -> tuple[Values, Groups]:
+    """Return values of shape (17, rows) and group numbers of shape (rows,)."""
     u, z = uniform.T, normal.T
     group = np.searchsorted(np.cumsum([g.share for g in CARD_GROUPS])[:-1], u[0], side="right")
-    spender = 0.55 * z[0]  # what makes a customer large in every respect
+    # What makes a customer large in every respect.
+    spender = 0.55 * z[0]
     tenure = np.where(u[1] < 0.85, 12.0, 6.0 + np.floor(6 * u[2]))
     oneoff, oneoff_months = _use("oneoff", group, spender, tenure, u[3], z[1], z[2])
     instalments, instalment_months = _use("instalments", group, spender, tenure, u[4], z[3], z[4])
@@ -290,84 +327,93 @@ def _fill_cards(uniform: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np
     return np.stack(values), group
 
 
-def _of(group: np.ndarray, name: str) -> np.ndarray:
+def _of(group: Groups, name: str) -> Values:
     """Return each customer's value of a group parameter."""
-    return np.array([getattr(g, name) for g in CARD_GROUPS], dtype=np.float64)[group]
+    of_groups: Values = np.array([getattr(g, name) for g in CARD_GROUPS], dtype=np.float64)
+    return of_groups[group]
 
 
-def _use(kind, group, spender, tenure, any_use, amount_noise, frequency_noise):
-    """Return the amount spent and the months in which it was, both zero for customers without this use."""
+def _use(
+    kind: str,
+    group: Groups,
+    spender: Values,
+    tenure: Values,
+    any_use: Values,
+    amount_noise: Values,
+    frequency_noise: Values,
+) -> tuple[Values, Values]:
+    """Return the amounts of one kind of use and its months; both are 0 for who does not use it."""
     uses = [getattr(g, kind) for g in CARD_GROUPS]
-    share, median, frequency = np.array([(use.share, use.amount, use.frequency) for use in uses])[
-        group
-    ].T
+    parameters = np.array([(use.share, use.amount, use.frequency) for use in uses])
+    share, median, frequency = parameters[group].T
     used = any_use < share
     amount = median * np.exp(spender + 0.75 * amount_noise + 0.25 * frequency_noise)
+    amount = np.clip(amount.round(2), 1.0, 50_000.0)
     months = _months(frequency, tenure, 0.9 * frequency_noise)
-    return np.where(used, np.clip(amount.round(2), 1.0, 50_000.0), 0.0), np.where(used, months, 0.0)
+    return np.where(used, amount, 0.0), np.where(used, months, 0.0)
 
 
-def _months(share, tenure, noise):
+def _months(share: Values, tenure: Values, noise: Values) -> Values:
     odds = share / (1.0 - share) * np.exp(noise)
     return np.maximum(np.round(tenure * odds / (1.0 + odds)), 1.0)
 
 
-def _either(months_a, months_b, tenure, uniform):
-    """Return in how many months there was a or b, between full overlap and none."""
+def _either(months_a: Values, months_b: Values, tenure: Values, uniform: Values) -> Values:
+    """Return the number of months with a or b, drawn between full overlap and none."""
     least, most = np.maximum(months_a, months_b), np.minimum(months_a + months_b, tenure)
-    return np.minimum(least + np.floor((most - least + 1) * uniform), most)
+    months: Values = np.minimum(least + np.floor((most - least + 1) * uniform), most)
+    return months
 
 
-def _share(months, tenure):
+def _share(months: Values, tenure: Values) -> Values:
     return np.round(months / tenure, 6)
 
 
-def _transactions(months, noise):
-    return np.where(
-        months > 0, np.maximum(months, np.floor(months * np.exp(0.4 + 0.6 * noise))), 0.0
-    )
+def _transactions(months: Values, noise: Values) -> Values:
+    """Return the number of transactions: at least one a month in which there were any."""
+    count = np.maximum(months, np.floor(months * np.exp(0.4 + 0.6 * noise)))
+    return np.where(months > 0, count, 0.0)
 
 
-def _limit(group, spender, noise):
-    return np.clip(
-        50 * np.round(_of(group, "limit") * np.exp(0.8 * spender + 0.5 * noise) / 50), 50, 30_000
-    )
+def _limit(group: Groups, spender: Values, noise: Values) -> Values:
+    """Return credit limits in steps of 50."""
+    limit = _of(group, "limit") * np.exp(0.8 * spender + 0.5 * noise)
+    return np.clip(50 * np.round(limit / 50), 50, 30_000)
 
 
-def _balance(group, limit, uniform, noise):
+def _balance(group: Groups, limit: Values, uniform: Values, noise: Values) -> Values:
     utilisation = _of(group, "utilisation")
     odds = utilisation / (1.0 - utilisation) * np.exp(0.9 * noise)
     return np.where(uniform < 0.01, 0.0, np.round(limit * odds / (1.0 + odds), 2))
 
 
-def _payments(group, owed, uniform, noise):
-    return np.where(
-        uniform < 0.025, 0.0, np.round(owed * _of(group, "repaid") * np.exp(0.45 * noise), 2)
-    )
+def _payments(group: Groups, owed: Values, uniform: Values, noise: Values) -> Values:
+    paid = np.round(owed * _of(group, "repaid") * np.exp(0.45 * noise), 2)
+    return np.where(uniform < 0.025, 0.0, paid)
 
 
-def _minimum_payments(balance, uniform, slope_noise, floor_noise):
-    payments = np.maximum(0.3 * balance * np.exp(0.6 * slope_noise), 1.0) + 60 * np.exp(
-        0.5 * floor_noise
-    )
+def _minimum_payments(
+    balance: Values, uniform: Values, slope_noise: Values, floor_noise: Values
+) -> Values:
+    slope = np.maximum(0.3 * balance * np.exp(0.6 * slope_noise), 1.0)
+    payments = slope + 60 * np.exp(0.5 * floor_noise)
     return np.where(uniform < 0.035, np.nan, payments.round(2))
 
 
-def _full_months(group, tenure, uniform, noise):
-    return np.where(
-        uniform < _of(group, "full"),
-        _months(_of(group, "full_frequency"), tenure, 0.9 * noise),
-        0.0,
-    )
+def _full_months(group: Groups, tenure: Values, uniform: Values, noise: Values) -> Values:
+    months = _months(_of(group, "full_frequency"), tenure, 0.9 * noise)
+    return np.where(uniform < _of(group, "full"), months, 0.0)
 
 
-def _active_months(group, tenure, uniform_any, uniform_share):
+def _active_months(
+    group: Groups, tenure: Values, uniform_any: Values, uniform_share: Values
+) -> Values:
     some = np.ceil(tenure * (0.3 + 0.7 * uniform_share))
     return np.where(uniform_any < _of(group, "active"), tenure, some)
 
 
-def _fill_profiles(uniform: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, None]:
-    """Return (10, rows) values; each column has draws of its own."""
+def _fill_profiles(uniform: Values, normal: Values) -> tuple[Values, None]:
+    """Return values of shape (10, rows); each column has draws of its own."""
     u, z = uniform.T, normal.T
     values = (
         np.round(np.clip(44 + 13 * z[0], 18, 85)),
@@ -384,23 +430,28 @@ def _fill_profiles(uniform: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray,
     return np.stack(values), None
 
 
-def _kumaraswamy(a: float, b: float, uniform: np.ndarray) -> np.ndarray:
-    """Return shares whose distribution function is 1 - (1 - x^a)^b: much like a beta, with an inverse."""
-    return (1.0 - (1.0 - uniform) ** (1.0 / b)) ** (1.0 / a)
+def _kumaraswamy(a: float, b: float, uniform: Values) -> Values:
+    """Return shares with the distribution function 1 - (1 - x^a)^b.
+
+    It is much like a beta distribution, and has an inverse in closed form.
+    """
+    shares: Values = (1.0 - (1.0 - uniform) ** (1.0 / b)) ** (1.0 / a)
+    return shares
 
 
-def _poisson(mean: float, uniform: np.ndarray) -> np.ndarray:
+def _poisson(mean: float, uniform: Values) -> Values:
+    # 40 terms leave out less than a draw can resolve for means of a few.
     probabilities = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(40)]
     return _by_inversion(probabilities, uniform)
 
 
-def _binomial(trials: int, p: float, uniform: np.ndarray) -> np.ndarray:
+def _binomial(trials: int, p: float, uniform: Values) -> Values:
     probabilities = [
         math.comb(trials, k) * p**k * (1 - p) ** (trials - k) for k in range(trials + 1)
     ]
     return _by_inversion(probabilities, uniform)
 
 
-def _by_inversion(probabilities: list[float], uniform: np.ndarray) -> np.ndarray:
+def _by_inversion(probabilities: list[float], uniform: Values) -> Values:
     """Return the smallest counts whose cumulated probability exceeds the draws."""
     return np.searchsorted(np.cumsum(probabilities)[:-1], uniform, side="right").astype(np.float64)

@@ -1,11 +1,11 @@
-"""The choices of the `data` group: each says what it is without loading, and loads."""
+"""The options of the `data` group, which identify a table without loading it, and load it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from segkit.data.fingerprint import Memo, digest_of, file_sha256, is_parquet
 from segkit.data.table import TableInfo
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from segkit.data.table_options import TableOptions
 
 CARD_CUSTOMERS = 8_950
-_READER_VERSION = (
-    2  # raise it when reading changes, so that what a memo knows of tables is found anew
-)
+# Raise it when reading changes: what a memo knows of tables is then read again.
+_READER_VERSION = 2
 
 
 class Source(Protocol):
-    """A table that can be named and planned for before it is loaded."""
+    """A table that can be identified and planned for before it is loaded."""
 
     def identity(self, memo: Path | None = None) -> str:
         """Return a sha256 in hex: the root key of every stage, the same on every machine."""
@@ -36,7 +35,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Simulated:
-    """Card usage of simulated customers in five planted groups; see `segkit.data.simulate.card_usage`."""
+    """Card usage of simulated customers in five groups (`segkit.data.simulate.card_usage`)."""
 
     n: int = 1000
     seed: int = 42
@@ -49,7 +48,7 @@ class Simulated:
         return _recipe("simulated", self.n, self.seed)
 
     def info(self, memo: Path | None = None) -> TableInfo:
-        """Return size and columns; nothing is simulated."""
+        """Return size and columns without simulating anything."""
         from segkit.data.simulate import CARD_COLUMNS
 
         return TableInfo(self.identity(memo), self.n, CARD_COLUMNS)
@@ -63,7 +62,7 @@ class Simulated:
 
 @dataclass(frozen=True)
 class SimulatedProfile:
-    """Profiles of simulated customers without any groups; see `segkit.data.simulate.profiles`."""
+    """Profiles of simulated customers without any groups (`segkit.data.simulate.profiles`)."""
 
     n: int = 1000
     seed: int = 42
@@ -76,7 +75,7 @@ class SimulatedProfile:
         return _recipe("simulated_profile", self.n, self.seed)
 
     def info(self, memo: Path | None = None) -> TableInfo:
-        """Return size and columns; nothing is simulated."""
+        """Return size and columns without simulating anything."""
         from segkit.data.simulate import PROFILE_COLUMNS
 
         return TableInfo(self.identity(memo), self.n, PROFILE_COLUMNS)
@@ -90,16 +89,16 @@ class SimulatedProfile:
 
 @dataclass(frozen=True)
 class CreditCards:
-    """The CC GENERAL data: a year's usage of 8,950 active credit cards, 17 features; see `segkit.data.fetch`."""
+    """The CC GENERAL data: a year's usage of 8,950 credit cards (`segkit.data.fetch`)."""
 
     def identity(self, memo: Path | None = None) -> str:  # noqa: ARG002
-        """Return what the pinned file has in either line-end variant; nothing is read."""
+        """Return the identity of the pinned file, whichever its line ends, without reading it."""
         from segkit.data.fetch import SHA256_LF
 
         return _file_identity(SHA256_LF, _card_options(), text=True)
 
     def info(self, memo: Path | None = None) -> TableInfo:
-        """Make sure that the genuine file is at hand, and return its known size and columns."""
+        """Return the known size and columns, after making sure that the genuine file is there."""
         from segkit.data.fetch import cc_general
         from segkit.data.simulate import CARD_COLUMNS
 
@@ -107,7 +106,7 @@ class CreditCards:
         return TableInfo(self.identity(memo), CARD_CUSTOMERS, CARD_COLUMNS)
 
     def load(self) -> Table:
-        """Load the file, fetching it where needed."""
+        """Load the file, downloading it where needed."""
         from segkit.data.fetch import cc_general
         from segkit.data.load import load
 
@@ -116,7 +115,10 @@ class CreditCards:
 
 @dataclass(frozen=True)
 class TableFile:
-    """Any CSV or Parquet file; see `segkit.data.load.TableOptions` for what the options mean and allow."""
+    """Any CSV or Parquet file.
+
+    `segkit.data.table_options.TableOptions` says what the options mean and allow.
+    """
 
     path: str | None = None
     id: str | None = None
@@ -129,15 +131,16 @@ class TableFile:
     def __post_init__(self) -> None:
         if not isinstance(self.path, str) or not self.path:
             raise UsageError(
-                "data.path: must name a CSV or Parquet file (data.path=customers.csv), got"
-                f" {self.path!r}"
+                "data.path: must name a CSV or Parquet file (data.path=customers.csv), got "
+                f"{self.path!r}"
             )
         self._options()
 
     def identity(self, memo: Path | None = None) -> str:
         """Return a hash of the file's content and the options that matter, not of its path."""
-        path = self._file()
-        remembered, text = Memo(memo), not is_parquet(path)
+        path, remembered = self._file(), Memo(memo)
+        # A Parquet file has no line ends, and may hold their bytes by chance.
+        text = not is_parquet(path)
         sha256 = remembered.recall(path, "sha256")
         if not isinstance(sha256, str):
             sha256 = file_sha256(path, text=text)
@@ -145,22 +148,20 @@ class TableFile:
         return _file_identity(sha256, self._options(), text=text)
 
     def info(self, memo: Path | None = None) -> TableInfo:
-        """Return size, columns and warnings; an unknown file is loaded once, and so validated, and remembered."""
+        """Return size, columns and warnings.
+
+        A file that the memo does not know is loaded, which validates it, and remembered.
+        """
         identity = self.identity(memo)
         remembered, key = Memo(memo), f"table-{_READER_VERSION}-{identity}"
         known = _known_info(identity, remembered.recall(self._file(), key))
-        if known is None:
-            table = self.load()
-            known = TableInfo(
-                identity, table.n_customers, tuple(table.frame.columns), table.warnings
-            )
-            facts = {
-                "n_customers": known.n_customers,
-                "columns": known.columns,
-                "warnings": known.warnings,
-            }
-            remembered.remember(self._file(), key, facts)
-        return known
+        if known is not None:
+            return known
+        table = self.load()
+        columns = tuple(table.frame.columns)
+        facts = {"n_customers": table.n_customers, "columns": columns, "warnings": table.warnings}
+        remembered.remember(self._file(), key, facts)
+        return TableInfo(identity, table.n_customers, columns, table.warnings)
 
     def load(self) -> Table:
         """Load and validate the file."""
@@ -171,7 +172,8 @@ class TableFile:
     def _file(self) -> Path:
         from segkit.data.load import existing_file
 
-        return existing_file(Path(self.path).expanduser())
+        # `__post_init__` has refused None.
+        return existing_file(Path(str(self.path)).expanduser())
 
     def _options(self) -> TableOptions:
         from segkit.data.table_options import TableOptions
@@ -206,7 +208,8 @@ def _file_identity(sha256: str, options: TableOptions, *, text: bool) -> str:
     return digest_of({"file": sha256, "options": options.identity(text=text)})
 
 
-def _known_info(identity: str, facts: object) -> TableInfo | None:
+def _known_info(identity: str, facts: Any) -> TableInfo | None:
+    """Return what a memo says of a table; None if it says nothing that can be read."""
     try:
         return TableInfo(
             identity, int(facts["n_customers"]), tuple(facts["columns"]), tuple(facts["warnings"])

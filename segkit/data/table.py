@@ -1,12 +1,13 @@
-"""The customers as loaded, and what is known of them without loading."""
+"""The customers as loaded, and what a plan knows of them without loading."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +33,8 @@ class Table:
     """
 
     frame: pd.DataFrame
-    ids: np.ndarray
-    truth: np.ndarray | None = None
+    ids: NDArray[Any]
+    truth: NDArray[np.int64] | None = None
     warnings: tuple[str, ...] = ()
     source: str = "table"
 
@@ -45,8 +46,7 @@ class Table:
     def fingerprint(self) -> str:
         """Return the sha256, in hex, of ids, column names, kinds and values.
 
-        It does not depend on where the values came from: CSV and Parquet of the same customers
-        agree.
+        The same customers have the same fingerprint, whether read from CSV or from Parquet.
         """
         digest = hashlib.sha256()
         _add_column(digest, "", self.ids)
@@ -57,7 +57,7 @@ class Table:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """What a plan needs to know of a table: root key, size, feature columns, and what was left out."""
+    """What a plan needs of a table: root key, size, feature columns, and what was left out."""
 
     fingerprint: str
     n_customers: int
@@ -65,27 +65,30 @@ class TableInfo:
     warnings: tuple[str, ...] = ()
 
 
-def _add_column(digest, name: str, values: np.ndarray) -> None:
+def _add_column(digest: hashlib._Hash, name: str, values: NDArray[Any]) -> None:
     kind, chunks = _canonical_bytes(values)
     digest.update(f"{len(name)}:{name}:{kind}:{len(values)};".encode())
     for chunk in chunks:
         digest.update(chunk)
 
 
-def _canonical_bytes(values: np.ndarray) -> tuple[str, tuple[bytes | np.ndarray, ...]]:
+def _canonical_bytes(values: NDArray[Any]) -> tuple[str, tuple[bytes | memoryview, ...]]:
+    """Return the kind of a column, and its values as bytes that are the same on every machine."""
     if values.dtype.kind == "b":
-        return "bool", (np.ascontiguousarray(values, dtype=np.uint8),)
+        return "bool", (np.ascontiguousarray(values, dtype=np.uint8).data,)
     if values.dtype.kind in "iu":
-        return "int64", (np.ascontiguousarray(values, dtype="<i8"),)
+        return "int64", (np.ascontiguousarray(values, dtype="<i8").data,)
     if values.dtype.kind == "f":
-        canonical = np.ascontiguousarray(values, dtype="<f8") + 0.0  # -0.0 becomes 0.0
+        # Adding 0.0 turns -0.0 into 0.0.
+        canonical = np.ascontiguousarray(values, dtype="<f8") + 0.0
+        # Missing values come with more than one pattern of bits.
         canonical[np.isnan(canonical)] = np.nan
-        return "float64", (canonical,)
+        return "float64", (canonical.data,)
     return "text", _text_bytes(values.tolist())
 
 
-def _text_bytes(values: list) -> tuple[bytes | np.ndarray, ...]:
-    """Return lengths (-1 where missing) and the joined text, which together cannot be confused."""
+def _text_bytes(values: list[object]) -> tuple[bytes | memoryview, ...]:
+    """Return the lengths of texts (-1 where missing) and the texts joined, which is unambiguous."""
     encoded = [value.encode() if isinstance(value, str) else None for value in values]
     lengths = np.array([-1 if text is None else len(text) for text in encoded], dtype="<i8")
-    return lengths, b"".join(text for text in encoded if text is not None)
+    return lengths.data, b"".join(text for text in encoded if text is not None)

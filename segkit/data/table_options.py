@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from encodings.aliases import aliases
 
 from segkit.errors import UsageError, did_you_mean
@@ -47,20 +47,31 @@ class TableOptions:
         }
         if checked["columns"] is not None and checked["drop"]:
             raise UsageError(
-                "data.columns and data.drop: give the columns to use or those to leave out, not"
-                " both"
+                "data.columns and data.drop: give the columns to use or those to leave out, not "
+                "both"
             )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
     def identity(self, *, text: bool) -> dict[str, object]:
-        """Return what decides the loaded table, besides the file, as a JSON value; order of names does not."""
-        names = [field.name for field in fields(self)] if text else ["id", "columns", "drop"]
-        values = {name: getattr(self, name) for name in names}
-        return {
-            name: sorted(value) if isinstance(value, tuple) else value
-            for name, value in values.items()
+        """Return what decides the loaded table besides the file, as a JSON value.
+
+        Parameters
+        ----------
+        text : bool
+            Whether the file is text; separator, decimal mark and encoding do not matter otherwise.
+        """
+        identity: dict[str, object] = {
+            "id": self.id,
+            # The table keeps the order of the file, whatever the order of the names.
+            "columns": None if self.columns is None else sorted(self.columns),
+            "drop": None if self.drop is None else sorted(self.drop),
         }
+        if text:
+            identity["separator"] = self.separator
+            identity["decimal"] = self.decimal
+            identity["encoding"] = self.encoding
+        return identity
 
 
 def _checked_id(name: object) -> str | None:
@@ -89,23 +100,24 @@ def _is_name(value: object) -> bool:
 
 
 def _checked_separator(separator: object) -> str:
-    separator = "\t" if separator == "\\t" else separator
-    usable = (
+    # A shell passes the two characters of \t on as they are.
+    if separator == "\\t":
+        return "\t"
+    if (
         isinstance(separator, str)
         and len(separator) == 1
         and separator.isascii()
         and separator not in '"\r\n\0'
+    ):
+        return separator
+    raise UsageError(
+        "data.separator: must be one ASCII character (',', ';', '\\t', '|', ...), got "
+        f"{separator!r}"
     )
-    if not usable:
-        raise UsageError(
-            "data.separator: must be one ASCII character (',', ';', '\\t', '|', ...), got"
-            f" {separator!r}"
-        )
-    return separator
 
 
 def _checked_decimal(decimal: object, separator: object) -> str:
-    if decimal not in (".", ","):
+    if not isinstance(decimal, str) or decimal not in (".", ","):
         raise UsageError(f"data.decimal: must be '.' or ',', got {decimal!r}")
     if decimal == separator:
         raise UsageError(f"data.decimal: must differ from data.separator, both are {decimal!r}")
@@ -113,15 +125,25 @@ def _checked_decimal(decimal: object, separator: object) -> str:
 
 
 def _checked_encoding(encoding: object) -> str:
-    try:
-        codec = codecs.lookup(encoding)
-        codec.incrementaldecoder().decode(b"", final=True)
-        if not isinstance("".encode(codec.name), bytes):
-            raise LookupError
-    except (LookupError, TypeError, ValueError):
+    codec = _text_codec(encoding)
+    if codec is None:
         near = did_you_mean(str(encoding), {*aliases, *aliases.values()})
         raise UsageError(
-            "data.encoding: must be a text encoding (utf-8, latin-1, cp1252, ...), got"
-            f" {encoding!r}{near}"
-        ) from None
+            "data.encoding: must be a text encoding (utf-8, latin-1, cp1252, ...), got "
+            f"{encoding!r}{near}"
+        )
     return codec.name
+
+
+def _text_codec(encoding: object) -> codecs.CodecInfo | None:
+    """Return the codec of an encoding; None if there is none, or it is not one of text."""
+    if not isinstance(encoding, str):
+        return None
+    try:
+        codec = codecs.lookup(encoding)
+        # Codecs such as base64 and rot13 have a name, and fail at one of these.
+        codec.incrementaldecoder().decode(b"", final=True)
+        is_text = isinstance("".encode(codec.name), bytes)
+    except (LookupError, TypeError, ValueError):
+        return None
+    return codec if is_text else None

@@ -122,8 +122,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     large = beyond(X)
     if large:
         raise Infeasible(
-            f"the scaled features hold {large.value:g}; numbers from {-LARGEST:g} to {LARGEST:g}"
-            " are allowed"
+            f"the scaled features hold {large.value:g}; numbers from {-LARGEST:g} to {LARGEST:g} "
+            "are allowed"
         )
     coordinates, figures = _family(config).project(config, X, _needed(config, X, neighbours))
     coordinates = np.ascontiguousarray(coordinates, dtype=np.float64)
@@ -135,8 +135,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     large = beyond(coordinates)
     if large:
         raise Infeasible(
-            f"{targets.class_name(config)} gave a coordinate of {large.value:g}, too large to"
-            " cluster"
+            f"{targets.class_name(config)} gave a coordinate of {large.value:g}, too large to "
+            "cluster"
         )
     return Projection(coordinates, figures)
 

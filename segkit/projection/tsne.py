@@ -93,8 +93,8 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
     perplexity, axes = config.get("perplexity", _PERPLEXITY), config.get("n_components", 2)
     if 3 * perplexity > n - 1:
         return (
-            f"perplexity = {perplexity:g} needs {int(3 * perplexity)} neighbours; there are {n}"
-            " customers"
+            f"perplexity = {perplexity:g} needs {int(3 * perplexity)} neighbours; there are {n} "
+            "customers"
         )
     if d is not None and axes > d and config.get("initialization", "pca") == "pca":
         return f"n_components = {axes} cannot start from the principal components of {d} features"

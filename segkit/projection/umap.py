@@ -121,8 +121,8 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
         return f"n_neighbors = {wanted} needs more than {wanted} customers; there are {n}"
     if init in ("spectral", "tswspectral") and n <= axes + 1:
         return (
-            f"n_components = {axes} with init = {init} needs more than {axes + 1} customers; there"
-            f" are {n}"
+            f"n_components = {axes} with init = {init} needs more than {axes + 1} customers; there "
+            f"are {n}"
         )
     if init == "pca" and axes > (n if d is None else min(n, d)):
         return f"n_components = {axes} cannot start from the principal components of this data"
@@ -156,8 +156,8 @@ def project(
     largest = max(X.max(), -X.min())
     if largest > _LARGEST:
         raise Infeasible(
-            f"UMAP computes in single precision: numbers up to {_LARGEST:g} are allowed, got"
-            f" {largest:g}"
+            f"UMAP computes in single precision: numbers up to {_LARGEST:g} are allowed, got "
+            f"{largest:g}"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

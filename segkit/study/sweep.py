@@ -22,6 +22,7 @@ from segkit.study.keep.writer import Finished, Record
 from segkit.study.plan import cost
 from segkit.study.plan.graph import Task, make_tasks, wanted_keys
 from segkit.study.plan.planner import Plan
+from segkit.study.plan.schedule import priorities
 from segkit.study.plan.stage import Node
 from segkit.study.run.engine import Engine
 from segkit.study.run.outcome import Outcome
@@ -245,6 +246,6 @@ def _mend(engine: Engine, record: Record, watch: Watch) -> None:
 def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
     """Return the order of work and the estimated seconds by task's name."""
     shapes = plan.planner.shapes
-    return cost.priorities(tasks, shapes), {
+    return priorities(tasks, shapes), {
         task.name: cost.task_seconds(task, shapes) for task in tasks
     }

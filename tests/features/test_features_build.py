@@ -339,9 +339,9 @@ def test_no_feature_left(frame):
         (
             {"expressions": {"x": "PURCHASES / TENUR"}},
             (
-                "features.expressions.x: the table has no column 'TENUR'; did you mean 'TENURE'?"
-                " (its columns: PURCHASES, TENURE, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, and 5"
-                " more)"
+                "features.expressions.x: the table has no column 'TENUR'; did you mean 'TENURE'? "
+                "(its columns: PURCHASES, TENURE, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, and 5 "
+                "more)"
             ),
         ),
     ],
@@ -444,8 +444,8 @@ def test_engagement_score_is_between_0_and_1():
 
 def test_reading_the_module_imports_nothing_heavy():
     code = (
-        "import sys, segkit.features; from segkit.features import check; check({'columns': 'all'},"
-        " ['a']); print([name for name in ('sklearn', 'pandas', 'scipy') if name in sys.modules])"
+        "import sys, segkit.features; from segkit.features import check; check({'columns': 'all'}, "
+        "['a']); print([name for name in ('sklearn', 'pandas', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

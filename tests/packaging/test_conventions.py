@@ -32,7 +32,9 @@ LAYERS = (
     ("scoring",),
     ("study",),
     ("report", "segments"),
-    ("progress", "cli", "__main__"),
+    ("progress",),
+    ("launch",),
+    ("cli", "__main__"),
 )
 # The rooms of segkit/study, in the order in which things happen; the modules beside them are above.
 ROOMS = ("compose", "plan", "run", "judge", "keep")

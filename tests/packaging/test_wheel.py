@@ -115,6 +115,14 @@ def test_the_whole_package_is_in_the_wheel(names: set[str]) -> None:
     assert files("segkit") <= names
 
 
+def test_the_wheel_says_that_it_is_typed(names: set[str], installed: Path, tmp_path: Path) -> None:
+    assert "segkit/py.typed" in names
+    code = "import segkit; from importlib.resources import files; print(files(segkit) / 'py.typed')"
+    marker = Path(run(installed / "python", "-c", code, cwd=tmp_path).strip())
+    assert installed.parent in marker.parents
+    assert marker.is_file()
+
+
 def test_the_licence_is_in_the_wheel_and_nothing_else_is(names: set[str]) -> None:
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"segkit"}

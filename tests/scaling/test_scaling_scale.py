@@ -157,7 +157,7 @@ def test_values_that_are_not_finite_are_infeasible():
     [
         (
             {"_target_": "sklearn.cluster.KMeans", "n_clusters": 2, "n_init": 1},
-            "does not give a matrix of the shape",
+            "does not return a matrix of the shape",
         ),
         ({"_target_": "sklearn.cluster.DBSCAN"}, "no fit_transform"),
         ({"_target_": "os.system"}, "os.system"),

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from segkit.study.plan.stage import Node, Shape, Stage
 
-# What file systems give out at least.
+# The smallest amount that file systems allocate.
 _BLOCK = 4096
-_RECORD = 1500  # bytes of facts, which fit into a block for any usual table
+# Bytes of facts, which fit into one block for any usual table.
+_RECORD = 1500
 
 
 def bytes_by_kind(nodes: Iterable[Node], shapes: Mapping[str, Shape]) -> dict[str, int]:
-    """Return about how many bytes of disk the results of stages take, by kind, in the order of the data flow.
+    """Return the estimated bytes of stages' results on disk by kind, in the order of the data flow.
 
     Parameters
     ----------
     nodes
         The stages.
     shapes
-        By key: how many customers and columns each works on.
+        How many customers and columns each works on, by key.
     """
     total: Counter[Stage] = Counter()
     for node in nodes:
@@ -36,7 +37,7 @@ def _blocks(size: int) -> int:
 
 
 def amount(size: float) -> str:
-    """Return a number of bytes in words short enough for a line: ``640 kB``, ``12 MB``, ``3.4 GB``."""
+    """Return a number of bytes as a short text: ``640 kB``, ``12 MB``, ``3.4 GB``."""
     if size < 1e6:
         return f"{size / 1e3:.0f} kB"
     if size < 1e9:

@@ -12,7 +12,7 @@ from segkit.study.plan.stage import Node, Stage
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What one worker does at once: stages of one kind that share their inputs' work."""
+    """What one worker computes at once: nodes of one kind that share work."""
 
     name: str
     nodes: tuple[Node, ...]
@@ -32,16 +32,16 @@ class Task:
 def make_tasks(
     nodes: Mapping[str, Node], leaves: Iterable[str], settled: Collection[str]
 ) -> list[Task]:
-    """Bundle the stages that are not settled into tasks, in an order in which each comes after what it needs.
+    """Bundle the stages to compute into tasks, each after the tasks that it reads from.
 
-    Partitions of one space by one class of clusterer are one task (a family shares their work),
-    likewise their draws; all partitions of one space are scored in another space in one pass, as
-    are all pictures of one matrix. Bundling never changes a result.
+    The nodes of a task are of one group (`Stage.group`), so that they share work: all partitions of
+    one space by one class of clusterer, or all partitions that are scored in one space. Bundling
+    never changes a result.
 
     Parameters
     ----------
     nodes
-        The graph, by key; each node after those that it stands on.
+        The graph, by key; each node after those that it reads.
     leaves
         Keys of the stages whose results are wanted.
     settled
@@ -79,17 +79,18 @@ def _levels(nodes: Mapping[str, Node]) -> dict[str, int]:
     """
     levels: dict[str, int] = {}
     for key, node in nodes.items():
-        behind = max(
-            (levels[other] + 1 for other in node.inputs.values() if other in levels), default=0
-        )
-        levels[key] = max(node.stage.order, behind)
+        level = node.stage.order
+        for other in node.inputs.values():
+            if levels.get(other, 0) >= level:
+                level = levels[other] + 1
+        levels[key] = level
     return levels
 
 
 def wanted_keys(
     nodes: Mapping[str, Node], leaves: Iterable[str], settled: Collection[str]
 ) -> set[str]:
-    """Return the keys to compute: the leaves, and what those need, as far as they are not settled."""
+    """Return the keys to compute: leaves that are not settled, and the stages that those read."""
     pending = [key for key in dict.fromkeys(leaves) if key not in settled]
     wanted: set[str] = set()
     while pending:

@@ -36,8 +36,8 @@ class Growth(NamedTuple):
 
         ``times`` multiplies the part that grows, ``more`` is added to the fixed part.
         """
-        scale = customers / REFERENCE_CUSTOMERS
-        return self.fixed + more + self.seconds * times * scale**self.power
+        scale: float = (customers / REFERENCE_CUSTOMERS) ** self.power
+        return self.fixed + more + self.seconds * times * scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
 from segkit.signals import guarded
-from segkit.study.plan.cost import bundles
 from segkit.study.plan.graph import Task
+from segkit.study.plan.schedule import bundles
 from segkit.study.run import compat, kernels
 from segkit.study.run.bundle import broken_inputs, not_ok
 from segkit.study.run.outcome import Outcome

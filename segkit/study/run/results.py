@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from segkit.scoring import Score
+    from segkit.scoring.contract import Score
     from segkit.scoring.stability import Stability
 
 _SKETCH_SIGNS = 4
-# Of one draw on disk: an index, its status, and as many figures as a partition usually has clusters.
+# Of one draw on disk: an index, its status, and a figure for each of eight clusters.
 _DRAW_BYTES = 2 * 8 + 8 + 8 * 8
 
 
 class Family(NamedTuple):
-    """CPU seconds of a task's first node, of each further one, and the power of n they grow with."""
+    """CPU seconds of a task's first node and of each further one, and their power of n."""
 
     first: float
     further: float

@@ -11,10 +11,10 @@ import pytest
 from segkit.data import TableInfo
 from segkit.study.compose import compose_study
 from segkit.study.plan import graph
-from segkit.study.plan.cost import priorities
 from segkit.study.plan.graph import counts
 from segkit.study.plan.keys import kind_of
 from segkit.study.plan.planner import make_plan
+from segkit.study.plan.schedule import priorities
 from segkit.study.run.stages import STAGES
 
 DOWNSTREAM = {"scaling", "clustering", "scoring:native", "scoring:power", "stability"}

@@ -20,8 +20,9 @@ from segkit.files import DiskFull
 from segkit.progress import Silent
 from segkit.study.compose import compose_study
 from segkit.study.keep import writer as record
-from segkit.study.plan import cost
+from segkit.study.plan import schedule
 from segkit.study.plan.graph import Task, make_tasks
+from segkit.study.plan.schedule import bundles
 from segkit.study.plan.stage import Result
 from segkit.study.run import engine, rounds, settings, store, workers
 from segkit.study.run import task as task_module
@@ -346,7 +347,7 @@ def test_bundles_hold_every_task_once_after_what_it_needs_and_are_small(seed):
     rng = np.random.default_rng(seed)
     tasks = list(random_tasks(rng, 120))
     seconds = {task.name: float(rng.choice([0.01, 0.1, 2.0])) for task in tasks}
-    bundled = cost.bundles(tasks, seconds, 2)
+    bundled = bundles(tasks, seconds, 2)
     done = set()
     for bundle in bundled:
         for task in bundle:
@@ -362,9 +363,9 @@ def test_large_tasks_are_not_bundled_and_little_work_is_still_spread():
         Task(f"features-{index}", (node_of(f"features-{index}", {}, {}),), ())
         for index in range(100)
     ]
-    large = cost.bundles(tasks, {task.name: 1.0 for task in tasks}, 2)
+    large = bundles(tasks, {task.name: 1.0 for task in tasks}, 2)
     assert len(large) == 100
-    little = cost.bundles(tasks, {task.name: 0.002 for task in tasks}, 2)
+    little = bundles(tasks, {task.name: 0.002 for task in tasks}, 2)
     assert 40 <= len(little) <= 60
 
 
@@ -383,9 +384,9 @@ def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_pat
     monkeypatch.setattr(rounds, "run_bundle", dying)
     monkeypatch.setattr(workers, "LOST_WORKER_RETRIES", 0)
     # All in one bundle.
-    monkeypatch.setattr(cost, "_BUNDLES_EACH", 0.1)
+    monkeypatch.setattr(schedule, "_BUNDLES_EACH", 0.1)
     small = dict.fromkeys((task.name for task in tasks), 0.01)
-    assert len(cost.bundles(tasks, small, 1)) == 1
+    assert len(bundles(tasks, small, 1)) == 1
     prepared.store.prepare()
     with engine.Engine(settings.EngineSettings(workers=1), str(prepared.store.root)) as running:
         outcomes_of = {task.kind: outcomes for task, outcomes in running.run(tasks, small, small)}

@@ -1,7 +1,7 @@
 """The kinds of stages: one file each, found by being in this folder.
 
-A file defines ``STAGE``, a `segkit.study.plan.stage.Stage`, and computes one result for each node it
-is given. Nothing else in the project lists the kinds.
+A file defines ``STAGE``, a `segkit.study.plan.stage.Stage`, and computes one result for each node
+of a task. Nothing else in the project lists the kinds.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result]:
 
 
 def size(node: Node, shape: Shape) -> int:
-    """Return the bytes of the landmarks' rows, and of an index and a distance for each neighbour."""
+    """Return the bytes of the rows, and of an index and a distance for each neighbour."""
     from segkit.projection.landmarks import NEAREST
 
     return int(8 * node.config["count"] + 2 * 4 * shape.customers * NEAREST)

@@ -57,7 +57,8 @@ def _before(node: Node, inputs: Inputs) -> Stability:
     from segkit.scoring.stability import Stability
 
     arrays = dict(inputs.arrays(node.inputs["before"]))
-    return Stability(**arrays | {"ari_status": tuple(arrays["ari_status"].tolist())})
+    statuses = tuple(arrays.pop("ari_status").tolist())
+    return Stability(ari_status=statuses, **arrays)
 
 
 def seconds(node: Node, customers: int, further: bool) -> float:
