@@ -87,7 +87,7 @@ class Together:
 
 @dataclass(frozen=True)
 class _Product:
-    """The clusters of a run of partitions among a tile's rows, or the cells they are folded into."""
+    """The clusters of a run of partitions among a tile's rows, or among their cells."""
 
     first: int
     fold: csr_array | None
@@ -175,7 +175,7 @@ def _flat(numbers: list[list[int]]) -> list[int]:
 
 
 def _numbered(partitions: Sequence[Groups]) -> list[list[int]]:
-    """Give each distinct cluster of all partitions a number; clusters are equal by their members."""
+    """Give each distinct cluster of all partitions a number; equal members, equal cluster."""
     number_of: dict[bytes, int] = {}
     numbers = []
     for groups in partitions:
