@@ -24,8 +24,8 @@ from segkit.terminal import harmless, one_line
 from segkit.version import __version__
 
 if TYPE_CHECKING:
+    from segkit.study.keep.finished import Finished
     from segkit.study.keep.progress_file import Going
-    from segkit.study.keep.writer import Finished
     from segkit.study.run.preparation import Prepared
 
 # The exit codes, as README lists them; scripts rely on them.

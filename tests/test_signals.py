@@ -168,9 +168,9 @@ def test_a_hang_up_that_nohup_ignores_ends_nothing(tmp_path):
     assert ended(process, [signal.SIGTERM])[0] == 130
 
 
-@pytest.mark.parametrize("step", ["keep_profiles", "build"])
+@pytest.mark.parametrize("step", ["write_profiles", "build"])
 def test_two_interrupts_while_the_report_is_written_leave_every_table(tmp_path, step):
-    place = {"keep_profiles": "segkit.segments.write_profiles", "build": "segkit.report"}[step]
+    place = {"write_profiles": "segkit.segments.write_profiles", "build": "segkit.report"}[step]
     script = f"""
 import pathlib, time
 import {place} as place
@@ -203,7 +203,7 @@ def test_a_signal_while_the_tables_are_written_is_heard_after_them(tmp_path):
     script = """
 import os, signal
 from segkit import cli
-from segkit.study.keep import writer as record
+from segkit.study.keep import state as record
 plain = record.partitions_frame
 def interrupted(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)

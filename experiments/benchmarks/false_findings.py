@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from segkit.study.keep.writer import Finished
+    from segkit.study.keep.finished import Finished
 
 CUSTOMERS = 1000
 STRUCTURELESS = ("independent", "correlated", "skewed", "simulated_profile")

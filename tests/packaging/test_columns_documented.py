@@ -14,10 +14,10 @@ import pytest
 
 from segkit import scoring
 from segkit.progress import Silent
-from segkit.segments.silhouettes import keep_silhouettes
-from segkit.segments.write_profiles import keep_profiles
+from segkit.segments.write_profiles import write_profiles
+from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study.compose import compose_study
-from segkit.study.keep.runs_table import GROUPS
+from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.run.preparation import prepare
 from segkit.study.sweep import launch
 
@@ -54,7 +54,7 @@ PLACES = {
     "<reference>": ["standard", "quantile"],
 }
 PATTERNS = {
-    "<group>": f"({'|'.join(GROUPS)})",
+    "<group>": f"({'|'.join(RUN_GROUPS)})",
     "<name>": r"(?!explained_variance|fitted_customers|placement_r2|neighbours_recall)\w+",
     "<run>": "[0-9a-f]{12}",
     "<space>": "[a-z]+-[0-9a-f]{8}",
@@ -68,8 +68,8 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     for name, lines in STUDIES.items():
         overrides = [*TINY, *lines, f"store={root / 'store'}", f"hydra.sweep.dir={root / name}"]
         finished = launch(prepare(compose_study(overrides, None)), ["segkit"], Silent())
-        keep_profiles(finished)
-        keep_silhouettes(finished)
+        write_profiles(finished)
+        write_silhouettes(finished)
     return {name: root / name for name in STUDIES}
 
 

@@ -77,8 +77,8 @@ class Plan:
     runs: tuple[RunPlan, ...]
     nodes: Mapping[str, Node]
     references: tuple[str, ...]
-    customers: Mapping[str, int] = field(default_factory=dict)
-    planner: Planner | None = field(default=None, compare=False, repr=False)
+    customers: Mapping[str, int]
+    planner: Planner = field(compare=False, repr=False)
 
     @property
     def leaves(self) -> list[str]:
