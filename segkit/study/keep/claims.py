@@ -20,6 +20,7 @@ _DRAWS = Kind(
     lambda value: is_count(value) and 0 < value <= _MOST_DRAWS,
 )
 _SHARE = Kind("a number between 0 and 1", lambda value: NUMBER.fits(value) and 0 < value < 1)
+# scikit-learn takes no larger seed.
 _SEED = Kind(
     f"a whole number from 0 to {2**32 - 1}", lambda value: is_count(value) and value < 2**32
 )
@@ -49,6 +50,7 @@ _ENTRY = {
         for name in ("key", "digest")
     },
 }
+# Groups whose ``_target_`` names a class that is called.
 _ESTIMATORS = ("scaler", "projection", "clusterer")
 
 

@@ -287,6 +287,7 @@ def check_format(folder: Path) -> None:
     path = inside(folder, "provenance.json")
     document = parsed(path, content(path)) if path.is_file() else None
     provenance: dict[str, Any] = document if isinstance(document, dict) else {}
+    # Studies from before there was a format have the first one.
     written = provenance.get("format", FORMAT)
     if not isinstance(written, int) or isinstance(written, bool):
         raise UsageError(
