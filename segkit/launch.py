@@ -77,7 +77,7 @@ def _run(prepared: Prepared, arguments: Sequence[str], quiet: bool) -> Finished:
     """Run the study; an error that ends it early names the command that resumes it."""
     resume = resume_command(prepared, arguments)
     interrupted = (
-        f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
+        f"interrupted; what was finished is kept for {prepared.folder}; resume with: {resume}"
     )
     try:
         with signals.last_words(interrupted), signals.ends_here():
@@ -89,7 +89,7 @@ def _run(prepared: Prepared, arguments: Sequence[str], quiet: bool) -> Finished:
         if signals.came():
             raise Interrupted(interrupted) from None
         if isinstance(error, DiskFull):
-            message = f"disk full: {error}; make room, then go on with: {resume}"
+            message = f"disk full: {error}; make room, then resume with: {resume}"
             raise Stopped(message) from error
         raise
 

@@ -93,7 +93,7 @@ def test_a_sweep_that_is_ended_says_how_to_go_on_and_goes_on(tmp_path, how, comp
     assert code == 130
     (folder,) = (tmp_path / "outputs").glob("my study/*")
     assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"
-    message, _, resume = lines[-1].partition("; go on with: ")
+    message, _, resume = lines[-1].partition("; resume with: ")
     assert (
         message == "segkit: error: interrupted; what was finished is kept for"
         f" {folder.relative_to(tmp_path)}"
@@ -131,7 +131,7 @@ def test_code_that_never_gives_the_lock_back_is_ended_from_outside(tmp_path):
     code, lines = ended(process, [signal.SIGTERM])
     assert code == -signal.SIGKILL
     assert lines[-1].startswith(
-        "segkit: error: interrupted; what was finished is kept for study; go on with: "
+        "segkit: error: interrupted; what was finished is kept for study; resume with: "
     )
     (tmp_path / "go").touch()
     resumed = subprocess.run(
