@@ -246,7 +246,7 @@ class _Sweep:
         self.write_provenance("running")
 
     def _write_screen(self) -> None:
-        """Write the results of the screen: nothing else is there if the confirmation is cut short."""
+        """Write the results of the screen, in case that the confirmation is cut short."""
         runs = self.study.ranked()
         self.writer.runs(runs)
         partitions, _ = self.study.partitions()
