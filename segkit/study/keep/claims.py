@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segkit import targets
 from segkit.errors import UsageError
 from segkit.study.compose.paths import RUN_GROUPS
-from segkit.study.keep.reader import COUNT, MAPPING, NUMBER, TEXT, Kind, is_count, require
+from segkit.study.keep.kinds import COUNT, MAPPING, NUMBER, TEXT, Kind, is_count, require, value_at
 
 if TYPE_CHECKING:
     from segkit.study.keep.reader import Study
@@ -83,11 +83,8 @@ def check_claims(study: Study, run: str) -> None:
 
 
 def _require_all(document: Mapping[str, Any], rules: Mapping[str, Kind], where: str) -> None:
-    """Check values as :func:`segkit.study.keep.reader.require` does; none may be missing."""
+    """Check values as :func:`segkit.study.keep.kinds.require` does; none may be missing."""
     for name, kind in rules.items():
         require(document, {name: kind}, where)
-        value: Any = document
-        for part in name.split("."):
-            value = None if value is None else value.get(part)
-        if value is None:
+        if value_at(document, name) is None:
             raise UsageError(f"{where}{name}: is missing; must be {kind.allowed}")
