@@ -11,8 +11,8 @@ import pandas as pd
 
 from segkit.errors import UsageError
 from segkit.report.files import LACKING, Files
-from segkit.study.keep import reader as kinds
-from segkit.study.keep.reader import Kind, is_run, require
+from segkit.study.keep import kinds
+from segkit.study.keep.kinds import Kind, is_run, require
 from segkit.study.keep.untrusted import safe_yaml
 
 STATUSES = ("ok", "failed", "skipped")

@@ -61,6 +61,7 @@ def detailed_runs(
     if best is not None and best in order:
         order = [best, *(run for run in order if run != best)]
     ordered = placed.set_index("run").loc[order].reset_index()
+    # The first of runs with the same scores is the best of them.
     distinct = ordered[~_identity(ordered).duplicated()]
     order = distinct["run"].tolist()
     pairs = distinct.drop_duplicates(["projection", "clusterer"])["run"].tolist()

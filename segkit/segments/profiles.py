@@ -82,6 +82,7 @@ def profile(frame: pd.DataFrame, labels: Labels, truth: Labels | None = None) ->
     """
     codes, is_labelled = _codes(labels, len(frame))
     segments, member, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+    # Sorted by segment, each segment is one block of rows.
     order = np.argsort(member, kind="stable")
     rows = np.flatnonzero(is_labelled)[order]
     bounds = np.concatenate([[0], np.cumsum(sizes)])

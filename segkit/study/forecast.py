@@ -152,7 +152,9 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
     able = [run for run in prepared.plan.runs if run.stages]
     if not study["confirm"] or not able:
         return None
+    # A branch, so that the study's own plan is not added to.
     planner = prepared.plan.planner.branch()
+    # With the whole screen stored it is known which runs are confirmed.
     known = set(prepared.plan.leaves) <= prepared.stored
     chosen = _shortlisted(prepared) if known else _typical(able, planner, study["shortlist"])
     if chosen is None:
@@ -201,6 +203,7 @@ def _typical(able: Sequence[RunPlan], planner: Planner, size: int) -> list[RunPl
 
     ordered = sorted(able, key=cost)
     size = min(size, len(ordered))
+    # Half of them over all costs, the other half in the same spaces.
     spread = (size + 1) // 2
     chosen = {run.id: run for run in _evenly(ordered, spread)}
     spaces = {space_of(run.stages) for run in chosen.values()}

@@ -102,7 +102,7 @@ class _Sweep:
         self.flushes = FlushSchedule()
         # Loaded now: the data may be gone when the study ends.
         customers = load_customers(prepared.plan)
-        self.state = StudyState(prepared.plan, prepared.store, customers, self.scoring["gates"])
+        self.study = StudyState(prepared.plan, prepared.store, customers, self.scoring["gates"])
 
     def run(self) -> Finished:
         """Compute what is missing and write everything; an exception is raised after that."""
@@ -134,6 +134,7 @@ class _Sweep:
         return finished
 
     def _compute_all(self, engine: Engine) -> None:
+        """Screen, race and confirm; repair between them what turned out to be damaged."""
         self.launch.work, engine.compiling = engine.work, self.watch.compiling
         self.watch.expect(self.prepared, engine.running, *expected_seconds(self.prepared))
         self._screen(engine)
@@ -147,50 +148,50 @@ class _Sweep:
     def _screen(self, engine: Engine) -> None:
         """Compute what every run needs; a run's row is complete as soon as its stages are."""
         plan, store = self.prepared.plan, self.prepared.store
-        self.state.take(settled_outcomes(plan.nodes, store, self.prepared.stored).values())
+        self.study.take(settled_outcomes(plan.nodes, store, self.prepared.stored).values())
         self._begin()
         self._compute(engine, plan.nodes, plan.leaves, "screen")
 
     def _race(self, engine: Engine) -> None:
         """Recluster draws, more and more of them, for the runs that can still be shortlisted."""
-        state, store = self.state, self.prepared.store
+        study, store = self.study, self.prepared.store
         # By run: how many draws it has, and the key of their stage.
         done: dict[str, tuple[int, str]] = {}
         for draws in schedule(self.scoring["draws"]):
-            runs = still_racing(state.collector.frame(), state.partition_identity, self.scoring)
-            racing = [state.plans[run] for run in runs if not done or run in done]
-            plan, done = drawn_further(state.plan, racing, draws, done)
+            runs = still_racing(study.collector.frame(), study.partition_identity, self.scoring)
+            racing = [study.plans[run] for run in runs if not done or run in done]
+            plan, done = drawn_further(study.plan, racing, draws, done)
             self.prepared = replace(self.prepared, plan=plan)
-            state.adopt(plan)
+            study.adopt(plan)
             added = {key: plan.nodes[key] for _, key in done.values()}
             stored = frozenset(store.keys(("stability",)))
-            state.take(settled_outcomes(added, store, stored).values())
+            study.take(settled_outcomes(added, store, stored).values())
             self._compute(engine, plan.nodes, plan.leaves, "race")
 
     def _confirm(self, engine: Engine) -> None:
         """Confirm the best of the screen; nothing is done if no run passed the gates."""
-        state, store = self.state, self.prepared.store
-        runs = state.ranked()
-        partitions, _ = state.partitions()
+        study, store = self.study, self.prepared.store
+        runs = study.ranked()
+        partitions, _ = study.partitions()
         chosen = runs_to_confirm(runs, partitions, self.scoring["shortlist"])
         if not chosen:
             return
-        planner = state.plan.planner
-        confirmation = confirmation_of(chosen, runs, state.plans, planner, self.scoring)
-        nodes, known = confirmation.nodes, state.collector.outcomes
+        planner = study.plan.planner
+        confirmation = confirmation_of(chosen, runs, study.plans, planner, self.scoring)
+        nodes, known = confirmation.nodes, study.collector.outcomes
         stored = frozenset(store.keys(KINDS))
-        state.confirm(confirmation, settled_outcomes(nodes, store, stored, known))
-        if wanted_keys(nodes, confirmation.leaves, state.outcomes):
+        study.confirm(confirmation, settled_outcomes(nodes, store, stored, known))
+        if wanted_keys(nodes, confirmation.leaves, study.outcomes):
             self._write_screen()
         self._compute(engine, nodes, confirmation.leaves, "confirmation")
 
     def _mend(self, engine: Engine) -> None:
-        """Compute again what cannot be read of what the study's tables are made of."""
+        """Compute again the damaged results that the study's tables are made of."""
         attempts: Counter[str] = Counter()
-        while keys := [key for key in self.state.unreadable() if attempts[key] < _ATTEMPTS]:
+        while keys := [key for key in self.study.unreadable() if attempts[key] < _ATTEMPTS]:
             attempts.update(keys)
-            self.state.forget(keys)
-            self._compute(engine, self.state.nodes, keys, "mending")
+            self.study.forget(keys)
+            self._compute(engine, self.study.nodes, keys, "mending")
 
     def _compute(
         self, engine: Engine, nodes: Mapping[str, Node], leaves: Sequence[str], part: str
@@ -200,64 +201,64 @@ class _Sweep:
         Results that turn out to be damaged on the way are computed again, and so are the stages
         that failed for them.
         """
-        state = self.state
+        study = self.study
         attempts: Counter[str] = Counter()
         wanted = list(leaves)
         while True:
-            tasks = make_tasks(nodes, wanted, state.outcomes)
-            self.watch.start(self.prepared, tasks, state.collector.counts(), part)
+            tasks = make_tasks(nodes, wanted, study.outcomes)
+            self.watch.start(self.prepared, tasks, study.collector.counts(), part)
             waiting = self._run(engine, tasks)
             damaged = {key for outcome in waiting for key in outcome.damaged if key in nodes}
             attempts.update(damaged)
             # On a disk that keeps nothing, what was computed again is damaged again.
             if not damaged or max(attempts[key] for key in damaged) > _ATTEMPTS:
-                state.take(waiting)
+                study.take(waiting)
                 return
-            state.forget(damaged)
+            study.forget(damaged)
             wanted = [*leaves, *damaged]
 
     def _run(self, engine: Engine, tasks: Sequence[Task]) -> list[Outcome]:
         """Run tasks and take in their outcomes; return those that wait for damaged inputs."""
-        state = self.state
-        priorities, seconds = _estimates(tasks, state.plan)
+        study = self.study
+        order, seconds = _estimates(tasks, study.plan)
         waiting: list[Outcome] = []
-        with closing(engine.run(tasks, priorities, seconds, state.outcomes.values())) as results:
+        with closing(engine.run(tasks, order, seconds, study.outcomes.values())) as results:
             for task, outcomes in results:
                 waiting += [outcome for outcome in outcomes if outcome.waits]
-                state.take(outcome for outcome in outcomes if not outcome.waits)
-                self.watch.advance(task, outcomes, state.collector.counts())
+                study.take(outcome for outcome in outcomes if not outcome.waits)
+                self.watch.advance(task, outcomes, study.collector.counts())
                 self.flushes.flush(self._write_rows)
         return waiting
 
     def _begin(self) -> None:
-        """Write what was asked, before anything is computed."""
+        """Write the settings and the runs, before anything is computed."""
         self.writer.settings(_settings(self.prepared.composition))
         self.writer.remove_verdict()
-        self.writer.configurations(self.state.configurations())
+        self.writer.configurations(self.study.configurations())
         self.write_provenance("running")
         # Where every run is settled, the table is written at once with its ranks.
-        if self.state.collector.counts()["waiting"]:
-            self.writer.runs(self.state.collector.frame())
+        if self.study.collector.counts()["waiting"]:
+            self.writer.runs(self.study.collector.frame())
 
     def _write_rows(self) -> None:
         """Write the rows so far."""
-        self.writer.runs(self.state.collector.frame())
+        self.writer.runs(self.study.collector.frame())
         self.write_provenance("running")
 
     def _write_screen(self) -> None:
-        """Write the results of the screen, in case that nothing comes after it."""
-        runs = self.state.ranked()
+        """Write the results of the screen, in case that the confirmation is cut short."""
+        runs = self.study.ranked()
         self.writer.runs(runs)
-        partitions, _ = self.state.partitions()
+        partitions, _ = self.study.partitions()
         # A study of many runs would hold gigabytes while the confirmation is computed.
-        self.state.release_partitions()
+        self.study.release_partitions()
         self.writer.partitions(partitions)
         self.writer.recommendation(recommend(runs, self.scoring["gates"], agreement_of(partitions)))
         self.write_provenance("running")
 
     def write_provenance(self, state: str) -> None:
         """Write the study's state, and what is known of its origin before it ends."""
-        self.writer.provenance(provenance(self.launch, self.state, state, self.scoring["draws"]))
+        self.writer.provenance(provenance(self.launch, self.study, state, self.scoring["draws"]))
 
     def _end(self, state: str) -> Finished:
         """Write everything that is known."""
@@ -271,7 +272,7 @@ class _Sweep:
             raise
 
     def _write_results(self, state: str) -> Finished:
-        study, writer = self.state, self.writer
+        study, writer = self.study, self.writer
         # First of all, so that the state is right even if the rest cannot be written.
         self.write_provenance("concluding" if state == "finished" else state)
         runs = study.ranked()
@@ -308,7 +309,7 @@ class _Sweep:
 
     def _conclude(self, runs: pd.DataFrame, partitions: pd.DataFrame) -> pd.DataFrame:
         """Write the recommendation and return the runs table with all that is known."""
-        study, agreement = self.state, agreement_of(partitions)
+        study, agreement = self.study, agreement_of(partitions)
         if study.confirmation is None or not study.is_confirmed:
             self.writer.recommendation(recommend(runs, self.scoring["gates"], agreement))
             return runs

@@ -178,6 +178,7 @@ def _stage_cells(stages: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> 
         if suffix != "seed":
             for name in ("stability_jaccard", "stability_jaccard_min", "dissolved", "recovered"):
                 cells[f"{name}_{suffix}"] = facts.get(name)
+    # Nothing in the run uses a seed: it is the same under any.
     if "reseed" not in stages:
         cells |= {"stability_ari_seed": 1.0, "stability_seed_status": "no_seed"}
     prediction = _facts(outcomes, stages["prediction"])
@@ -299,6 +300,7 @@ def best_against_nulls(
     silhouettes = runs.set_index("run").loc[list(shortlist), "silhouette_reference"]
     observed = silhouettes.to_numpy(dtype=float)
     copula = nulls[nulls["kind"] == COPULA]
+    # The permuted tables are easier to beat, so that they would flatter the run.
     copula = copula.assign(silhouette=_silhouettes(copula))
     table = copula.pivot_table(index="index", columns="run", values="silhouette", dropna=False)
     table = table.reindex(columns=list(shortlist)).dropna()
@@ -322,6 +324,7 @@ def answers(shortlist: Sequence[str], agreement: Agreement) -> dict[str, int]:
     if len(shortlist) < 2:
         return dict.fromkeys(shortlist, 0)
     distances = [1 - agreement(first, second) for first, second in combinations(shortlist, 2)]
+    # An ARI may exceed 1 by rounding, and linkage takes no negative distance.
     tree = linkage(np.clip(distances, 0, None), "average")
     groups = fcluster(tree, 1 - SAME_ANSWER, "distance")
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}

@@ -85,9 +85,11 @@ def conclude(
     runs = runs.drop(columns="confirmed").join(
         confirmed_columns(confirmation, outcomes, nulls, runs)
     )
+    # A skipped run has no stages, and so no space.
     spaces = [space_of(plans[run].stages) if plans[run].stages else "" for run in runs["run"]]
     runs = runs.join(quality_columns(confirmation, outcomes, spaces).set_index(runs.index))
     test = best_against_nulls(runs, confirmation.shortlist, nulls)
+    # In the order of the shortlist; runs beside it were not tested.
     adjusted = dict(zip(confirmation.shortlist, test.adjusted_p("silhouette"), strict=True))
     runs["p_adjusted"] = runs["run"].map(adjusted).astype(float)
     numbers = answers(confirmation.shortlist, agreement)
@@ -142,9 +144,11 @@ def _final_ranks(
             )
         }
         ranking.update(rank_confirmed(candidates, refits).astype(float))
+    # Behind them what the screen ranked: first the confirmed runs that do not hold up.
     behind = runs.loc[ranking["rank"].isna() & runs["screen_rank"].notna()]
     order = behind.assign(last=~behind["confirmed"]).sort_values(["last", "screen_rank"]).index
     ranking.loc[order, "rank"] = range(len(candidates) + 1, len(candidates) + len(order) + 1)
+    # It held 1.0, 0.0 or NaN for the runs that were not compared.
     ranking["pareto"] = ranking["pareto"] == 1
     return ranking.astype({name: "Int64" for name in names if name.startswith("rank")})
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Counts = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
+# Fewer draws say too little to give up a run.
 FIRST_DRAWS = 5
 
 
@@ -61,6 +62,7 @@ def bounds(mean: Values, sd: Values, count: Counts, confidence: float) -> tuple[
     known = count > 1
     own, draws = sd[known] ** 2, count[known]
     variance = np.maximum(own, ((draws - 1) * own + (own.mean() if len(own) else 0.0)) / draws)
+    # Without two draws nothing is known: the interval is cut to -1 to 1 below.
     half = np.full(len(mean), np.inf)
     half[known] = t.ppf((1 + confidence) / 2, draws - 1) * np.sqrt(variance / draws)
     middle = np.where(np.isfinite(mean), mean, 0.0)
@@ -225,6 +227,7 @@ def contenders(runs: pd.DataFrame, size: int) -> Mask:
     codes = runs["partition"].astype("category").cat.codes
     partition = np.asarray(codes, dtype=np.int64)
     dominated = [_beaten(scores, low, high, partition, i) for i in range(len(runs))]
+    # These are certainly not on the front.
     lost = np.array([len(others) > 0 for others in dominated])
     distinct = {value: len(np.unique(partition[k == value])) for value in np.unique(k)}
     # A partition with a run that may be on the front takes no turn.
@@ -232,6 +235,7 @@ def contenders(runs: pd.DataFrame, size: int) -> Mask:
     able = np.ones(len(runs), dtype=bool)
     for i in np.flatnonzero(lost):
         same = dominated[i][k[dominated[i]] == k[i]]
+        # Of runs with the same partition only one is confirmed.
         ahead = len(np.unique(partition[same]))
         turn = len(np.unique(partition[same[waiting[same]]]))
         ahead += sum(min(turn, count) for value, count in distinct.items() if value != k[i])

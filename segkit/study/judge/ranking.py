@@ -188,6 +188,7 @@ def rank_runs(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
     shares = np.zeros(len(values))
     # A dominated run never ranks best, whatever the weights.
     shares[front] = weight_shares(ranks[front])
+    # By id last, so that ties have the same order whatever else is in the table.
     order = np.lexsort((runs.loc[eligible, "run"], ranks.mean(axis=1), -shares))
     position = np.empty(len(order), dtype=int)
     position[order] = np.arange(1, len(order) + 1)
@@ -232,6 +233,7 @@ def shortlist(runs: pd.DataFrame, partitions: Mapping[str, str], size: int) -> l
         How many at most.
     """
     ranked = runs[runs["rank"].notna()].sort_values("rank")
+    # Ranked best first, so that the first of equal partitions is the best.
     ranked = ranked[~ranked["run"].map(partitions).duplicated()]
     front = ranked.loc[ranked["pareto"], "run"].tolist()
     others = ranked[~ranked["pareto"]]
@@ -341,6 +343,7 @@ def _criterion_reasons(
 def _runner_up(ranked: pd.DataFrame, agreement: Agreement) -> dict[str, Any] | None:
     """Return the best-ranked run with another partition than the first's."""
     best = ranked["run"].iloc[0]
+    # Runs with the same partition are no alternative.
     for other in ranked["run"].iloc[1:]:
         value = agreement(best, other)
         if value < 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segkit import targets
 from segkit.errors import UsageError
 from segkit.study.compose.paths import RUN_GROUPS
-from segkit.study.keep.reader import COUNT, MAPPING, NUMBER, TEXT, Kind, is_count, require
+from segkit.study.keep.kinds import COUNT, MAPPING, NUMBER, TEXT, Kind, is_count, require, value_at
 
 if TYPE_CHECKING:
     from segkit.study.keep.reader import Study
@@ -20,6 +20,7 @@ _DRAWS = Kind(
     lambda value: is_count(value) and 0 < value <= _MOST_DRAWS,
 )
 _SHARE = Kind("a number between 0 and 1", lambda value: NUMBER.fits(value) and 0 < value < 1)
+# scikit-learn takes no larger seed.
 _SEED = Kind(
     f"a whole number from 0 to {2**32 - 1}", lambda value: is_count(value) and value < 2**32
 )
@@ -49,6 +50,7 @@ _ENTRY = {
         for name in ("key", "digest")
     },
 }
+# Groups whose ``_target_`` names a class that is called.
 _ESTIMATORS = ("scaler", "projection", "clusterer")
 
 
@@ -81,11 +83,8 @@ def check_claims(study: Study, run: str) -> None:
 
 
 def _require_all(document: Mapping[str, Any], rules: Mapping[str, Kind], where: str) -> None:
-    """Check values as :func:`segkit.study.keep.reader.require` does; none may be missing."""
+    """Check values as :func:`segkit.study.keep.kinds.require` does; none may be missing."""
     for name, kind in rules.items():
         require(document, {name: kind}, where)
-        value: Any = document
-        for part in name.split("."):
-            value = None if value is None else value.get(part)
-        if value is None:
+        if value_at(document, name) is None:
             raise UsageError(f"{where}{name}: is missing; must be {kind.allowed}")

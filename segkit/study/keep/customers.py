@@ -136,9 +136,11 @@ def drawn_customers(labels: NDArray[np.int64], most: int = MOST_POINTS) -> Rows:
     if len(labels) <= most:
         return np.arange(len(labels))
     _, member, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    # A small segment would otherwise be invisible in the pictures.
     least = np.minimum(sizes, most // (20 * len(sizes)))
     rest = sizes - least
     quota = least + (most - least.sum()) * rest // rest.sum()
+    # The same customers at every launch.
     shuffled = np.random.default_rng(0).permutation(len(labels))
     order = shuffled[np.argsort(member[shuffled], kind="stable")]
     place = np.arange(len(labels)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -185,6 +187,7 @@ def partitions_frame(
     import pandas as pd
 
     columns: dict[str, Any] = {"id": customers.ids()}
+    # Runs of the same feature set label the same customers.
     places: dict[str, Rows] = {}
     damaged: dict[str, Damaged] = {}
     for run in runs:
@@ -278,6 +281,7 @@ def embeddings_frame(
         except Damaged:
             # The next launch computes it again; a picture is not worth the study.
             continue
+        # One dimension is no picture.
         if matrix.shape[1] < 2:
             continue
         name = f"{first.choices['projection']}-{space.rpartition('-')[2][:8]}"
@@ -318,6 +322,7 @@ def drawing_frame(
         return ids, {}
     if min(matrix.shape) < 2 or not np.ptp(matrix, axis=0).any() or beyond(matrix):
         return ids, {}
+    # By the covariance: exact, and deterministic for any number of customers.
     model = PCA(2, svd_solver="covariance_eigh").fit(matrix)
     here = np.isin(rows, drawn)
     placed = np.full((len(customers), 2), np.nan)

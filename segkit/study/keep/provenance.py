@@ -47,6 +47,7 @@ def _git(folder: Path, *arguments: str) -> str | None:
             ["git", "-C", str(folder), *arguments],
             capture_output=True,
             text=True,
+            # A slow disk must not keep a study from starting.
             timeout=10,
             check=True,
         )
@@ -148,6 +149,7 @@ def provenance(
         "failures": _failures(study),
         "damaged": study.damaged_by_kind(),
     }
+    # At the end only: the tables may be large, and this file is written every few seconds.
     if tables:
         document["data"] = data_facts(tables) | {
             "variance_shares": _variance_shares(study),
@@ -226,6 +228,7 @@ def data_facts(tables: Mapping[str, Table]) -> dict[str, Any]:
         "skew": {
             str(name): round(float(value), 4)
             for name, value in numeric.skew().items()
+            # Of a constant column it is NaN.
             if value == value
         },
         "warnings": list(

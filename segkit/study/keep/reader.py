@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,20 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError
+from segkit.study.keep.kinds import (
+    COUNT,
+    COUNTS,
+    FLAG,
+    MAPPING,
+    MAPPINGS_BY_NAME,
+    RUN,
+    TEXT,
+    TEXTS,
+    TEXTS_BY_NAME,
+    Kind,
+    quote,
+    require,
+)
 from segkit.study.keep.untrusted import content, inside, mapping, parsed, read_frame, safe_yaml
 
 if TYPE_CHECKING:
@@ -21,74 +33,11 @@ if TYPE_CHECKING:
 
 #: The version of what is in a study's folder; raised when an older segkit would read it wrong.
 FORMAT = 1
-# A value is quoted up to here in a message.
-_LONGEST_QUOTE = 60
 _UNFINISHED = ("running", "concluding")
-_RUN = re.compile("[0-9A-Za-z]{1,64}")
 # A study writes its provenance every few seconds, except while a long stage is computed.
 _QUIET_MINUTES = 5
 
 
-@dataclass(frozen=True)
-class Kind:
-    """What a value of a document must be: in words for a message, and as a test."""
-
-    allowed: str
-    fits: Callable[[Any], bool]
-
-
-def is_count(value: object) -> bool:
-    """Tell whether a value is a whole number from 0."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_number(value: object) -> bool:
-    # A study writes NaN for what it does not know.
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isinf(value)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _listed(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a test for lists whose values fit."""
-    return lambda value: isinstance(value, list) and all(map(fits, value))
-
-
-def _named(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a test for mappings whose values fit or are missing."""
-
-    def all_fit(value: Any) -> bool:
-        return isinstance(value, dict) and all(
-            inner is None or fits(inner) for inner in value.values()
-        )
-
-    return all_fit
-
-
-def is_run(value: object) -> bool:
-    """Tell whether a value can be a run's id: letters and digits, since commands contain it."""
-    return isinstance(value, str) and bool(_RUN.fullmatch(value))
-
-
-TEXT = Kind("a text", _is_text)
-RUN = Kind("a run's id, letters and digits", is_run)
-NUMBER = Kind("a number", _is_number)
-COUNT = Kind("a whole number from 0", is_count)
-FLAG = Kind("true or false", lambda value: isinstance(value, bool))
-LIST = Kind("a list", lambda value: isinstance(value, list))
-TEXTS = Kind("a list of texts", _listed(_is_text))
-COMMAND = Kind(
-    "a text or a list of texts", lambda value: _is_text(value) or _listed(_is_text)(value)
-)
-MAPPING = Kind("names and values", lambda value: isinstance(value, dict))
-MAPPINGS = Kind("a list of entries with names and values", _listed(MAPPING.fits))
-NUMBERS = Kind("names and numbers", _named(_is_number))
-COUNTS = Kind("names and whole numbers from 0", _named(is_count))
-TEXTS_BY_NAME = Kind("names and texts", _named(_is_text))
-NUMBERS_BY_NAMES = Kind("names, each with names and numbers", _named(NUMBERS.fits))
-MAPPINGS_BY_NAME = Kind("names, each with names and values", _named(MAPPING.fits))
 # What the commands read of a study.
 _PROVENANCE = {
     "state": TEXT,
@@ -112,38 +61,6 @@ _CONFIGURATION = {
     "seed": COUNT,
     "data_identity": TEXT,
 }
-
-
-def require(
-    document: Mapping[str, Any], rules: Mapping[str, Kind], where: str, rest: str = ""
-) -> None:
-    """Check the values of a document, those that it has.
-
-    Parameters
-    ----------
-    document : mapping
-    rules : mapping
-        What each value must be, by name. ``scoring.draws`` is a value inside ``scoring``, whose
-        own rule comes first.
-    where, rest : str
-        The beginning and the end of a message.
-
-    Raises
-    ------
-    UsageError
-        For the first value that is something else.
-    """
-    for name, kind in rules.items():
-        value: Any = document
-        for part in name.split("."):
-            value = None if value is None else value.get(part)
-        if value is not None and not kind.fits(value):
-            raise UsageError(f"{where}{name}={_quote(value)}: must be {kind.allowed}{rest}")
-
-
-def _quote(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 @dataclass(frozen=True)
@@ -287,10 +204,11 @@ def check_format(folder: Path) -> None:
     path = inside(folder, "provenance.json")
     document = parsed(path, content(path)) if path.is_file() else None
     provenance: dict[str, Any] = document if isinstance(document, dict) else {}
+    # Studies from before there was a format have the first one.
     written = provenance.get("format", FORMAT)
     if not isinstance(written, int) or isinstance(written, bool):
         raise UsageError(
-            f"{path}: is not readable (format={_quote(written)}: must be a whole number)"
+            f"{path}: is not readable (format={quote(written)}: must be a whole number)"
         )
     if written <= FORMAT:
         return

@@ -166,34 +166,37 @@ def run_row(
     outcomes: Mapping[str, Outcome],
     users: Mapping[str, int],
 ) -> dict[str, Any]:
-    """Return one run's row of the runs table from its stages' outcomes."""
+    """Return one run's row of the runs table.
+
+    Parameters
+    ----------
+    run
+        The run.
+    references
+        The reference spaces, the primary one first.
+    outcomes
+        The outcomes of all stages by key.
+    users
+        By key: how many runs use a stage.
+    """
     settled = {role: outcomes[key] for role, key in run.stages.items() if key in outcomes}
     status, reason = _status(run, settled)
-    row: dict[str, Any] = {"run": run.id, "status": status, "reason": reason, "seed": run.seed}
-    row |= {group: run.choices[group] for group in RUN_GROUPS}
-    row |= parameters(run.groups)
-    facts = {
+    facts: dict[str, Mapping[str, Any]] = {
         role: outcome.record.get("facts", {})
         for role, outcome in settled.items()
         if outcome.status == "ok"
     }
-    clustering = facts.get("clustering", {})
-    row |= {name: clustering.get(name) for name in _CLUSTERING}
-    figures = facts.get("projection", {}).get("figures", {})
-    row |= {f"projection.{name}": value for name, value in figures.items()}
-    for space in (NATIVE, *references):
-        row |= _score_cells(facts.get(f"scoring:{space}", {}), space_suffix(space, references))
-    row |= _penalised_cells(facts.get(f"scoring:{references[0]}", {}))
-    spaces = zip(_INTERVALS, (NATIVE, references[0]), strict=True)
-    row |= _interval_cells({name: facts.get(f"scoring:{space}", {}) for name, space in spaces})
-    native, reference = row["silhouette_native"], row["silhouette_reference"]
-    row["inflation"] = None if native is None or reference is None else native - reference
-    stability = facts.get("stability", {})
-    row |= {name: stability.get(name) for name in _STABILITY}
-    row["stability_draws"] = stability.get("draws")
-    row |= {name: facts.get(kind, {}).get(name) for kind, name in _stage_columns()}
+    row: dict[str, Any] = {"run": run.id, "status": status, "reason": reason, "seed": run.seed}
+    row |= {group: run.choices[group] for group in RUN_GROUPS}
+    row |= parameters(run.groups)
+    row |= _partition_cells(facts)
+    row |= _scoring_cells(facts, references)
+    row |= _stability_cells(facts.get("stability", {}))
     if status == "ok" and "stability" not in run.stages:
+        # A race draws only for the runs that can still be shortlisted.
         row |= {"stability_draws": 0, "stability_status": "not_drawn"}
+    row |= {name: facts.get(kind, {}).get(name) for kind, name in _stage_columns()}
+    # The confirmation comes later, and writes its own columns.
     row["confirmed"] = False
     # Each stage once, shared evenly among the runs that use it.
     unique = {outcome.key: outcome for outcome in settled.values()}
@@ -201,6 +204,35 @@ def run_row(
         outcome.record.get("seconds", 0.0) / users[key] for key, outcome in unique.items()
     )
     return row
+
+
+def _partition_cells(facts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    clustering = facts.get("clustering", {})
+    figures = facts.get("projection", {}).get("figures", {})
+    cells = {name: clustering.get(name) for name in _CLUSTERING}
+    return cells | {f"projection.{name}": value for name, value in figures.items()}
+
+
+def _scoring_cells(
+    facts: Mapping[str, Mapping[str, Any]], references: Sequence[str]
+) -> dict[str, Any]:
+    scores = {space: facts.get(f"scoring:{space}", {}) for space in (NATIVE, *references)}
+    primary = scores[references[0]]
+    cells: dict[str, Any] = {}
+    for space, by_name in scores.items():
+        cells |= _score_cells(by_name, space_suffix(space, references))
+    cells |= _penalised_cells(primary)
+    cells |= _interval_cells(dict(zip(_INTERVALS, (scores[NATIVE], primary), strict=True)))
+    native, reference = cells["silhouette_native"], cells["silhouette_reference"]
+    # How much better a run looks in the space that it was optimised in.
+    has_both = native is not None and reference is not None
+    cells["inflation"] = native - reference if has_both else None
+    return cells
+
+
+def _stability_cells(stability: Mapping[str, Any]) -> dict[str, Any]:
+    cells = {name: stability.get(name) for name in _STABILITY}
+    return cells | {"stability_draws": stability.get("draws")}
 
 
 def _stage_columns() -> list[tuple[str, str]]:
@@ -212,6 +244,7 @@ def _stage_columns() -> list[tuple[str, str]]:
 def _status(run: RunPlan, settled: Mapping[str, Outcome]) -> tuple[str, str]:
     if run.reason:
         return "skipped", run.reason
+    # A failure weighs more than what this data cannot do: the next launch may repair it.
     for wanted in ("failed", "skipped"):
         for role, outcome in settled.items():
             if outcome.status == wanted:
@@ -326,6 +359,7 @@ def _typed(column: pd.Series[Any], name: str, text: bool) -> pd.Series[Any]:
     if len(values) and all(isinstance(value, bool) for value in values):
         return column.astype("boolean")
     is_parameter = "." in name
+    # Scores that happen to be whole numbers stay floats.
     if name in _INTEGERS or (is_parameter and len(values) and all(map(_is_whole, values))):
         return column.astype("Int64")
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):

@@ -83,6 +83,7 @@ class StudyState:
         self._damaged |= {key: None for outcome in outcomes for key in outcome.damaged}
         if self.confirmation:
             self.confirm_outcomes |= {outcome.key: outcome for outcome in outcomes}
+        # Stages of the confirmation alone belong to no row.
         screened = self.plan.nodes
         self.collector.add(outcome for outcome in outcomes if outcome.key in screened)
 
