@@ -1,5 +1,5 @@
-# Everything runs in .venv, which is made from requirements/lock.txt the first time a target needs it.
-# Needed: make, Python >= 3.11 with venv, and a C compiler for what has no wheel on this machine.
+# Everything runs in .venv, which the first target that needs it makes from requirements/lock.txt.
+# This needs make, Python >= 3.11 with venv, and a C compiler for packages without a wheel.
 
 PYTHON ?=
 UV ?=
@@ -10,7 +10,7 @@ READY := .venv/.ready
 LOCK := requirements/lock.txt
 UV_LOCK := requirements/uv.txt
 
-# The search runs each candidate: a version manager's stand-in exists without its interpreter.
+# Each candidate is run: a version manager's shim exists even where its interpreter does not.
 SUITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python
 
@@ -19,7 +19,7 @@ CANDIDATES := python3.11 python3.12 python3.13 python3.14 python3 python
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
-	@echo "  ARGS='...' is passed on: make test ARGS='tests/scoring -x', make demo ARGS='seed=7'"
+	@echo "  ARGS='...' is passed to the command: make test ARGS='tests/scoring -x', make demo ARGS='seed=7'"
 
 demo: $(READY) ## Compare segmentations of 1,000 simulated customers and write the report
 	@$(BIN)/segkit sweep experiment=demo $(ARGS)
@@ -27,11 +27,12 @@ demo: $(READY) ## Compare segmentations of 1,000 simulated customers and write t
 test: $(READY) ## Run the tests (ARGS='-m slow' for those that take minutes)
 	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-lint: $(READY) ## Check the style
+lint: $(READY) ## Check the style and the types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 
-format: $(READY) ## Put the style right where that can be done by machine
+format: $(READY) ## Correct the style as far as a machine can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -41,7 +42,7 @@ wheel: $(READY) ## Build dist/segkit-*.whl
 	@rm -rf build
 	@ls dist/*.whl
 
-lock: ## Resolve pyproject.toml into the lock again (ARGS=--upgrade for the newest versions)
+lock: ## Update the lock from pyproject.toml (ARGS=--upgrade for the newest versions)
 	@$(find_python); set -e; \
 	uv='$(UV)'; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	if [ -z "$$uv" ]; then \
@@ -52,8 +53,8 @@ lock: ## Resolve pyproject.toml into the lock again (ARGS=--upgrade for the newe
 	echo uv | "$$uv" pip compile - --universal --python-version 3.11 \
 	    --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet $(ARGS) --output-file $(UV_LOCK)
 
-clean: ## Remove what builds and tests leave behind (not .venv, not outputs)
-	@rm -rf build dist segkit.egg-info .pytest_cache .ruff_cache
+clean: ## Remove the files that builds and tests leave (not .venv, not outputs)
+	@rm -rf build dist segkit.egg-info .mypy_cache .pytest_cache .ruff_cache
 	@find conf experiments segkit tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 define find_python
@@ -68,7 +69,7 @@ if [ -z "$$python" ]; then \
 fi
 endef
 
-# An editable install knows its folder: one that was moved or copied is made again.
+# An editable install depends on its folder, so it is made again after a move or a copy.
 ifneq "$(shell cat $(READY) 2>/dev/null)" "$(CURDIR)"
 .PHONY: $(READY)
 endif
@@ -77,6 +78,6 @@ $(READY): $(LOCK) $(UV_LOCK) requirements/install.py pyproject.toml
 	@set -e; if ! { $(BIN)/python -c '$(SUITS)' && $(BIN)/python -m pip --version; } >/dev/null 2>&1; then \
 	    $(find_python); echo "Making .venv with $$("$$python" --version)" >&2; "$$python" -m venv --clear .venv; \
 	fi
-	@echo "Installing what $(LOCK) pins (half a minute to some minutes the first time)" >&2
+	@echo "Installing the packages that $(LOCK) pins (30 seconds to some minutes the first time)" >&2
 	@$(BIN)/python requirements/install.py
 	@echo '$(CURDIR)' > $@

@@ -1,7 +1,8 @@
-"""Install what lock.txt pins, and segkit in editable mode, into the environment of the Python that runs this.
+"""Install the locked packages, and segkit in editable mode, into this Python's environment.
 
-uv does it where there is one for this machine, else pip. Both check the lock's hashes, and uv itself is checked
-against those in uv.txt; what has no wheel is built with locked versions. uv looks where pip is set up to look.
+uv installs them where it is available for this machine, otherwise pip. Both check the hashes in
+lock.txt, and pip checks uv itself against uv.txt. Packages without a wheel are built with locked
+versions. uv looks where pip is configured to look.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ HERE = Path(__file__).resolve().parent
 LOCK, UV = HERE / "lock.txt", HERE / "uv.txt"
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
-# What pip calls a setting: uv's variable for it, and what stands between several values.
+# By pip's name of a setting: uv's variable for it, and the separator of several values.
 _SETTINGS: Mapping[str, tuple[str, str]] = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_INDEX", " "),
@@ -32,18 +33,18 @@ _SETTINGS: Mapping[str, tuple[str, str]] = {
     "cert": ("SSL_CERT_FILE", " "),
     "proxy": ("ALL_PROXY", " "),
 }
-# pip's own order: a later one wins.
+# In pip's own order, in which a later section wins.
 _SECTIONS = ("global", "install", ":env:")
-# Tests of the libraries are a third of their code, and hardly ever run here.
+# Tests are a third of the libraries' code, and hardly ever run here.
 _NOT_COMPILED = re.compile(r"[/\\]tests?[/\\]")
 
 
 def uv_environment(listed: str) -> dict[str, str]:
-    """Return uv's variables for what ``pip config list`` printed.
+    """Return uv's variables for the settings that ``pip config list`` printed.
 
-    Every index may hold any version, as for pip: the hashes say which file is the right one.
+    Any index may offer any version, as with pip: the hashes say which file is the right one.
     """
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     lines = [
         match.groups() for match in re.finditer(r"^([^\s.]+)\.([\w-]+)=(.*)$", listed, re.MULTILINE)
     ]
@@ -51,18 +52,18 @@ def uv_environment(listed: str) -> dict[str, str]:
         for written_in, name, value in lines:
             if written_in == section and name in _SETTINGS:
                 variable, separator = _SETTINGS[name]
-                found[variable] = separator.join(ast.literal_eval(value).split())
-    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **found}
+                variables[variable] = separator.join(ast.literal_eval(value).split())
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match", **variables}
 
 
 def pins(lock: str) -> list[str]:
-    """Return the lines of a lock without hashes: pip refuses a constraint with hashes for what it builds."""
+    """Return the pins of a lock without hashes, which pip refuses in constraints for builds."""
     return re.findall(r"^([A-Za-z0-9][^ ]*==.*[^ ]) *\\$", lock, re.MULTILINE)
 
 
 def with_uv(editable: Path) -> bool:
-    """Install with uv; return whether that was possible."""
-    # Built from source it would take longer than all the rest.
+    """Install with uv; return whether that worked."""
+    # Building uv from source would take longer than all the rest.
     fetched = _run(
         PIP, "install", "--quiet", "--only-binary", ":all:", "--require-hashes", "-r", UV
     )
@@ -71,7 +72,7 @@ def with_uv(editable: Path) -> bool:
     listed = subprocess.run(
         [*PIP, "config", "list"], capture_output=True, text=True, check=False
     ).stdout
-    # What the user has set for uv itself comes first.
+    # The user's own settings for uv win over those for pip.
     environment = {**uv_environment(listed), **os.environ}
     uv = (
         Path(sysconfig.get_path("scripts")) / "uv",
@@ -82,18 +83,18 @@ def with_uv(editable: Path) -> bool:
         sys.executable,
     )
     locked = ("--require-hashes", "-r", LOCK, "--build-constraint", LOCK)
-    # Made again even where uv finds it: the folder may have moved.
+    # Installed again even if it is there, since the folder may have moved.
     own = ("--no-deps", "--no-build-isolation", "--reinstall-package", "segkit", "-e", editable)
-    return all(_run(uv, *what, environment=environment) for what in (locked, own))
+    return all(_run(uv, *arguments, environment=environment) for arguments in (locked, own))
 
 
 def with_pip(editable: Path) -> bool:
-    """Install with pip; return whether that was possible."""
+    """Install with pip; return whether that worked."""
     constraints = Path(sys.prefix) / "pins.txt"
     constraints.write_text(
         "\n".join(pins(LOCK.read_text(encoding="utf-8"))) + "\n", encoding="utf-8"
     )
-    # Two variables: pip 25.3 gave builds one of their own.
+    # Since pip 25.3, builds have a variable of their own.
     constrained = dict.fromkeys(("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT"), str(constraints))
     locked = _run(
         PIP,
@@ -110,22 +111,21 @@ def with_pip(editable: Path) -> bool:
 
 
 def compile_libraries() -> None:
-    """Compile the libraries to bytecode on all cores, as uv does not: else every first import does, one by one."""
+    """Compile the libraries to bytecode on all cores, which makes first imports fast."""
     folders: Iterable[str] = dict.fromkeys(
         sysconfig.get_path(name) for name in ("purelib", "platlib")
     )
     for folder in folders:
-        # A library may bring files for another Python: whoever imports one is told so.
+        # A library may hold files for another Python version, whose errors do not matter here.
         compileall.compile_dir(folder, quiet=2, workers=0, rx=_NOT_COMPILED)
 
 
 def _run(
     begin: Iterable[str | Path], *rest: str | Path, environment: Mapping[str, str] | None = None
 ) -> bool:
-    return (
-        subprocess.run([*map(str, begin), *map(str, rest)], env=environment, check=False).returncode
-        == 0
-    )
+    """Run a command; return whether it succeeded."""
+    command = [*map(str, begin), *map(str, rest)]
+    return subprocess.run(command, env=environment, check=False).returncode == 0
 
 
 def main() -> int:
@@ -134,7 +134,7 @@ def main() -> int:
     if with_uv(root):
         compile_libraries()
         return 0
-    print("uv cannot do it here; pip does, which takes longer", file=sys.stderr)
+    print("uv cannot install here; pip does it, which takes longer", file=sys.stderr)
     return 0 if with_pip(root) else 1
 
 

@@ -1,4 +1,4 @@
-"""segkit: compares every way of segmenting a table of customers, honestly and reproducibly."""
+"""segkit compares every way of segmenting a table of customers, honestly and reproducibly."""
 
 from __future__ import annotations
 

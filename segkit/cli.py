@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. Results go to stdout, progress and messages to stderr."""
+"""The command line: parses, calls, prints; results to stdout, progress and messages to stderr."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import errno
 import gc
 import json
 import os
-import re
-import shlex
-import shutil
 import sys
 import traceback
 from collections import Counter
@@ -19,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperOption
 
 from segkit import signals, streams
 from segkit.errors import UsageError, WorkersLost
@@ -26,7 +24,8 @@ from segkit.terminal import harmless, one_line
 from segkit.version import __version__
 
 if TYPE_CHECKING:
-    from segkit.study.keep.writer import Finished
+    from segkit.study.keep.finished import Finished
+    from segkit.study.keep.progress_file import Going
     from segkit.study.run.preparation import Prepared
 
 DONE, NOT_ALL_THERE, WRONG_USAGE, INTERNAL, NOT_REPRODUCED = 0, 1, 2, 3, 5
@@ -48,14 +47,12 @@ Overrides = Annotated[
     typer.Argument(help="experiment=NAME, GROUP=OPTION, GROUP.PARAMETER=VALUE, a=x,y"),
 ]
 ConfigDir = Annotated[
-    Path | None, typer.Option("--config-dir", help="A folder of options of your own.")
+    Path | None, typer.Option("--config-dir", help="A folder with your own options.")
 ]
 Cfg = Annotated[
     str | None, typer.Option("--cfg", help="Print the configuration (job, hydra or all) and stop.")
 ]
-Resolve = Annotated[
-    bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")
-]
+Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: resolve interpolations.")]
 Help = Annotated[
     bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")
 ]
@@ -64,13 +61,13 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress, and nothing on stdout but the result.")
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")
+    bool, typer.Option("--force", help="Compute everything again, in a store of its own.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
 
-# Typer brings its own copy of Click, or uses the installed one: by version.
-_PARSER_ERROR = next(
+# Which Click this class comes from depends on Typer's version: its own copy, or the installed one.
+_PARSER_ERROR: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 _HYDRA = {"ignore_unknown_options": False, "allow_interspersed_args": True}
@@ -102,8 +99,8 @@ def sweep(
     force: Force = False,
     quiet: Quiet = False,
 ) -> int:
-    """Run a study; resumes what is already stored."""
-    if _shown(context, overrides, config_dir, cfg, resolve, help_):
+    """Run a study; compute only what is not stored yet."""
+    if _printed_help(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
     finished = _launch(_prepared(overrides, config_dir, again=force), quiet)
     if not quiet:
@@ -126,13 +123,13 @@ def plan(
     _multirun: Multirun = False,
     as_json: AsJson = False,
 ) -> int:
-    """Say what a sweep would do: counts, what is stored, what is impossible, estimated time; runs nothing."""
-    if _shown(context, overrides, config_dir, cfg, resolve, help_):
+    """Print what a sweep would do, and how long it would take; run nothing."""
+    if _printed_help(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
     from segkit.study.forecast import forecast, forecast_text
 
-    found = forecast(_prepared(overrides, config_dir))
-    print(json.dumps(found, indent=1) if as_json else forecast_text(found))
+    expected = forecast(_prepared(overrides, config_dir))
+    print(json.dumps(expected, indent=1) if as_json else forecast_text(expected))
     return DONE
 
 
@@ -149,11 +146,11 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Run one configuration and print its scores."""
-    if _shown(context, overrides, config_dir, cfg, resolve, help_):
+    if _printed_help(context, overrides, config_dir, cfg, resolve, help_):
         return DONE
     from segkit.study.run.preparation import require_single
 
-    # One run has nothing to be chosen from: it is only confirmed where that is asked for.
+    # A single run is not chosen from others, so it is confirmed only if the user asks for it.
     prepared = _prepared(
         ["scoring.confirm=false", *(overrides or [])], config_dir, single=True, again=force
     )
@@ -161,8 +158,8 @@ def run(
     finished = _launch(prepared, quiet)
     row = json.loads(finished.runs.iloc[[0]].to_json(orient="records"))[0]
     if as_json:
-        told = {"folder": str(finished.folder), "efficiency": finished.work["efficiency"]}
-        print(json.dumps(row | told, indent=1))
+        row |= {"folder": str(finished.folder), "efficiency": finished.work["efficiency"]}
+        print(json.dumps(row, indent=1))
     else:
         _print_row(row)
         print(finished.folder)
@@ -171,60 +168,70 @@ def run(
 
 @app.command()
 def status(study: StudyName, as_json: AsJson = False) -> int:
-    """Tell a study's progress and its failures."""
+    """Print a study's progress and its failures."""
     from segkit.study.keep.progress_file import read_going
-    from segkit.study.keep.published import edited, edited_lines
-    from segkit.study.keep.reader import find_study, state_of
+    from segkit.study.keep.published import edited
+    from segkit.study.keep.reader import find_study
 
-    found = find_study(study)
-    going = read_going(found.folder) if found.provenance["state"] == "running" else None
-    counts = dict(found.provenance["counts"])
-    runs = found.runs
-    reasons = Counter(runs.loc[runs["status"] != "ok", "reason"].astype(str))
-    told = {
-        "folder": str(found.folder),
-        "state": found.provenance["state"],
-        "counts": counts,
-        "efficiency": found.provenance.get("efficiency"),
+    loaded = find_study(study)
+    provenance = loaded.provenance
+    going = read_going(loaded.folder) if provenance["state"] == "running" else None
+    reasons = Counter(loaded.runs.loc[loaded.runs["status"] != "ok", "reason"].astype(str))
+    summary = {
+        "folder": str(loaded.folder),
+        "state": provenance["state"],
+        "counts": dict(provenance["counts"]),
+        "efficiency": provenance.get("efficiency"),
         "progress": None if going is None else asdict(going),
         "reasons": [{"reason": reason, "runs": count} for reason, count in reasons.most_common()],
-        "edited": edited(found.folder, found.provenance),
-        "tracebacks": [text or "" for text in found.provenance["failures"].values()],
+        "edited": edited(loaded.folder, provenance),
+        "tracebacks": [text or "" for text in provenance["failures"].values()],
     }
     if as_json:
-        print(json.dumps(told, indent=1))
-        return DONE
-    some = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    state = state_of(found.folder, told["state"]) if going is None else told["state"]
-    # A study may be somebody else's: nothing in it steers the terminal or passes for another line.
-    print(one_line(f"{state}: {some}"))
+        print(json.dumps(summary, indent=1))
+    else:
+        _print_status(loaded.folder, summary, going)
+    return DONE
+
+
+def _print_status(folder: Path, summary: dict[str, Any], going: Going | None) -> None:
+    """Print a study's status for people.
+
+    A study may come from somebody else, so nothing in it may steer the terminal or look like
+    another line.
+    """
+    from segkit.study.keep.published import edited_lines
+    from segkit.study.keep.reader import state_of
+
+    counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
+    state = state_of(folder, summary["state"]) if going is None else summary["state"]
+    print(one_line(f"{state}: {counts}"))
     if going is not None:
         print(*map(one_line, going.lines), sep="\n")
-    for item in told["reasons"]:
-        print(f"  {item['runs']:>6} x {one_line(item['reason'])}")
-    for line in edited_lines(told["edited"]):
+    for entry in summary["reasons"]:
+        print(f"  {entry['runs']:>6} x {one_line(entry['reason'])}")
+    for line in edited_lines(summary["edited"]):
         print(one_line(f"warning: {line}"))
-    for text in told["tracebacks"]:
+    for text in summary["tracebacks"]:
         print(f"\n{harmless(text).rstrip()}")
-    print(harmless(found.folder))
-    return DONE
+    print(harmless(folder))
 
 
 @app.command()
 def report(
     study: StudyName,
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     max_mb: Annotated[
         str | None,
         typer.Option(
-            "--max-mb", metavar="MB", help="How large the page may be, else as the study says."
+            "--max-mb", metavar="MB", help="The page's largest size; else as in the study."
         ),
     ] = None,
     customers: Annotated[
         bool | None,
         typer.Option(
             "--customers/--no-customers",
-            help="With the customers' ids and values, else as the study says.",
+            help="Show the customers' ids and values, or not; else as in the study.",
         ),
     ] = None,
 ) -> int:
@@ -234,7 +241,7 @@ def report(
 
     size = None if max_mb is None else _number(max_mb)
     page = segkit.report.build(
-        find_study(study).folder, customers=customers, max_mb=size, tell=_tell
+        find_study(study).folder, customers=customers, max_mb=size, tell=_tell_line
     )
     print(harmless(page))
     if open_:
@@ -242,8 +249,8 @@ def report(
     return DONE
 
 
-def _number(text: str) -> float | str:
-    """Return the number that a text says; any other text as it is, for the option's own check to name it."""
+def _number(text: str) -> Any:
+    """Return a text as a number; leave any other text for the option's own check to refuse."""
     try:
         return float(text)
     except ValueError:
@@ -254,11 +261,17 @@ def _open(page: Path) -> None:
     import webbrowser
 
     if not webbrowser.open(page.resolve().as_uri()):
-        _tell(f"no browser was found on this machine; open {page} in one")
+        _tell_line(f"no browser was found on this machine; open {page} in one")
 
 
-def _tell(line: str) -> None:
-    print(f"segkit: {one_line(line)}", file=sys.stderr)
+def _tell(message: str) -> None:
+    """Print a message on stderr."""
+    print(f"segkit: {harmless(message)}", file=sys.stderr)
+
+
+def _tell_line(message: str) -> None:
+    """Print a message that quotes a study's files on stderr: it cannot leave its line."""
+    _tell(one_line(message))
 
 
 @app.command()
@@ -280,22 +293,21 @@ def reproduce(
     from segkit.study.reproduce import DIFFERENT
     from segkit.study.reproduce import reproduce as recompute
 
-    found_study = find_study(study)
-    found = recompute(found_study, find_run(found_study, run_id), data)
+    loaded = find_study(study)
+    comparison = recompute(loaded, find_run(loaded, run_id), data)
     if as_json:
-        print(json.dumps(found.as_dict(), indent=1))
+        print(json.dumps(comparison.as_dict(), indent=1))
     else:
-        for stage in found.stages:
-            print(
-                f"{one_line(stage.stage):<29} {stage.verdict:<11} {one_line(stage.detail)}".rstrip()
-            )
-        for change in found.changed:
+        for stage in comparison.stages:
+            line = f"{one_line(stage.stage):<29} {stage.verdict:<11} {one_line(stage.detail)}"
+            print(line.rstrip())
+        for change in comparison.changed:
             print(f"changed: {one_line(change)}")
-        print(f"run {found.run}: {found.verdict}")
-    return NOT_REPRODUCED if found.verdict == DIFFERENT else DONE
+        print(f"run {comparison.run}: {comparison.verdict}")
+    return NOT_REPRODUCED if comparison.verdict == DIFFERENT else DONE
 
 
-def _shown(
+def _printed_help(
     context: typer.Context,
     overrides: list[str] | None,
     config_dir: Path | None,
@@ -303,40 +315,39 @@ def _shown(
     resolve: bool,
     help_: bool,
 ) -> bool:
-    """Print the help or the configuration if that is what was asked for."""
+    """Print the help or the configuration if an option asks for it; return whether one did."""
     if resolve and cfg is None:
         raise UsageError("--resolve: goes with --cfg job, hydra or all")
-    if not help_ and cfg is None:
-        return False
-    from segkit.study import compose
-
     if help_:
-        print(_usage(context), compose.help_text(config_dir), sep="\n\n")
-    else:
-        print(compose.job_config(overrides or [], config_dir, cfg, resolve))
-    return True
+        from segkit.study.compose import help_text
+
+        print(_usage(context), help_text(config_dir), sep="\n\n")
+        return True
+    if cfg is not None:
+        from segkit.study.compose import job_config
+
+        print(job_config(overrides or [], config_dir, cfg, resolve))
+        return True
+    return False
 
 
 def _usage(context: typer.Context) -> str:
     """Return how a command that takes overrides is called, and its options."""
     command = context.command
-    shown = [
-        item for item in command.params if item.param_type_name == "option" and not item.hidden
+    lines = [
+        f"Usage: {context.command_path} [OPTIONS] [OVERRIDES]...",
+        command.help or "",
+        "",
+        "Options:",
     ]
-    named = {
-        ", ".join(sorted(item.opts, key=len)) + ("" if item.is_flag else " ..."): item.help
-        for item in shown
-    }
-    options = [f"  {name:<18}{told}" for name, told in named.items()]
-    return "\n".join(
-        [
-            f"Usage: {context.command_path} [OPTIONS] [OVERRIDES]...",
-            command.help,
-            "",
-            "Options:",
-            *options,
-        ]
-    )
+    for option in command.params:
+        if not isinstance(option, TyperOption) or option.hidden:
+            continue
+        name = ", ".join(sorted(option.opts, key=len))
+        if not option.is_flag:
+            name += " ..."
+        lines.append(f"  {name:<18}{option.help}")
+    return "\n".join(lines)
 
 
 def _prepared(
@@ -351,7 +362,10 @@ def _prepared(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Look for no garbage among what is imported and planned in the block: hardly any of it is, then or later."""
+    """Collect no garbage in the block, nor ever among the objects that it makes.
+
+    Hardly any of what is imported and planned becomes garbage, and looking for it takes time.
+    """
     gc.disable()
     try:
         yield
@@ -361,124 +375,22 @@ def _uncollected() -> Iterator[None]:
 
 
 def _launch(prepared: Prepared, quiet: bool) -> Finished:
-    from segkit.files import DiskFull
-    from segkit.progress import progress
-    from segkit.study.run.engine import check_scheduler
-    from segkit.study.sweep import claimed, launch
+    from segkit.launch import Interrupted, Stopped, launch
 
-    # First of all, so that an address that cannot be used is one line and leaves no study's folder.
-    prepared.store.prepare()
-    check_scheduler(prepared.engine, str(prepared.store.root))
-    for warning in prepared.warnings:
-        print(f"segkit: warning: {warning}", file=sys.stderr)
-    with claimed(prepared) as prepared:
-        resume = _resume(prepared)
-        stopped = (
-            f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
-        )
-        try:
-            with signals.last_words(stopped):
-                finished = launch(prepared, ["segkit", *sys.argv[1:]], progress(quiet))
-        except KeyboardInterrupt:
-            _fail(stopped, INTERRUPTED)
-        except Exception as error:
-            if signals.came():
-                _fail(stopped, INTERRUPTED)
-            if not isinstance(error, DiskFull):
-                raise
-            _fail(f"disk full: {error}; make room, then go on with: {resume}", WRONG_USAGE)
-        _tell_launched(finished, quiet)
-        _report(finished, prepared.engine.n_workers)
-    return finished
-
-
-def _tell_launched(finished: Finished, quiet: bool) -> None:
-    """Say how a study went, on stderr."""
-    from segkit.progress import work_line
-
-    summary = work_line(finished.work)
-    if summary and not quiet:
-        print(f"segkit: {summary}", file=sys.stderr)
-    if finished.counts["skipped"] == len(finished.runs):
-        reason = finished.runs["reason"].mode().iloc[0]
-        print(
-            f"segkit: warning: no run can be done; the most frequent reason: {reason}",
-            file=sys.stderr,
-        )
-    if finished.damaged:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in finished.damaged.items())
-        message = (
-            f"stored results were damaged and dropped ({kinds}); what this study needs was computed"
-            " again"
-        )
-        print(f"segkit: warning: {message}", file=sys.stderr)
-    if finished.lost_stages:
-        lost = (
-            f"{finished.lost_stages} stages of the confirmation failed; segkit status"
-            f" {finished.folder} tells why"
-        )
-        print(f"segkit: warning: {lost}", file=sys.stderr)
-
-
-def _report(finished: Finished, workers: int) -> None:
-    """Write what the report needs, and the report."""
-    import segkit.report
-    from segkit.segments.silhouettes import keep_silhouettes
-    from segkit.segments.write_profiles import keep_profiles
-    from segkit.study.keep.published import seal
-
-    again = f"write the report with: {shlex.join([*_program(), 'report', str(finished.folder)])}"
     try:
-        with (
-            signals.last_words(f"interrupted; the runs are all there; {again}"),
-            signals.ends_here(),
-        ):
-            keep_profiles(finished, workers=workers)
-            keep_silhouettes(finished)
-            seal(finished.folder)
-            segkit.report.build(finished.folder, tell=_tell)
-    except KeyboardInterrupt:
-        _fail(f"interrupted; the runs are all there; {again}", INTERRUPTED)
-    except BaseException:
-        print(f"segkit: the runs are all there; {again}", file=sys.stderr)
-        raise
-
-
-def _resume(prepared: Prepared) -> str:
-    """Return the command that goes on with a study in its folder, as a shell reads it."""
-    # The folder may have been the dated default, or named with the time of the launch.
-    named = r"\+*(hydra\.sweep\.dir|store)=" if "--force" in sys.argv else r"\+*hydra\.sweep\.dir="
-    asked = [text for text in sys.argv[1:] if text != "--force" and not re.match(named, text)]
-    places = [f"hydra.sweep.dir={_hydra_path(prepared.folder)}"]
-    if "--force" in sys.argv:
-        # What was computed anew lies in a store of its own; forced again, it would be computed once
-        # more.
-        places.append(f"store={_hydra_path(prepared.store.root)}")
-    return shlex.join([*_program(), *asked, *places])
-
-
-def _hydra_path(path: Path) -> str:
-    """Return a path as Hydra reads it: in quotes where it holds other characters than plain ones."""
-    text = str(path)
-    if re.fullmatch(r"[\w./+-]+", text, re.ASCII):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _program() -> list[str]:
-    """Return how this command was called: by its name where a shell finds it so, else by its file."""
-    called = sys.argv[0]
-    if called.endswith(".py"):  # python -m segkit.cli
-        return [sys.executable, "-m", "segkit.cli"]
-    known = shutil.which("segkit")
-    here = known is not None and os.path.realpath(known) == os.path.realpath(called)
-    return ["segkit"] if here else [called]
+        return launch(prepared, sys.argv, quiet, _tell)
+    except Interrupted as stopped:
+        _fail(str(stopped), INTERRUPTED)
+    except Stopped as stopped:
+        _fail(str(stopped), WRONG_USAGE)
 
 
 def _print_row(row: dict[str, Any]) -> None:
     for name, value in row.items():
-        if value is not None and not name.endswith("_status"):
-            print(f"{name:<32} {value:.6g}" if isinstance(value, float) else f"{name:<32} {value}")
+        if value is None or name.endswith("_status"):
+            continue
+        text = f"{value:.6g}" if isinstance(value, float) else value
+        print(f"{name:<32} {text}")
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -502,49 +414,56 @@ def main() -> None:
         if error.errno != errno.ENOSPC or error.filename:
             raise
         streams.to_nowhere(sys.stdout)
-        _fail(f"what was to be told cannot be written ({error.strerror})", WRONG_USAGE)
+        _fail(f"the output cannot be written ({error.strerror})", WRONG_USAGE)
     finally:
         signals.done()
     sys.exit(code)
 
 
 def _called() -> int:
-    """Call the command; what fails because a library took an interrupt for an error of its own is an interrupt."""
+    """Call the command and return its exit code."""
     try:
-        return app(standalone_mode=False) or DONE
+        code: int = app(standalone_mode=False) or DONE
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except Exception:
+        # The library took the interrupt for an error of its own.
         if signals.came():
             raise KeyboardInterrupt from None
         raise
+    # Typer turns an interrupt into this code by itself.
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code
 
 
-def _code() -> int:
-    """Run the command and return its exit code."""
-    from segkit.files import DiskFull
-    from segkit.study.run.store import Damaged
-
+def _tune_process() -> None:
+    """Set what the numerical libraries and Python's garbage collection read once."""
     # Read by the numerical libraries when they are first imported, here and in every worker.
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    # Tables of thousands of runs are made of objects that stay: with Python's own thresholds a
-    # twentieth of the time of a study whose stages are stored would be spent in looking for garbage
-    # among them.
+    # Tables of thousands of runs are made of objects that stay. With Python's own thresholds, a
+    # study whose stages are all stored spends a twentieth of its time looking for garbage.
     gc.set_threshold(50_000, 20, 20)
+
+
+def _code() -> int:
+    """Run the command and return its exit code; an error of the user's is one line."""
+    from segkit.files import DiskFull
+    from segkit.study.run.store import Damaged
+
+    _tune_process()
     try:
-        code = _called()
-        # Typer turns an interrupt into this code by itself.
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
-        return code
+        return _called()
     except UsageError as error:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
     except WorkersLost as error:
         _fail(
-            f"{error}; once there are workers again, the same command goes on from there",
+            f"{error}; with workers again, the same command resumes from there",
             NOT_ALL_THERE,
         )
     except DiskFull as error:
-        _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
+        _fail(f"disk full: {error}; the next launch resumes from there", WRONG_USAGE)
     except Damaged as error:
         _fail(str(error), WRONG_USAGE)
     except _PARSER_ERROR as error:
@@ -552,9 +471,8 @@ def _code() -> int:
             print(error.format_message(), file=sys.stderr)
             sys.exit(WRONG_USAGE)
         _fail(" ".join(error.format_message().split()), WRONG_USAGE)
-    except typer.Abort:
-        raise KeyboardInterrupt from None
     except Exception as error:
+        # The output's disk is full: main says so.
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
             raise
         print(harmless(traceback.format_exc()), end="", file=sys.stderr)

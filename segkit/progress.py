@@ -1,4 +1,4 @@
-"""How a study goes on, told on stderr (a live display on a terminal, else plain lines) and in its folder."""
+"""Report a study's progress on stderr (a live display or plain lines) and in the study's folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -16,23 +16,28 @@ from segkit.study.plan.cost import Pace, duration, task_class, wall_seconds
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.progress import Progress as LiveDisplay
+    from rich.progress import TaskID
+
     from segkit.study.plan.graph import Task
+    from segkit.study.run.outcome import Outcome
     from segkit.study.run.preparation import Prepared
-    from segkit.study.run.stages import Outcome
 
 Running = Callable[[], Sequence[str]]
 
+# At most one plain line in this time, so that a log stays short.
 PLAIN_SECONDS = 10.0
-# Of the time left when the latest stage was done: what is at work may take longer than expected.
+# The share of the time left when the latest stage ended that is shown at least: the stages at work
+# may take longer than expected.
 LEAST_LEFT = 0.25
-# How often the folder is told, and the display of what takes long; a thousandth of a core.
+# How often the folder and the display are updated during a long stage; costs 0.1% of a core.
 BEAT_SECONDS = 2.0
-# Of the thread that tells how it goes on; it may be asking workers that are gone.
+# How long the end of a study waits for the thread below, which may be asking workers that are gone.
 JOIN_SECONDS = 5.0
 
 
 class Progress(ABC):
-    """Counts stages and runs, estimates the time left, and says so through ``_show``."""
+    """Counts stages and runs, and estimates the time left; subclasses display both."""
 
     def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stderr
@@ -42,7 +47,7 @@ class Progress(ABC):
         self.done: Counter[str] = Counter()
         self.counts: Mapping[str, int] = {}
         self.estimates: dict[str, float] = {}
-        self.left: Counter[tuple[str, str]] = Counter()
+        self.left: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.waiting: dict[str, Task] = {}
         self.pace = Pace()
         self.later = self.work = self.work_done = self.spent = self.paused = 0.0
@@ -58,24 +63,23 @@ class Progress(ABC):
     def expect(
         self, prepared: Prepared, running: Running, screen: float, confirmation: float | None
     ) -> None:
-        """Take note of a study that begins.
+        """Begin a study.
 
         Parameters
         ----------
         prepared
             The study.
         running
-            Returns the kinds of the stages that are at work.
+            Returns the kinds of the stages at work.
         screen, confirmation
             Expected wall seconds; None where there is no confirmation.
         """
         self.folder, self.running, self.later = prepared.folder, running, confirmation or 0.0
-        parts = [f"about {duration(screen)} for the screen"] if screen else []
-        parts += (
-            [f"about {duration(confirmation)} for the confirmation of the best"]
-            if confirmation
-            else []
-        )
+        parts = []
+        if screen:
+            parts.append(f"about {duration(screen)} for the screen")
+        if confirmation:
+            parts.append(f"about {duration(confirmation)} for the confirmation of the best")
         if parts:
             self._say(f"expected: {', then '.join(parts)}")
 
@@ -86,7 +90,19 @@ class Progress(ABC):
         finished: Mapping[str, int],
         part: str = "screen",
     ) -> None:
-        """Take note of the tasks to do."""
+        """Begin a part of the study.
+
+        Parameters
+        ----------
+        prepared
+            The study.
+        tasks
+            The tasks to do.
+        finished
+            The number of runs by status before the part begins.
+        part
+            The part's name.
+        """
         self._end()
         with self._lock:
             self.folder, self.part, self.counts = prepared.folder, part, finished
@@ -96,27 +112,30 @@ class Progress(ABC):
             self.workers = prepared.engine.n_workers
             self.estimates = {task.name: prepared.seconds([task]) for task in tasks}
             self.waiting = {task.name: task for task in tasks}
-            self.todo, self.done, self.left = Counter(), Counter(), Counter()
+            self.todo, self.done, self.left = Counter(), Counter(), defaultdict(float)
             for task in tasks:
                 self.todo[task.kind] += len(task.nodes)
                 self.left[task_class(task)] += self.estimates[task.name]
             self.work = sum(self.estimates.values())
         if tasks:
-            left = duration(self.seconds_left())
             self._begin(
-                f"{part}: {sum(self.todo.values())} stages to compute"
-                f" {prepared.engine.description}, about {left}"
+                f"{part}: {sum(self.todo.values())} stages to compute "
+                f"{prepared.engine.description}, about {duration(self.seconds_left())}"
             )
+        elif finished.get("ok"):
+            self._begin("everything is stored already")
         else:
-            self._begin(
-                "everything is stored already"
-                if finished.get("ok")
-                else "there is nothing to compute"
-            )
+            self._begin("there is nothing to compute")
         self._beat()
 
     def compiling(self, expected: float | None) -> None:
-        """Take note that kernels begin to be compiled, in so many wall seconds, or (None) that all are there."""
+        """Begin or end the compilation of the kernels.
+
+        Parameters
+        ----------
+        expected
+            Expected wall seconds of the compilation; None at its end.
+        """
         with self._lock:
             if expected is not None:
                 self.compiling_since, self.compiling_expected = time.monotonic(), expected
@@ -126,7 +145,7 @@ class Progress(ABC):
                 self.compiling_since, self.latest = None, time.monotonic()
 
     def advance(self, task: Task, outcomes: Sequence[Outcome], counts: Mapping[str, int]) -> None:
-        """Take note of a finished task."""
+        """Count a finished task, and learn from how long it took."""
         seconds = sum(outcome.record.get("seconds", 0.0) for outcome in outcomes)
         with self._lock:
             self.latest = time.monotonic()
@@ -142,7 +161,7 @@ class Progress(ABC):
             self._show()
 
     def stop(self) -> None:
-        """Say how it ended."""
+        """End the study: print its last state and remove the progress file."""
         self._stopped.set()
         if self._beating is not None:
             self._beating.join(JOIN_SECONDS)
@@ -151,32 +170,34 @@ class Progress(ABC):
             write_going(self.folder, None)
 
     def seconds_left(self) -> float:
-        """Return the estimated wall seconds left of this part: by the pace so far of each kind and class of stage."""
+        """Return the estimated wall seconds left of this part, from the pace so far."""
         with self._lock:
+            # Differences of floats seldom end at exactly zero.
             left = {name: seconds for name, seconds in self.left.items() if seconds > 1e-9}
             if not left:
                 return 0.0
             cpu = self.pace.seconds(left)
             speed = cpu / sum(left.values())
             longest = speed * max((self.estimates[name] for name in self.waiting), default=0.0)
-            compiling = (
-                0.0 if self.compiling_since is None else time.monotonic() - self.compiling_since
-            )
-            # What is at work counts when it is done: until then the workers' speed is that of the
-            # last time.
-            since = time.monotonic() - self.latest - compiling
-            first = max(0.0, self.compiling_expected - compiling) if compiling else 0.0
-            left = wall_seconds(
+            compiled = compilation_left = 0.0
+            if self.compiling_since is not None:
+                compiled = time.monotonic() - self.compiling_since
+                compilation_left = max(0.0, self.compiling_expected - compiled)
+            # A stage counts only once it is done, so speed is measured up to the latest one.
+            wall = wall_seconds(
                 cpu, longest, self.spent, self.latest - self.began - self.paused, self.workers
             )
-            return first + max(left - max(0.0, since), LEAST_LEFT * left)
+            since_latest = time.monotonic() - self.latest - compiled
+            return compilation_left + max(wall - max(0.0, since_latest), LEAST_LEFT * wall)
 
     def line(self) -> str:
         """Return the state in one line."""
         runs = sum(self.counts.values())
         finished = runs - self.counts.get("waiting", 0)
-        parts = [COMPILING] if self.compiling_since is not None else []
-        parts += [f"runs {finished}/{runs}"]
+        parts = []
+        if self.compiling_since is not None:
+            parts.append(COMPILING)
+        parts.append(f"runs {finished}/{runs}")
         parts += [
             f"{self.counts[name]} {name}" for name in ("failed", "skipped") if self.counts.get(name)
         ]
@@ -186,7 +207,7 @@ class Progress(ABC):
         return " | ".join(parts)
 
     def _beat(self) -> None:
-        """Tell the folder and the display how it goes on, now and then, however long a stage takes."""
+        """Start the thread that updates the folder and the display during long stages."""
         if self._beating is None:
             self._beating = threading.Thread(target=self._beats, name="progress", daemon=True)
             self._beating.start()
@@ -203,7 +224,7 @@ class Progress(ABC):
                 return
 
     def going(self, running: Sequence[str]) -> Going:
-        """Return the state for whoever asks from another process, with the kinds of the stages at work."""
+        """Return the state that the progress file holds, given the kinds of the stages at work."""
         return Going(
             part=self.part,
             compiling=self.compiling_since is not None,
@@ -229,7 +250,7 @@ class Progress(ABC):
 
 
 class PlainProgress(Progress):
-    """A line now and then: for logs and pipes."""
+    """Prints a line every few seconds, for logs and pipes."""
 
     last_time = 0.0
     last_line = ""
@@ -252,14 +273,15 @@ class PlainProgress(Progress):
 
 
 class LiveProgress(Progress):
-    """A bar and a line that change in place: for a terminal."""
+    """Shows a bar and a line that change in place, for a terminal."""
 
-    display: Any = None
+    display: LiveDisplay | None = None
+    bar: TaskID
 
     def _begin(self, text: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as Display
+        from rich.progress import Progress as LiveDisplay
 
         self._say(text)
         columns = (
@@ -268,7 +290,7 @@ class LiveProgress(Progress):
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
         )
-        self.display = Display(*columns, console=Console(file=self.stream))
+        self.display = LiveDisplay(*columns, console=Console(file=self.stream))
         self.bar = self.display.add_task(self.line(), total=self.work or 1.0)
         self.display.start()
 
@@ -290,7 +312,7 @@ class LiveProgress(Progress):
 
 
 class Silent(Progress):
-    """Says nothing."""
+    """Prints nothing."""
 
     def _begin(self, text: str) -> None: ...
 
@@ -302,7 +324,9 @@ class Silent(Progress):
 
 
 def work_line(figures: Mapping[str, Any]) -> str:
-    """Return what a launch computed and how well it used its workers, in one line; empty if it computed nothing.
+    """Return one line on what a launch computed and how well it used its workers.
+
+    The line is empty if nothing was computed.
 
     Parameters
     ----------
@@ -313,18 +337,18 @@ def work_line(figures: Mapping[str, Any]) -> str:
     if figures.get("efficiency") is None:
         return ""
     cpu = duration(sum(figures["computed_seconds"].values()))
-    told = (
-        f"{cpu} of stages in {duration(figures['execution_seconds'])}: efficiency"
-        f" {figures['efficiency']:.0%}"
+    line = (
+        f"{cpu} of stages in {duration(figures['execution_seconds'])}: "
+        f"efficiency {figures['efficiency']:.0%}"
     )
     if figures["peak_memory"]:
-        kind, peak = max(figures["peak_memory"].items(), key=lambda item: item[1])
-        told += f", peak memory of a worker {peak:.0f} MiB ({kind})"
-    return told
+        kind, peak = max(figures["peak_memory"].items(), key=lambda pair: pair[1])
+        line += f", peak memory of a worker {peak:.0f} MiB ({kind})"
+    return line
 
 
 def progress(quiet: bool = False) -> Progress:
-    """Return the way to tell progress that fits where stderr goes."""
+    """Return the progress display that suits stderr."""
     if quiet:
         return Silent()
     return LiveProgress() if sys.stderr.isatty() else PlainProgress()

@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and a hang-up end the command, once and in order, whatever it computes.
+"""End the command in order on Ctrl-C, SIGTERM and a hang-up, whatever it is computing.
 
-The first signal interrupts what is being computed; from then on the command ends, and further
-signals change nothing.
+The first signal interrupts the computation. From then on the command ends, and further signals
+have no effect.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from collections.abc import Callable, Iterator
 
 INTERRUPTED = 130
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-# What has not answered by then sits in compiled code, perhaps for minutes; those who stop services
-# wait 30 s and more.
+# A main thread that has not answered by then is in compiled code, perhaps for minutes. Service
+# managers wait 30 s and more before they kill, so there is time to say something first.
 GRACE_SECONDS = 10.0
 _STEP_SECONDS = 0.2
-# Code of a library may swallow an interrupt, so another signal raises it again, but not while the
-# first one passes.
+# A library may swallow an interrupt, so a later signal raises it again, but not while the first one
+# is still on its way up.
 _AGAIN_SECONDS = 1.0
 
 
 class _State:
-    """What the process was told, and how far it is in ending."""
+    """The signals received so far, and how far the process is in ending."""
 
     def __init__(self) -> None:
         self.ending = threading.Event()
@@ -45,7 +45,10 @@ _state = _State()
 
 
 def install() -> None:
-    """Have the signals raise KeyboardInterrupt; the process ends even if that is not heard within the grace period."""
+    """Make the signals raise KeyboardInterrupt.
+
+    If the main thread does not answer within the grace period, another thread ends the process.
+    """
     _state.ending.clear()
     _state.pending = False
     _state.raised = float("-inf")
@@ -53,21 +56,21 @@ def install() -> None:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is None:
             continue
-        # nohup, and a shell for its background jobs, have them ignored on purpose.
+        # nohup, and shells for their background jobs, ignore these signals on purpose.
         if name != "SIGTERM" and signal.getsignal(number) is signal.SIG_IGN:
             continue
         signal.signal(number, _interrupt)
     if not _state.watched:
         _state.watched = True
         numbers, _state.wakeup = _pipe()
-        # Written by the system's handler itself, when Python's cannot run because the main thread
-        # is in compiled code.
+        # The system's handler writes to it even while the main thread is in compiled code, when
+        # Python's handlers cannot run.
         signal.set_wakeup_fd(_state.wakeup, warn_on_full_buffer=False)
         threading.Thread(target=_watch, args=(numbers,), name="signals", daemon=True).start()
 
 
 def _pipe() -> tuple[int, int]:
-    """Return both ends of a pipe; writing to it never waits."""
+    """Return both ends of a pipe whose writing end never blocks."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     return reading, writing
@@ -75,7 +78,7 @@ def _pipe() -> tuple[int, int]:
 
 def _interrupt(_signal: int, _frame: object) -> None:
     if _state.abandoned:
-        # The other thread is about to end the process.
+        # The watching thread is about to end the process.
         time.sleep(GRACE_SECONDS)
     if _state.ending.is_set():
         return
@@ -89,17 +92,23 @@ def _interrupt(_signal: int, _frame: object) -> None:
 
 
 def came() -> bool:
-    """Whether an interrupt was raised: what failed since may have failed for it, in a library that swallowed it."""
+    """Return whether an interrupt was raised.
+
+    If so, an exception may be that interrupt, which a library took for an error of its own.
+    """
     return _state.raised > float("-inf")
 
 
 def end() -> None:
-    """Take note that the command ends: no further signal raises anything."""
+    """Mark the command as ending: no further signal raises anything."""
     _state.ending.set()
 
 
 def done() -> None:
-    """Have the rest left alone: at its end Python takes its handlers away, and a signal would be a crash."""
+    """Ignore all further signals.
+
+    Python removes its handlers while it shuts down, and a signal would then look like a crash.
+    """
     end()
     for name in NAMES:
         number = getattr(signal, name, None)
@@ -109,7 +118,7 @@ def done() -> None:
 
 @contextlib.contextmanager
 def ends_here() -> Iterator[None]:
-    """Have an interrupt of the block be the last one: what is written after it is written whole."""
+    """Make an interrupt of the block the last one, so that later writing is not interrupted."""
     try:
         yield
     except KeyboardInterrupt:
@@ -119,7 +128,7 @@ def ends_here() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held() -> Iterator[None]:
-    """Hold signals back while the block writes what belongs together; one that came is raised after it."""
+    """Hold signals back while the block writes; raise the interrupt after the block."""
     _state.held += 1
     try:
         yield
@@ -132,13 +141,13 @@ def held() -> Iterator[None]:
 
 @contextlib.contextmanager
 def last_words(words: str | Callable[[], None]) -> Iterator[None]:
-    """Say or do something if the process must be ended within the block.
+    """Print or do something if the process has to be ended within the block.
 
     Parameters
     ----------
     words
-        A message for stderr; or an action, which is called in another thread while the main one is
-        in compiled code, and must not take long.
+        A message for stderr, or an action. The action is called in another thread while the main
+        one is in compiled code, and must be quick.
     """
     _state.last_words.append(words)
     try:
@@ -148,23 +157,24 @@ def last_words(words: str | Callable[[], None]) -> Iterator[None]:
 
 
 def _watch(numbers: int) -> None:
-    """End the process where a signal is not answered."""
+    """End the process if it does not answer a signal."""
     while True:
         number = os.read(numbers, 1)[0]
         _beat()
-        # Other signals arrive here too, such as that of a child's end.
+        # Other signals arrive here too, such as SIGCHLD.
         if signal.getsignal(number) is _interrupt and not _answered():
             _abandon()
 
 
 def _beat() -> None:
-    """Show the guard that Python runs."""
+    """Tell the guard that Python still runs."""
     if _state.heartbeat is not None:
         with contextlib.suppress(OSError):
             os.write(_state.heartbeat, b".")
 
 
 def _answered() -> bool:
+    """Wait for the command to end; return whether it does within the grace period."""
     left = GRACE_SECONDS
     while left > 0:
         answered = _state.ending.wait(_STEP_SECONDS)
@@ -176,8 +186,8 @@ def _answered() -> bool:
     return False
 
 
-# Passes the numbers of signals on to the thread of the guarded process. A thread that is silent
-# after one waits for the interpreter's lock, which then only an end from outside takes away.
+# The guard passes signal numbers on to the watching thread of the guarded process. If that thread
+# stays silent, it cannot get the interpreter's lock, and only a kill from outside helps.
 _GUARD = """
 import os, select, signal, sys
 message = sys.argv[1]
@@ -208,21 +218,25 @@ while True:
 
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
-    """Have another process end this one if a signal finds the interpreter's lock held for good.
+    """Let another process kill this one if a signal comes while the interpreter's lock is stuck.
 
-    Code that never gives the lock back keeps every thread of this process from running, the one
-    that watches over signals included. Then only SIGKILL ends it, and of the last words those are
-    written that are known beforehand. Does nothing where the signals were not installed.
+    Compiled code that never releases the lock stops every thread of this process, the watching one
+    included. Then only SIGKILL ends it, and only last words that are a message are printed. Does
+    nothing if the signals were not installed.
     """
     if not _state.watched:
         yield
         return
     numbers, wakeup = _pipe()
     beats, _state.heartbeat = _pipe()
-    message = [words for words in ["interrupted", *_state.last_words] if isinstance(words, str)][-1]
+    message = "interrupted"
+    for words in _state.last_words:
+        if isinstance(words, str):
+            message = words
     handled = [
         number for number in signal.valid_signals() if signal.getsignal(number) is _interrupt
     ]
+    # In the order in which the guard reads them.
     arguments = [
         _line(message),
         GRACE_SECONDS,
@@ -233,12 +247,12 @@ def guarded() -> Iterator[None]:
         *handled,
     ]
     guard = subprocess.Popen(
-        # Isolated, and without site-packages: it starts in some 10 ms and runs nobody else's code.
+        # Isolated and without site-packages: starts in about 10 ms and runs no other code.
         [sys.executable, "-I", "-S", "-c", _GUARD, *map(str, arguments)],
         pass_fds=[numbers, _state.wakeup, beats],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        # A terminal's Ctrl-C goes to the whole group.
+        # A terminal sends Ctrl-C to the whole process group, and the guard must survive it.
         start_new_session=True,
     )
     os.close(numbers)
@@ -255,13 +269,14 @@ def guarded() -> Iterator[None]:
 
 
 def _abandon() -> None:
+    """Say and do the last words, then end the process at once."""
     _state.abandoned = True
     message = "interrupted"
     for words in _state.last_words:
         if isinstance(words, str):
             message = words
             continue
-        # Nothing that goes wrong here may keep the process from ending.
+        # No error here may keep the process from ending.
         with contextlib.suppress(Exception):
             words()
     with contextlib.suppress(OSError):

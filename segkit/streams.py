@@ -1,4 +1,4 @@
-"""Output to a reader that may go away: a pipe into ``head``, a terminal that was closed."""
+"""Write to a reader that may go away, such as a pipe into ``head`` or a terminal."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any, TextIO
 
 
 class Lasting:
-    """A stream of text; once its reader is gone, what is written is dropped, for nobody is left to be told."""
+    """A text stream that drops its output once its reader is gone."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
-        # A terminal that was closed answers so; a file that does has a broken disk.
+        # EIO is the answer of a closed terminal; from a file it means a broken disk.
         self._gone = {errno.EPIPE, errno.EIO} if stream.isatty() else {errno.EPIPE}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text, or drop it."""
+        """Write a text, or drop it if the reader is gone."""
         try:
             return self._stream.write(text)
         except OSError as error:
@@ -29,7 +29,7 @@ class Lasting:
             return len(text)
 
     def flush(self) -> None:
-        """Hand over what is held back, or drop it."""
+        """Flush the buffer, or drop it if the reader is gone."""
         try:
             self._stream.flush()
         except OSError as error:
@@ -38,13 +38,13 @@ class Lasting:
     def _drop(self, error: OSError) -> None:
         if error.errno not in self._gone:
             raise error
-        # What is still in the buffer would fail again and again, and once more when Python ends.
+        # The rest of the buffer would fail at each further write, and once more when Python ends.
         to_nowhere(self._stream)
 
 
 def lasting() -> None:
     """Make stdout and stderr outlast their readers."""
-    # Either is None where it was closed before the start.
+    # A stream that was closed before the start is None.
     if sys.stdout is not None and not isinstance(sys.stdout, Lasting):
         sys.stdout = Lasting(sys.stdout)
     if sys.stderr is not None and not isinstance(sys.stderr, Lasting):
@@ -52,7 +52,7 @@ def lasting() -> None:
 
 
 def to_nowhere(stream: TextIO) -> None:
-    """Drop all that is written to a stream from now on, and what is in its buffer."""
+    """Drop the buffer of a stream and everything written to it from now on."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,19 @@ os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keep what tests remember (figures, memos) apart from what this user's own studies do."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def replace_compute(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return what gives kinds of stages another function, made from their own."""
+    from segkit.study.run.stages import STAGES
+
+    def replaced(make: Callable[[str, Callable], Callable], *kinds: str) -> None:
+        for kind in kinds or tuple(STAGES):
+            stage = replace(STAGES[kind], compute=make(kind, STAGES[kind].compute))
+            monkeypatch.setitem(STAGES, kind, stage)
+
+    return replaced
 
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

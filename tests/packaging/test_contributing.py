@@ -1,8 +1,11 @@
-"""What CONTRIBUTING.md tells to write works as it stands."""
+"""The examples in CONTRIBUTING.md work as they stand."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import entropy
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKS = {
@@ -20,6 +24,7 @@ BLOCKS = {
         re.M | re.S,
     )
 }
+STAGE = "segkit/study/run/stages/balance.py"
 OPTIONS = [name for name in BLOCKS if name.startswith("conf/")]
 
 
@@ -38,7 +43,7 @@ def test_there_is_an_example_of_each() -> None:
     kinds = {name.rpartition("/")[0] for name in BLOCKS}
     assert kinds == {
         *(f"conf/{group}" for group in ("scaler", "projection", "clusterer", "features")),
-        *("experiments", "segkit/scoring", "segkit/report"),
+        *("experiments", "segkit/scoring", "segkit/report", "segkit/study/run/stages"),
     }
 
 
@@ -76,6 +81,27 @@ def test_the_score_is_the_share_of_variance_between_clusters() -> None:
     )
     assert two.value == pytest.approx(100 / 104)
     assert one.status is Status.SINGLE_CLUSTER
+
+
+def test_the_stage_fills_a_column_of_the_runs_table(tmp_path: Path) -> None:
+    copy, study = tmp_path / "copy", tmp_path / "study"
+    for name in ("conf", "experiments", "segkit"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / STAGE).write_text(BLOCKS[STAGE], encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "segkit.cli", "sweep", "data.n=300", "engine.workers=1"),
+        *("clusterer=kmeans", "clusterer.n_clusters=2,3", "scoring.draws=2"),
+        *("scoring.confirm=false", f"hydra.sweep.dir={study}", f"store={tmp_path / 'store'}"),
+    ]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    runs = pd.read_parquet(study / "runs.parquet").set_index("run")
+    partitions = pd.read_parquet(study / "partitions.parquet")
+    assert len(runs) == 2
+    for run, balance in runs["balance"].items():
+        sizes = partitions[run].value_counts()
+        assert balance == pytest.approx(entropy(sizes, base=len(sizes)))
+    assert len(list((tmp_path / "store" / "balance").rglob("*.json"))) == 2
 
 
 def test_the_section_is_one() -> None:

@@ -93,10 +93,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: str, pattern: str = "*") -> set[str]:
-    found = (ROOT / folder).rglob(pattern)
+    paths = (ROOT / folder).rglob(pattern)
     return {
         path.relative_to(ROOT).as_posix()
-        for path in found
+        for path in paths
         if path.is_file() and "__pycache__" not in path.parts
     }
 
@@ -113,6 +113,14 @@ def test_every_option_and_every_experiment_is_in_the_wheel(names: set[str]) -> N
 
 def test_the_whole_package_is_in_the_wheel(names: set[str]) -> None:
     assert files("segkit") <= names
+
+
+def test_the_wheel_says_that_it_is_typed(names: set[str], installed: Path, tmp_path: Path) -> None:
+    assert "segkit/py.typed" in names
+    code = "import segkit; from importlib.resources import files; print(files(segkit) / 'py.typed')"
+    marker = Path(run(installed / "python", "-c", code, cwd=tmp_path).strip())
+    assert installed.parent in marker.parents
+    assert marker.is_file()
 
 
 def test_the_licence_is_in_the_wheel_and_nothing_else_is(names: set[str]) -> None:

@@ -1,97 +1,47 @@
-"""Estimated seconds of each stage: for the order of work and for people, never for a result."""
+"""Estimated seconds of stages: for the order of work and for people, never for a result."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from segkit.study.plan.keys import kind_of
-from segkit.study.plan.sampling import DISTINCT
 from segkit.targets import class_name
 
 if TYPE_CHECKING:
-    from segkit.study.plan.graph import Node, Shape, Task
+    from segkit.study.plan.graph import Task
+    from segkit.study.plan.stage import Node, Shape
 
-_BEFORE_SPACES = ("copula", "null", "features", "scaling", "landmarks", "neighbours", "projection")
+# A kind of stage and the class of its estimator.
+TaskClass = tuple[str, str]
 
-
-class _Cost(NamedTuple):
-    """Seconds at 8,950 customers on one core, as measured; the power of n that they grow with; what is always taken."""
-
-    seconds: float
-    power: float
-    fixed: float = 0.0
-
-
-_REFERENCE_N = 8950
-# What the smallest stage takes: its inputs read, its result written.
+# The smallest stage still reads its inputs and writes its result.
 _LEAST_SECONDS = 0.002
-# To hand a task over takes 3 to 5 ms of CPU. A worker should be handed so many, that all end at
-# about the same time.
-_BUNDLE_SECONDS = 0.5
-_BUNDLES_EACH = 20
-_STAGES: Mapping[str, _Cost] = {
-    "copula": _Cost(0.6, 0.5, 0.4),
-    "null": _Cost(0.015, 1.0),
-    "features": _Cost(0.03, 1.0),
-    "scaling": _Cost(0.02, 1.0),
-    "landmarks": _Cost(0.125, 1.0),
-    # Searched among all pairs where there are more than a few columns.
-    "neighbours": _Cost(0.65, 2.0, 0.03),
-    "projection": _Cost(0.01, 1.0),
-    "clustering": _Cost(0.2, 1.0),
-    "scoring": _Cost(0.5, 1.8),
-    "stability": _Cost(2.0, 1.0),
-    "refit": _Cost(0.02, 1.0),
-    "reseed": _Cost(0.003, 1.0),
-    "prediction": _Cost(0.4, 1.0),
-    "density": _Cost(0.65, 1.6),
-    "quality": _Cost(7.2, 1.5),
-}
-_DESCENT = _Cost(4.0, 1.1)
-_TARGETS: Mapping[tuple[str, str], _Cost] = {
-    ("scaling", "sklearn.preprocessing.PowerTransformer"): _Cost(0.08, 1.0, 0.09),
-    ("projection", "openTSNE.TSNE"): _Cost(34.0, 1.25),
-    ("projection", "umap.UMAP"): _Cost(10.0, 1.05),
-    ("projection", "sklearn.manifold.MDS"): _Cost(285.0, 2.0),
-}
-# UMAP's own choice of its number of epochs: 500 up to so many customers, 200 beyond.
-_UMAP_LONG, _UMAP_SHORTER = 10_000, 0.4
-# However many there are (segkit.scoring.embedding).
-_MOST_CUSTOMERS: Mapping[str, int] = {"quality": 10_000}
-# Davies-Bouldin and Calinski-Harabasz are of everybody where the silhouette is of drawn customers.
-_SCORED_ALL = 0.0009
-# Of each draw of a stability: its customers drawn, its labels compared.
-_DRAW_SECONDS = 0.0004
-
-
-# The plan's estimate counts as much as what was measured when this share of the work is done, more
-# before, less after.
+# At this share of the work done, the plan's estimate and the measured times count the same.
 TRUST = 0.05
-# So much of one kind and class has to be measured to count as much as what was expected of it.
+# After so many measured seconds of one class, they count as much as the estimate.
 _NOISE_SECONDS = 0.05
-# The share of the workers' time that goes into stages, before it is known.
+# The share of the workers' time that goes into stages, until it is measured.
 _EFFICIENCY = 0.9
 
 
 class Pace:
-    """Learns from finished stages how long those of each kind and class take, against what was estimated."""
+    """Learns from finished stages how far the estimates of each class are off."""
 
     def __init__(self) -> None:
-        self._estimated: Counter[tuple[str, str]] = Counter()
-        self._measured: Counter[tuple[str, str]] = Counter()
+        self._estimated: defaultdict[TaskClass, float] = defaultdict(float)
+        self._measured: defaultdict[TaskClass, float] = defaultdict(float)
 
     def learn(self, task: Task, estimate: float, seconds: float) -> None:
-        """Take note of the CPU seconds of a finished task."""
+        """Add the estimated and the measured CPU seconds of a finished task."""
         self._estimated[task_class(task)] += estimate
         self._measured[task_class(task)] += seconds
 
-    def seconds(self, estimates: Mapping[tuple[str, str], float]) -> float:
-        """Return the CPU seconds of work that is yet to do, from its estimates by kind and class of stage.
+    def seconds(self, estimates: Mapping[TaskClass, float]) -> float:
+        """Return the CPU seconds of the remaining work, from its estimates by class.
 
-        A class that was measured goes by what was measured; one that was not goes by all others,
-        which tell at least how fast this machine is.
+        Measured classes are corrected by their own measurements, other classes by all measurements,
+        which show at least how fast this machine is.
         """
         total = sum(estimates.values()) + sum(self._estimated.values())
         overall = _ratio(
@@ -103,30 +53,35 @@ class Pace:
         )
 
 
-def _ratio(measured: float, estimated: float, trust: float, supposed: float) -> float:
-    return (measured + trust * supposed) / (estimated + trust) if estimated + trust else supposed
+def _ratio(measured: float, estimated: float, trust: float, prior: float) -> float:
+    """Return measured over estimated, drawn towards a prior as if that rested on ``trust``."""
+    if not estimated + trust:
+        return prior
+    return (measured + trust * prior) / (estimated + trust)
 
 
 def wall_seconds(left: float, longest: float, spent: float, elapsed: float, workers: int) -> float:
-    """Return the wall seconds in which workers do what is left.
+    """Return the wall seconds that the remaining work takes.
 
     Parameters
     ----------
     left, longest
-        CPU seconds of all work that is left, and of the task among it that takes longest.
+        CPU seconds of all remaining work, and of its longest task.
     spent, elapsed
-        CPU seconds of what was done so far, and the wall seconds that it took.
+        CPU seconds of the finished work, and the wall seconds it took.
     workers
-        How many work at once.
+        Number of workers.
     """
-    # Tasks that are not finished count for nothing yet: little is concluded from the first seconds.
+    # Unfinished tasks do not count as spent, so the first seconds say little about the efficiency.
     trust = TRUST * (left + spent) + workers * longest
-    efficiency = (spent + trust * _EFFICIENCY) / (elapsed * workers + trust) if trust else 1.0
+    efficiency = 1.0
+    if trust:
+        efficiency = (spent + trust * _EFFICIENCY) / (elapsed * workers + trust)
     return max(left / workers, longest) / min(1.0, efficiency)
 
 
-def task_class(task: Task) -> tuple[str, str]:
-    """Return what tells how long a task takes: its kind, and the class of its estimator where it has one."""
+def task_class(task: Task) -> TaskClass:
+    """Return the kind of a task and the class of its estimator, empty where it has none."""
     return task.kind, _target(task.nodes[0])
 
 
@@ -135,167 +90,32 @@ def _target(node: Node) -> str:
     return class_name(config) if "_target_" in config else ""
 
 
-class _Family(NamedTuple):
-    """Seconds of one configuration of a clusterer, and of each further one that shares its work."""
-
-    first: float
-    further: float
-    power: float
-
-
-# In a projected space of a few columns, and in a scaled space of many.
-_FAMILIES: Mapping[tuple[str, str], tuple[_Family, _Family]] = {
-    ("clustering", "sklearn.cluster.KMeans"): (_Family(0.02, 0.02, 1.0), _Family(0.03, 0.03, 1.0)),
-    ("clustering", "sklearn.cluster.AgglomerativeClustering"): (
-        _Family(0.06, 0.001, 1.8),
-        _Family(0.12, 0.001, 1.8),
-    ),
-    ("clustering", "sklearn.cluster.DBSCAN"): (_Family(0.03, 0.005, 1.2), _Family(0.15, 0.02, 1.2)),
-    ("clustering", "hdbscan.HDBSCAN"): (_Family(0.1, 0.01, 1.2), _Family(0.8, 0.02, 2.0)),
-    ("stability", "sklearn.cluster.KMeans"): (_Family(0.25, 0.25, 1.0), _Family(0.45, 0.45, 1.0)),
-    ("stability", "sklearn.cluster.AgglomerativeClustering"): (
-        _Family(0.6, 0.01, 1.8),
-        _Family(1.2, 0.01, 1.8),
-    ),
-    ("stability", "sklearn.cluster.DBSCAN"): (_Family(0.4, 0.1, 1.2), _Family(1.5, 0.2, 1.2)),
-    ("stability", "hdbscan.HDBSCAN"): (_Family(1.0, 0.1, 1.2), _Family(7.0, 0.15, 2.0)),
-}
-# One pass over a space's distances serves all of its partitions.
-_SCORING = _Family(0.5, 0.0065, 1.8)
-_STABILITY_DRAWS = 20
-
-
 def node_seconds(node: Node, customers: int, *, further: bool = False) -> float:
-    """Return the estimated CPU seconds of one stage for a number of customers, alone or ``further`` to its like."""
-    target = _target(node)
-    everybody = customers / _REFERENCE_N
-    worked_on = min(customers, node.sample or _MOST_CUSTOMERS.get(node.kind, customers))
-    scale = worked_on / _REFERENCE_N
-    seconds, power, fixed = _TARGETS.get((node.kind, target), _STAGES[node.kind])
-    if node.config.get("approximate"):
-        seconds, power, fixed = _DESCENT
-    if (node.kind, target) in _FAMILIES:
-        family = _FAMILIES[node.kind, target][kind_of(node.inputs["space"]) == "scaling"]
-        seconds, power = family.further if further else family.first, family.power
-    if node.kind == "scoring":
-        seconds, power = _SCORING.further if further else _SCORING.first, _SCORING.power
-    if target == "umap.UMAP" and worked_on > _UMAP_LONG and node.config.get("n_epochs") is None:
-        seconds *= _UMAP_SHORTER
-    if node.kind == "scoring" and node.sample:
-        fixed += _SCORED_ALL * everybody
-    if node.kind == "stability":
-        draws = node.config["draws"] - node.config.get("done", 0)
-        seconds *= draws / _STABILITY_DRAWS
-        fixed += draws * _DRAW_SECONDS
-        scale *= 1 / DISTINCT if node.sample else 1
+    """Return the estimated CPU seconds of one stage.
+
+    Parameters
+    ----------
+    node
+        The stage.
+    customers
+        Number of customers.
+    further
+        Whether another stage of its task has done the work that they share.
+    """
     least = _LEAST_SECONDS / 2 if further else _LEAST_SECONDS
-    return least + fixed + seconds * scale**power
+    return least + node.stage.seconds(node, customers, further)
 
 
 def task_seconds(task: Task, shapes: Mapping[str, Shape]) -> float:
     """Return the estimated CPU seconds of a task, whose stages share their work."""
-    return sum(
-        node_seconds(node, shapes[node.key].customers, further=place > 0)
-        for place, node in enumerate(task.nodes)
-    )
-
-
-def priorities(tasks: Sequence[Task], shapes: Mapping[str, Shape]) -> dict[str, float]:
-    """Return the order of work by task's name, highest first.
-
-    What makes spaces comes first, the head of the most costly chain before others, so that no long
-    projection is left for the end. Then one space after another, the most costly first, so that
-    runs finish one after another.
-    """
-    seconds = {task.name: task_seconds(task, shapes) for task in tasks}
-    tails = _tails(tasks, seconds)
-    by_space: dict[str, float] = defaultdict(float)
-    for task in tasks:
-        by_space[_space(task)] += seconds[task.name]
-    places = {
-        space: place
-        for place, space in enumerate(sorted(by_space, key=lambda space: by_space[space]))
-    }
-    longest = max(seconds.values(), default=0.0) + 1.0
-    found = {}
-    for task in tasks:
-        if task.kind in _BEFORE_SPACES:
-            found[task.name] = longest * (len(places) + 1) + tails[task.name]
-        else:
-            found[task.name] = longest * places[_space(task)] + seconds[task.name]
-    return found
-
-
-def bundles(
-    tasks: Sequence[Task], seconds: Mapping[str, float], workers: int
-) -> list[tuple[Task, ...]]:
-    """Put small tasks together, so that handing them over costs little and yet all workers have enough to do.
-
-    A task joins the bundle that it comes after, or one that comes after the same, if that makes
-    nothing wait for more than it would have waited for; so bundles wait for each other in no
-    circle.
-
-    Parameters
-    ----------
-    tasks
-        In an order in which each comes after the ones that it names.
-    seconds
-        By task's name: estimated CPU seconds.
-    workers
-        How many work at once.
-
-    Returns
-    -------
-    list of tuple of Task
-        Each after those that it needs, its tasks in a possible order.
-    """
-    limit = _bundle_seconds(sum(seconds[task.name] for task in tasks), workers)
-    made: list[list[Task]] = []
-    filled: list[float] = []
-    before: list[frozenset[int]] = []
-    place: dict[str, int] = {}
-    beside: dict[frozenset[int], int] = {}
-    for task in tasks:
-        own = seconds[task.name]
-        needed = frozenset(place[name] for name in task.after if name in place)
-        open_ones = [index for index in needed if needed - {index} <= before[index]]
-        open_ones += [beside[needed]] if needed in beside else []
-        chosen = next((index for index in open_ones if filled[index] + own <= limit), None)
-        if chosen is None:
-            chosen = len(made)
-            made.append([])
-            filled.append(0.0)
-            before.append(needed)
-            beside[needed] = chosen
-        made[chosen].append(task)
-        filled[chosen] += own
-        place[task.name] = chosen
-    return [tuple(bundle) for bundle in made]
-
-
-def _bundle_seconds(total: float, workers: int) -> float:
-    """Return how long a bundle may be: long against its overhead, short against each worker's share of the work."""
-    return min(_BUNDLE_SECONDS, total / (workers * _BUNDLES_EACH))
-
-
-def _tails(tasks: Sequence[Task], seconds: Mapping[str, float]) -> dict[str, float]:
-    """Return each task's seconds to the end of the most costly chain that it starts."""
-    tails: dict[str, float] = {}
-    for task in reversed(tasks):
-        tails[task.name] = seconds[task.name] + tails.get(task.name, 0.0)
-        for name in task.after:
-            tails[name] = max(tails.get(name, 0.0), tails[task.name])
-    return tails
-
-
-def _space(task: Task) -> str:
-    """Return the key of the space that the runs of a task cluster in."""
-    inputs = task.nodes[0].inputs
-    return inputs.get("native") or inputs.get("space", "")
+    seconds = 0.0
+    for position, node in enumerate(task.nodes):
+        seconds += node_seconds(node, shapes[node.key].customers, further=position > 0)
+    return seconds
 
 
 def duration(seconds: float) -> str:
-    """Return a span of time in words short enough for a line: ``42 s``, ``3:05 min``, ``2:10 h``."""
+    """Return a span of time as a short text: ``42 s``, ``3:05 min``, ``2:10 h``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

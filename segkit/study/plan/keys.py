@@ -1,4 +1,4 @@
-"""Identities: the hash of what decides a result names the result, on every machine."""
+"""Identities: a hash of what decides a result names it, the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from typing import Any
 RUN_ID_DIGITS = 12
 KEY_DIGITS = 24
 
-# Options of segkit's own that were, or will be, added with a neutral value must not rename older
-# runs.
+# An option that is added with a neutral value must not rename older runs.
 _NEUTRAL_FEATURES: Mapping[str, Any] = {"missing": "median", "clip": None, "expressions": None}
 
 
 def canonical(value: Any) -> str:
-    """Return the JSON text of a plain value with sorted keys and numbers by value (``2.0`` is ``2``)."""
+    """Return the JSON text of a plain value: sorted keys, equal numbers alike (2.0 is 2)."""
     return str(value) if type(value) is int else _encoded(_plain(value))
 
 
 _encoded = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
-# Said first, since nearly all values are of these types and asking for an abstract one is slow.
+# Asked first: nearly all values are of these types; abstract types are slow to ask for.
 _SCALARS = frozenset({str, int, bool, type(None)})
 
 
@@ -65,22 +64,25 @@ def run_id(
     seed
         The study's seed.
     drawn
-        How many drawn customers stand for all in the projection or the clusterer, where some do;
-        and whether its neighbours are searched approximately.
+        Of a large table: how many drawn customers the projection or the clusterer is fitted on, and
+        whether neighbours are searched approximately.
     """
-    told = {
-        key: value for key, value in features.items() if value != _NEUTRAL_FEATURES.get(key, ...)
+    deciding = {
+        name: value for name, value in features.items() if value != _NEUTRAL_FEATURES.get(name, ...)
     }
-    told = {key: value for key, value in told.items() if not (key == "expressions" and not value)}
-    parts = (data_identity, told, scaler, projection, clusterer, seed, *([drawn] if drawn else []))
+    if not deciding.get("expressions"):
+        deciding.pop("expressions", None)
+    parts = [data_identity, deciding, scaler, projection, clusterer, seed]
+    if drawn:
+        parts.append(drawn)
     return digest("run", *parts, digits=RUN_ID_DIGITS)
 
 
 def stage_key(kind: str, *parts: Any) -> str:
-    """Return ``<kind>-<hash>``: the store's name of one stage's result."""
+    """Return ``<kind>-<hash>``, the name of a stage's result in the store."""
     return f"{kind}-{digest(kind, *parts, digits=KEY_DIGITS)}"
 
 
 def kind_of(key: str) -> str:
-    """Return the stage kind that a key begins with."""
+    """Return the kind of stage that a key begins with."""
     return key.partition("-")[0]

@@ -1,4 +1,4 @@
-"""The libraries that decide results: their versions are part of every key, and of a study's provenance."""
+"""The libraries that decide results: their versions are part of keys and of the provenance."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 
 from segkit.targets import source_digest
 
-#: With another version of one of these a result may have other digits.
+#: Another version of one of these may change a result.
 RESULT_PACKAGES = (
     "numpy",
     "scipy",
@@ -21,7 +21,7 @@ RESULT_PACKAGES = (
 )
 PACKAGES = (*RESULT_PACKAGES, "hydra-core", "dask", "distributed")
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn"}
-# Libraries that do part of a class's work here.
+# segkit computes part of these classes' work itself, by these libraries.
 _BEHIND = {
     "sklearn.cluster.AgglomerativeClustering": ("numba", "scipy"),
     "umap.UMAP": ("numba", "scikit-learn"),
@@ -30,20 +30,20 @@ _BEHIND = {
 
 def versions() -> dict[str, str]:
     """Return the installed versions of the packages that results depend on."""
-    found = {}
+    installed = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            installed[name] = "not installed"
+    return installed
 
 
 @cache
 def library_version(target: str) -> str:
     """Return ``name==version`` of the distribution that provides the target's top-level package.
 
-    Of a class that segkit does not know itself, its source counts too: it is edited without a new
+    A class outside segkit's own list adds a digest of its source: it may be edited without a new
     version.
     """
     package = target.partition(".")[0]
@@ -59,5 +59,5 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        # A class of another package, whose distribution has another name.
+        # The distribution of a package may have another name.
         return version(packages_distributions().get(name, [name])[0])

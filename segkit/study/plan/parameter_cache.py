@@ -1,4 +1,4 @@
-"""Estimators whose parameters were checked before: planning them again imports none of their libraries."""
+"""Checked parameters are remembered, so that planning again imports no estimator's library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segkit.study.plan.keys import KEY_DIGITS, digest
 from segkit.study.plan.libraries import library_version
 
 _MOST_REMEMBERED = 50_000
-# What says which parameters are right, beside the libraries.
+# Beside the libraries, these files decide which parameters are right.
 _CODE = ("targets.py", "projection/umap.py", "projection/tsne.py", "clustering/hdbscan.py")
 
 
@@ -26,7 +26,7 @@ def user_memo() -> Path:
 
 
 def file_memo() -> Path:
-    """Return the memo of what this user's data files hold; paths and times are those of this machine."""
+    """Return the memo of this user's data files, by path and time on this machine."""
     return _user_cache() / "files.json"
 
 
@@ -37,15 +37,14 @@ def _user_cache() -> Path:
 
 
 def check_estimators(configs: Iterable[tuple[str, Mapping[str, Any]]], memo: Path) -> None:
-    """Check resolved configurations, each with its group; those that the memo knows to be right are not looked at.
+    """Check resolved configurations, each with its group, but for those that the memo has.
 
-    The memo saves time and decides nothing else: what is built later is checked against the list of
-    classes again.
+    The memo only saves time: before an object is built, its class is checked again.
 
     Raises
     ------
     UsageError
-        For the first class that is not allowed, or parameter that is wrong.
+        For the first class that is not allowed, or the first wrong parameter.
     """
     known = _read(memo)
     right: set[str] = set()
@@ -54,17 +53,18 @@ def check_estimators(configs: Iterable[tuple[str, Mapping[str, Any]]], memo: Pat
         if name not in known:
             targets.check(config, group)
             targets.check_seeded(config, group)
-            right |= {name} if name else set()
+            if name is not None:
+                right.add(name)
     if right:
         _write(memo, right if len(known) > _MOST_REMEMBERED else known | right)
 
 
 def _name(group: str, config: Mapping[str, Any]) -> str | None:
-    """Return the hash of all that decides whether a configuration is right; None where it names what may change."""
+    """Hash all that decides whether a configuration is right; None where that may change."""
     target = config.get("_target_")
     if target not in targets.ALLOWED:
         return None
-    # Unlike the keys of results: 5 clusters are right and 5.0 are not.
+    # Not `canonical`: 5 clusters are right and 5.0 are not.
     text = json.dumps(config, sort_keys=True, default=repr)
     if text.count('"_target_"') > 1:
         return None
@@ -80,14 +80,16 @@ def _code() -> str:
 
 def _read(memo: Path) -> set[str]:
     try:
-        found = json.loads(memo.read_bytes())
+        names = json.loads(memo.read_bytes())
     except (OSError, ValueError):
         return set()
-    return {name for name in found if isinstance(name, str)} if isinstance(found, list) else set()
+    if not isinstance(names, list):
+        return set()
+    return {name for name in names if isinstance(name, str)}
 
 
 def _write(memo: Path, names: set[str]) -> None:
-    # A memo that cannot be written is only missed.
+    # Without a memo the next study checks again.
     with contextlib.suppress(OSError, DiskFull):
         memo.parent.mkdir(parents=True, exist_ok=True)
         with replacing(memo, "w") as file:

@@ -1,6 +1,6 @@
-"""Up to how many customers each kind of work is done on all of them; beyond, it is done on as many that are drawn.
+"""Limits on the customers of costly work: a larger table is worked on by as many drawn customers.
 
-Only neighbours are searched among all there are: exactly up to their limit, approximately beyond.
+Neighbours are the exception: beyond their limit they are searched among all, but approximately.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# What the drawn customers of each kind of work are drawn by, beside the table's identity.
+# Beside the table's identity, these seed the draws of two kinds of work.
 LANDMARKS, SCORED = "/landmarks", "/scored"
-# The share of the customers that a bootstrap draw has, 1 - 1 / e.
+# The share of different customers in a bootstrap draw, 1 - 1 / e.
 DISTINCT = 0.632
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """The most customers of each kind of work; None: everybody, however many there are."""
+    """The most customers of each kind of work; None: no limit."""
 
     projection: int | None = None
     neighbours: int | None = None
@@ -28,26 +28,29 @@ class Sampling:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Sampling:
-        """Return the sampling that a study's settings ask for; a study of an older version has none."""
+        """Return the limits of a study's settings; studies of older versions have none."""
         return cls(**settings.get("sampling", {}))
 
     def size(self, kind: str, customers: int) -> int | None:
-        """Return how many of the customers are drawn for a kind of work, None where it is done on all."""
-        most = getattr(self, kind)
-        return most if most is not None and customers > most else None
+        """Return how many customers are drawn for a kind of work, None where it uses all."""
+        most: int | None = getattr(self, kind)
+        if most is None or customers <= most:
+            return None
+        return most
 
     def approximates(self, customers: int) -> bool:
-        """Tell whether the nearest among so many customers are searched approximately."""
+        """Tell whether neighbours among so many customers are searched approximately."""
         return self.neighbours is not None and customers > self.neighbours
 
     def draw_size(self, customers: int) -> int | None:
-        """Return how many customers each draw has, None where it is a bootstrap draw, of whom 63% are different.
+        """Return how many customers each draw has, None where it is a bootstrap draw.
 
-        A draw of more than these would be too like the whole: runs would look more stable than they
-        are.
+        A bootstrap draw has 63% of the customers. A larger draw would be too like the whole table:
+        runs would look more stable than they are.
         """
-        most = self.draws
-        return most if most is not None and DISTINCT * customers > most else None
+        if self.draws is None or DISTINCT * customers <= self.draws:
+            return None
+        return self.draws
 
 
 EXACT = Sampling()

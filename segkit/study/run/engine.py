@@ -20,12 +20,14 @@ from typing import Any
 from segkit.clustering.partition import MEMORY_VARIABLE
 from segkit.errors import SegkitError, UsageError, WorkersLost
 from segkit.signals import guarded
-from segkit.study.plan.cost import bundles
-from segkit.study.plan.graph import KINDS, Task
+from segkit.study.plan.graph import Task
 from segkit.study.plan.keys import kind_of
+from segkit.study.plan.schedule import bundles
 from segkit.study.run import kernels
 from segkit.study.run.cluster import Requirement, check_here, check_workers, connected, local_client
-from segkit.study.run.stages import Outcome, run_task
+from segkit.study.run.outcome import Outcome
+from segkit.study.run.stages import KINDS
+from segkit.study.run.task import run_task
 from segkit.targets import class_name
 
 LOST_WORKER_RETRIES = 2

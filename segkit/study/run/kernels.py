@@ -36,12 +36,11 @@ _KERNELS: Mapping[str, _Kernel] = {
     ),
     "hdbscan.HDBSCAN": _Kernel("segkit", "clustering/condense_kernel.py", "labels_at", 2.0),
 }
-_NEED = ("projection", "clustering", "stability", "prediction")
 
 
 def needed_by(task: Task) -> str | None:
     """Return the class whose kernels a task needs; None if it needs none."""
-    if task.kind not in _NEED:
+    if not task.stage.compiles:
         return None
     name = class_name(_config(task))
     return name if name in _KERNELS else None

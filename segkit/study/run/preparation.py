@@ -14,11 +14,13 @@ from segkit.data import source
 from segkit.errors import UsageError
 from segkit.files import unique_suffix
 from segkit.study.plan import cost
-from segkit.study.plan.graph import KINDS, Task
+from segkit.study.plan.graph import Task
+from segkit.study.plan.limits import Limits
 from segkit.study.plan.parameter_cache import check_estimators, file_memo, user_memo
 from segkit.study.plan.planner import Plan, RunPlan, make_plan
 from segkit.study.plan.sampling import Sampling
 from segkit.study.run.engine import EngineSettings, check_memory, open_scheduler
+from segkit.study.run.stages import KINDS, STAGES
 from segkit.study.run.store import Store
 
 if TYPE_CHECKING:
@@ -85,9 +87,14 @@ def prepare(composition: Composition, *, again: bool = False) -> Prepared:
     engine = EngineSettings(**study["engine"])
     check_memory(engine)
     stored = frozenset(store.keys(KINDS))
-    limits = engine.most_memory, engine.most_seconds, stored
     plan = make_plan(
-        composition.configurations, composition.references, draws, infos, sampling, *limits
+        composition.configurations,
+        STAGES,
+        composition.references,
+        draws,
+        infos,
+        sampling,
+        Limits(engine.most_memory, engine.most_seconds, stored),
     )
     warnings = (*infos.warnings, *open_scheduler(engine))
     return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), warnings)

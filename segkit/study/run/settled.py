@@ -1,12 +1,12 @@
-"""What is known of stages before any is computed: what is stored, and what follows from it."""
+"""What is known before anything is computed: stored outcomes, and those that follow from them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from segkit.study.plan.graph import Node
-from segkit.study.run.stages import Outcome, outcome_of
+from segkit.study.plan.stage import Node
+from segkit.study.run.outcome import Outcome, outcome_of, stopped_by
 from segkit.study.run.store import Store
 
 
@@ -16,26 +16,32 @@ def settled_outcomes(
     stored: frozenset[str],
     known: Mapping[str, Outcome] = MappingProxyType({}),
 ) -> dict[str, Outcome]:
-    """Return the outcomes that are stored, and those that follow: what stands on an impossible stage is impossible.
+    """Return the outcomes that are stored, and those that follow from an impossible input.
 
-    Results that are among the ``known`` are not read again.
+    Parameters
+    ----------
+    nodes
+        The graph, by key; each node after those it reads.
+    store
+        Where the results are.
+    stored
+        Keys that the store has.
+    known
+        Outcomes that need not be read again.
     """
-    found: dict[str, Outcome] = {}
+    settled: dict[str, Outcome] = {}
+    skipped: dict[str, Outcome] = {}
     for key, node in nodes.items():
         if key in known and key in stored and known[key].status == "ok":
-            found[key] = known[key]
+            settled[key] = known[key]
             continue
-        skipped = (
-            (role, found[i])
-            for role, i in node.inputs.items()
-            if i in found and found[i].status == "skipped"
-        )
-        stopped = next(
-            (outcome for role, outcome in skipped if node.stops(role, again=outcome.again)), None
-        )
+        cause = stopped_by(node, skipped)
+        # Read even where it follows from another outcome: a damaged record is dropped by that.
         record = store.record(key) if key in stored else None
-        if stopped:
-            found[key] = Outcome(key, stopped.status, stopped.reason)
+        if cause is not None:
+            settled[key] = Outcome(key, cause.status, cause.reason)
         elif record:
-            found[key] = outcome_of(key, record)
-    return found
+            settled[key] = outcome_of(key, record)
+        if key in settled and settled[key].status == "skipped":
+            skipped[key] = settled[key]
+    return settled

@@ -12,9 +12,10 @@ from segkit.study.compose import compose_study
 from segkit.study.forecast import forecast, forecast_text
 from segkit.study.plan import cost
 from segkit.study.plan.disk import amount, bytes_by_kind
-from segkit.study.plan.graph import KINDS, Node, Task, make_tasks
+from segkit.study.plan.graph import Task, make_tasks
 from segkit.study.plan.planner import Shape
 from segkit.study.run.preparation import prepare
+from segkit.study.run.stages import KINDS, node_of
 from segkit.study.sweep import launch
 
 TINY = [
@@ -37,7 +38,7 @@ TINY = [
 
 def task(kind, target, name="a"):
     config = {"_target_": target} if target else {}
-    node = Node(f"{kind}-{name}", config, {"space": "projection-1"})
+    node = node_of(f"{kind}-{name}", config, {"space": "projection-1"})
     return Task(node.key, (node,), ())
 
 
@@ -131,9 +132,9 @@ def test_the_disk_that_is_foretold_is_what_the_store_takes(planned_and_done):
 
 def test_the_bytes_of_large_matrices_are_those_of_their_shapes():
     nodes = [
-        Node("scaling-1", {}, {}),
-        Node("neighbours-1", {"count": 128}, {}),
-        Node("clustering-1", {}, {}),
+        node_of("scaling-1", {}, {}),
+        node_of("neighbours-1", {"count": 128}, {}),
+        node_of("clustering-1", {}, {}),
     ]
     shapes = dict.fromkeys([node.key for node in nodes], Shape(1_000_000, 17))
     found = bytes_by_kind(nodes, shapes)

@@ -20,11 +20,13 @@ from segkit.scoring.stability import draw
 from segkit.study.compose import compose_study
 from segkit.study.judge.calibrated import _pooled, best_against_nulls
 from segkit.study.judge.ranking import CHOOSING_SCORES, shortlist
-from segkit.study.plan.graph import Node, Task
+from segkit.study.plan.graph import Task
 from segkit.study.plan.keys import kind_of
-from segkit.study.run import stages
 from segkit.study.run.preparation import prepare
+from segkit.study.run.stages import node_of
 from segkit.study.run.store import Store
+from segkit.study.run.tables import seed_of
+from segkit.study.run.task import run_task
 from segkit.study.sweep import launch
 
 SWEEP = [
@@ -133,7 +135,7 @@ def test_a_table_without_segments_goes_through_the_whole_pipeline(finished, fold
         for n in nodes
         if n.kind == "null" and (n.config["kind"], n.config["index"]) == ("permuted", 0)
     )
-    frame = permuted(table.frame, np.random.default_rng(stages._seed(made)))
+    frame = permuted(table.frame, np.random.default_rng(seed_of(made)))
     labels = kmeans(scaled(frame, StandardScaler()), run["n_clusters"])
     expected = silhouette_score(scaled(frame, PowerTransformer()), labels)
     assert nulls.loc[(run["run"], "permuted", 0), "silhouette"] == pytest.approx(expected, abs=1e-9)
@@ -196,20 +198,18 @@ def test_independent_columns_are_not_recommended(folder):
 
 
 def test_a_second_launch_confirms_from_the_store_and_more_tables_add_only_themselves(
-    folder, finished, monkeypatch
+    folder, finished, replace_compute
 ):
     done: list[str] = []
 
-    def counting(compute):
+    def counting(_kind, compute):
         def wrapped(nodes, inputs):
             done.extend(kind_of(node.key) for node in nodes)
             return compute(nodes, inputs)
 
         return wrapped
 
-    monkeypatch.setattr(
-        stages, "COMPUTE", {kind: counting(compute) for kind, compute in stages.COMPUTE.items()}
-    )
+    replace_compute(counting)
     again = launch(study(folder), ["segkit"], Silent())
     assert done == []
     pd.testing.assert_frame_equal(again.runs, finished.runs)
@@ -283,8 +283,8 @@ def test_clusterers_without_a_seed_that_find_nothing_without_structure_are_recom
     assert segkit.report.build(finished.folder).exists()
 
 
-def test_lost_tables_are_left_out_told_and_never_called_structureless(tmp_path, monkeypatch):
-    def losing(compute):
+def test_lost_tables_are_left_out_told_and_never_called_structureless(tmp_path, replace_compute):
+    def losing(_kind, compute):
         def wrapped(nodes, inputs):
             if nodes[0].config.get("kind") == "copula" and nodes[0].config["index"] < 5:
                 raise RuntimeError("lost")
@@ -292,9 +292,7 @@ def test_lost_tables_are_left_out_told_and_never_called_structureless(tmp_path, 
 
         return wrapped
 
-    monkeypatch.setattr(
-        stages, "COMPUTE", stages.COMPUTE | {"null": losing(stages.COMPUTE["null"])}
-    )
+    replace_compute(losing, "null")
     finished = launch(study(tmp_path), ["segkit"], Silent())
     found = json.loads((finished.folder / "recommendation.json").read_text())
     assert found["verdict"] == "screened_only"
@@ -343,21 +341,19 @@ def test_another_seed_that_cannot_be_clustered_is_a_draw_without_a_value(tmp_pat
         "partition:0": "clustering-bb",
         "partition:1": "clustering-cc",
     }
-    (outcome,) = stages.run_task(
-        Task("t", (Node("reseed-dd", {"seeds": 2}, inputs),), ()), tmp_path
-    )
+    (outcome,) = run_task(Task("t", (node_of("reseed-dd", {"seeds": 2}, inputs),), ()), tmp_path)
     facts = outcome.record["facts"]
     assert (outcome.status, facts["draws"], facts["stability_draws_valid"]) == ("ok", 2, 1)
     assert store.intact("clustering-cc")
 
 
 def test_a_study_whose_tables_without_segments_are_all_lost_ends_with_what_was_screened(
-    tmp_path, monkeypatch
+    tmp_path, replace_compute
 ):
     def broken(_nodes, _inputs):
         raise MemoryError("no room for a copula")
 
-    monkeypatch.setattr(stages, "COMPUTE", stages.COMPUTE | {"copula": broken})
+    replace_compute(lambda _kind, _compute: broken, "copula")
     finished = launch(study(tmp_path), ["segkit"], Silent())
     told = json.loads((tmp_path / "study" / "recommendation.json").read_text())
     assert (finished.state, finished.complete) == ("finished", False)

@@ -11,10 +11,11 @@ import pytest
 from segkit.data import TableInfo
 from segkit.study.compose import compose_study
 from segkit.study.plan import graph
-from segkit.study.plan.cost import priorities
-from segkit.study.plan.graph import BUNDLE, counts
+from segkit.study.plan.graph import counts
 from segkit.study.plan.keys import kind_of
 from segkit.study.plan.planner import make_plan
+from segkit.study.plan.schedule import priorities
+from segkit.study.run.stages import STAGES
 
 DOWNSTREAM = {"scaling", "clustering", "scoring:native", "scoring:power", "stability"}
 
@@ -32,6 +33,7 @@ def plan_of(*overrides, n=8950, fingerprint="f" * 64):
     info = TableInfo(fingerprint, n, ("a", "b"), ())
     return make_plan(
         composition.configurations,
+        STAGES,
         composition.references,
         composition.study["scoring"]["draws"],
         lambda _data: info,
@@ -50,7 +52,7 @@ def test_the_designs_study_has_the_designs_number_of_unique_stages(cc_general):
     assert len({run.stages["scaling"] for run in cc_general.runs}) == 6
     # Six scaled matrices, and `all` to the quantile reference; `all` has the other two references
     # among its scalers.
-    assert counts(cc_general.nodes) == {
+    assert counts(cc_general.nodes.values()) == {
         "features": 2,
         "scaling": 7,
         "neighbours": 6,
@@ -74,7 +76,7 @@ def test_tasks_hold_every_stage_once_and_come_after_what_they_need(cc_general):
     seen: set[str] = set()
     for task in tasks:
         assert len({node.kind for node in task.nodes}) == 1
-        assert len(task.nodes) <= BUNDLE.get(task.kind, 1)
+        assert len(task.nodes) <= task.stage.bundle
         for node in task.nodes:
             assert node.key not in seen
             assert all(key in seen or key in settled for key in node.inputs.values())
@@ -150,7 +152,7 @@ def test_what_the_data_cannot_do_is_skipped_with_a_reason_and_computes_nothing()
     assert reasons["none", 3] is None
     assert "40" in reasons["none", 40]
     assert "perplexity" in reasons["tsne", 3]
-    assert counts(plan.nodes)["clustering"] == 1
+    assert counts(plan.nodes.values())["clustering"] == 1
 
 
 def test_ten_thousand_configurations_are_one_run_for_each_distinct_one():
@@ -161,7 +163,7 @@ def test_ten_thousand_configurations_are_one_run_for_each_distinct_one():
         "seed=1,2",
     )
     assert len(plan.runs) == 10_000
-    assert counts(plan.nodes)["clustering"] == 5_000
+    assert counts(plan.nodes.values())["clustering"] == 5_000
 
 
 def test_spaces_are_made_first_and_then_finished_one_after_another(cc_general):

@@ -13,13 +13,15 @@ from segkit.errors import Infeasible, UsageError
 from segkit.progress import Silent
 from segkit.scoring.stability import draw
 from segkit.study.compose import compose_study
-from segkit.study.plan.graph import Node, Task, make_tasks
+from segkit.study.plan.graph import Task, make_tasks
 from segkit.study.plan.keys import kind_of
+from segkit.study.plan.limits import Limits
 from segkit.study.plan.planner import make_plan
 from segkit.study.plan.sampling import Sampling
 from segkit.study.run.preparation import prepare
-from segkit.study.run.stages import run_task
+from segkit.study.run.stages import STAGES, node_of
 from segkit.study.run.store import Store
+from segkit.study.run.task import run_task
 from segkit.study.sweep import launch
 
 SWEEP = [
@@ -41,9 +43,14 @@ def plan_of(customers, *overrides, sampled=True, memory=None, seconds=None, stor
     composition = compose_study([*SWEEP, *overrides])
     sampling = Sampling.of(composition.study) if sampled else Sampling()
     info = TableInfo("f" * 64, customers, ("a", "b"), ())
-    limits = memory, seconds, stored
     return make_plan(
-        composition.configurations, composition.references, 3, lambda _data: info, sampling, *limits
+        composition.configurations,
+        STAGES,
+        composition.references,
+        3,
+        lambda _data: info,
+        sampling,
+        Limits(memory, seconds, stored),
     )
 
 
@@ -283,7 +290,7 @@ def test_sizes_shrink_by_the_share_of_all_customers_that_is_drawn(tmp_path, monk
     store.save("clustering-cc", {"labels": np.zeros(300, np.int16)}, {}, 0.0)
     config = {"draws": 5, "clusterer": {"_target_": "sklearn.cluster.DBSCAN"}, "identity": "x"}
     inputs = {"partition": "clustering-cc", "space": "scaling-bb", "features": "features-aa"}
-    run_task(Task("t", (Node("stability-dd", config, inputs, sample=200),), ()), tmp_path)
+    run_task(Task("t", (node_of("stability-dd", config, inputs, sample=200),), ()), tmp_path)
     assert told["share"] == 0.2
     assert told["drawn"] / 300 == pytest.approx(0.2, abs=0.03)
 

@@ -24,9 +24,10 @@ import pytest
 from segkit.errors import UsageError, WorkersLost
 from segkit.progress import Silent
 from segkit.study.compose import compose_study
-from segkit.study.plan.graph import Node, Task
+from segkit.study.plan.graph import Task
 from segkit.study.run import cluster, engine
 from segkit.study.run.preparation import prepare
+from segkit.study.run.stages import node_of
 from segkit.study.sweep import launch
 
 # Imports first: another user may not read this Python.
@@ -179,7 +180,7 @@ def test_work_is_given_up_when_no_worker_is_there_any_more(monkeypatch):
         running._client.cluster.scale(0)
         while running._client.nthreads():
             time.sleep(0.05)
-        task = Task("features-aa", (Node("features-aa", {}, {}),), ())
+        task = Task("features-aa", (node_of("features-aa", {}, {}),), ())
         with pytest.raises(UsageError, match=r"all workers died \(out of memory.*engine=inline"):
             list(running.run([task], {task.name: 0.0}))
 
@@ -193,7 +194,7 @@ def test_workers_that_survive_nothing_end_a_study_in_one_line(monkeypatch, kind,
     monkeypatch.setattr(engine, "_MOST_LOST", 3)
     count = 1 if kind == "features" else 5
     keys = [f"{kind}-{number:02}" for number in range(count)]
-    tasks = [Task(key, (Node(key, {}, {}),), ()) for key in keys]
+    tasks = [Task(key, (node_of(key, {}, {}),), ()) for key in keys]
     settings = engine.EngineSettings(workers=1, memory_limit="500MB")
     with engine.Engine(settings, "unused") as running, pytest.raises(UsageError) as raised:
         list(running.run(tasks, dict.fromkeys(keys, 0.0)))
@@ -500,7 +501,7 @@ def test_a_lost_scheduler_is_one_line_and_the_next_launch_goes_on(tmp_path):
 
 def test_nothing_is_handed_to_a_scheduler_that_is_gone(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
-    task = Task("features-aa", (Node("features-aa", {}, {}),), ())
+    task = Task("features-aa", (node_of("features-aa", {}, {}),), ())
     with contextlib.ExitStack() as stack:
         address, process = stack.enter_context(scheduler(tmp_path))
         stack.enter_context(worker("none", address, cwd=tmp_path))

@@ -19,10 +19,16 @@ from segkit.files import DiskFull
 from segkit.progress import Silent
 from segkit.study.compose import compose_study
 from segkit.study.keep import writer as record
-from segkit.study.plan import cost
-from segkit.study.plan.graph import Node, Task, make_tasks
-from segkit.study.run import engine, stages, store
+from segkit.study.plan import schedule
+from segkit.study.plan.graph import Task, make_tasks
+from segkit.study.plan.schedule import bundles
+from segkit.study.plan.stage import Result
+from segkit.study.run import engine, store
+from segkit.study.run import task as task_module
+from segkit.study.run.outcome import Outcome
 from segkit.study.run.preparation import prepare
+from segkit.study.run.stages import node_of
+from segkit.study.run.task import run_task
 from segkit.study.sweep import launch
 
 BROKEN = "_target_: sklearn.cluster.OPTICS\nmin_samples: 5000\n"
@@ -56,7 +62,7 @@ def inline(tmp_path_factory):
 
 
 @pytest.fixture
-def counted(monkeypatch):
+def counted(replace_compute):
     """Count the nodes that are computed in this process, by kind."""
     done: dict[str, int] = {}
 
@@ -67,11 +73,7 @@ def counted(monkeypatch):
 
         return wrapped
 
-    monkeypatch.setattr(
-        stages,
-        "COMPUTE",
-        {kind: counting(kind, compute) for kind, compute in stages.COMPUTE.items()},
-    )
+    replace_compute(counting)
     return done
 
 
@@ -200,7 +202,7 @@ def test_a_full_disk_stops_the_study_keeps_what_is_done_and_the_next_launch_goes
             return super().save(key, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stages, "Store", Filling)
+        patched.setattr(task_module, "Store", Filling)
         with pytest.raises(DiskFull):
             launch(study(tmp_path), ["segkit"], Silent())
     state = json.loads((tmp_path / "study" / "provenance.json").read_text())["state"]
@@ -260,7 +262,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path, engine):
     assert "Traceback" not in errors
     (folder,) = (tmp_path / "outputs").glob("study/*")
     place = folder.relative_to(tmp_path)
-    message, _, resume = errors.strip().splitlines()[-1].partition("; go on with: ")
+    message, _, resume = errors.strip().splitlines()[-1].partition("; resume with: ")
     assert message == f"segkit: error: interrupted; what was finished is kept for {place}"
     assert shlex.split(resume)[-1] == f"hydra.sweep.dir={place}"
     assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"
@@ -335,7 +337,7 @@ def random_tasks(rng, count):
             if index
             else ()
         )
-        yield Task(name, (Node(name, {}, {}),), tuple(map(str, after)))
+        yield Task(name, (node_of(name, {}, {}),), tuple(map(str, after)))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -343,7 +345,7 @@ def test_bundles_hold_every_task_once_after_what_it_needs_and_are_small(seed):
     rng = np.random.default_rng(seed)
     tasks = list(random_tasks(rng, 120))
     seconds = {task.name: float(rng.choice([0.01, 0.1, 2.0])) for task in tasks}
-    found = cost.bundles(tasks, seconds, 2)
+    found = bundles(tasks, seconds, 2)
     done = set()
     for bundle in found:
         for task in bundle:
@@ -356,11 +358,12 @@ def test_bundles_hold_every_task_once_after_what_it_needs_and_are_small(seed):
 
 def test_large_tasks_are_not_bundled_and_little_work_is_still_spread():
     tasks = [
-        Task(f"features-{index}", (Node(f"features-{index}", {}, {}),), ()) for index in range(100)
+        Task(f"features-{index}", (node_of(f"features-{index}", {}, {}),), ())
+        for index in range(100)
     ]
-    large = cost.bundles(tasks, {task.name: 1.0 for task in tasks}, 2)
+    large = bundles(tasks, {task.name: 1.0 for task in tasks}, 2)
     assert len(large) == 100
-    little = cost.bundles(tasks, {task.name: 0.002 for task in tasks}, 2)
+    little = bundles(tasks, {task.name: 0.002 for task in tasks}, 2)
     assert 40 <= len(little) <= 60
 
 
@@ -379,9 +382,9 @@ def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_pat
     monkeypatch.setattr(engine, "run_bundle", dying)
     monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
     # All in one bundle.
-    monkeypatch.setattr(cost, "_BUNDLES_EACH", 0.1)
+    monkeypatch.setattr(schedule, "_BUNDLES_EACH", 0.1)
     small = dict.fromkeys((task.name for task in tasks), 0.01)
-    assert len(cost.bundles(tasks, small, 1)) == 1
+    assert len(bundles(tasks, small, 1)) == 1
     prepared.store.prepare()
     with engine.Engine(engine.EngineSettings(workers=1), str(prepared.store.root)) as running:
         found = {task.kind: outcomes for task, outcomes in running.run(tasks, small, small)}
@@ -427,16 +430,16 @@ def test_who_only_waited_for_a_worker_that_was_lost_does_not_fail_with_it(tmp_pa
     assert {status[key] for key in dbscan} == {"failed"}
 
 
-def test_a_result_that_cannot_be_written_fails_its_stage_and_names_the_store(tmp_path, monkeypatch):
+def test_a_result_that_cannot_be_written_fails_its_stage_and_names_the_store(
+    tmp_path, monkeypatch, replace_compute
+):
     def refused(*_arguments):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(store.Store, "save", refused)
-    node = Node("null-aa", {}, {})
-    monkeypatch.setattr(
-        stages, "COMPUTE", {"null": lambda _nodes, _inputs: [stages.Result({}, {})]}
-    )
-    (outcome,) = stages.run_task(Task("t", (node,), ()), tmp_path)
+    node = node_of("null-aa", {}, {})
+    replace_compute(lambda _kind, _compute: lambda _nodes, _inputs: [Result({}, {})], "null")
+    (outcome,) = run_task(Task("t", (node,), ()), tmp_path)
     assert outcome.status == "failed"
     assert (
         outcome.reason
@@ -499,15 +502,15 @@ def test_who_has_no_room_is_skipped_with_all_that_needs_it_and_tried_again_where
 
 def test_a_draw_that_this_worker_has_no_room_for_stops_what_stands_on_all_draws(tmp_path):
     keys = {"clustering-aa": "ok", "clustering-bb": "skipped"}
-    node = Node(
+    node = node_of(
         "refit-cc", {"draws": 2}, {"partition": "clustering-aa", "partition:0": "clustering-bb"}
     )
     for again, status in ((True, "skipped"), (False, "failed")):
         outcomes = [
-            stages.Outcome(key, found, "no room", again=again and found != "ok")
+            Outcome(key, found, "no room", again=again and found != "ok")
             for key, found in keys.items()
         ]
-        (outcome,) = stages.run_task(Task("t", (node,), ()), tmp_path, outcomes)
+        (outcome,) = run_task(Task("t", (node,), ()), tmp_path, outcomes)
         # Without an input in the store the stage itself fails: it was tried.
         assert (outcome.status, outcome.again) == (status, True)
     assert not store.Store(tmp_path).keys(("refit",))
@@ -527,7 +530,7 @@ def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
     nodes = []
     for name in ("aa", "bb", "cc"):
         inputs = {"scaling": "scaling-00", "space": f"projection-{name}"}
-        nodes.append(Node(f"quality-{name}", {"identity": "x"}, inputs))
+        nodes.append(node_of(f"quality-{name}", {"identity": "x"}, inputs))
     spaces = dict(
         zip(
             [node.inputs["space"] for node in nodes],
@@ -544,9 +547,9 @@ def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
     for kept in stores:
         for key, matrix in others.items():
             kept.save(key, {"matrix": matrix}, {}, 0.0)
-    stages.run_task(together, stores[0].root)
+    run_task(together, stores[0].root)
     for node in nodes:
-        stages.run_task(Task(node.key, (node,), ()), stores[1].root)
+        run_task(Task(node.key, (node,), ()), stores[1].root)
         both = [kept.record(node.key)["facts"] for kept in stores]
         assert both[0] == both[1]
         arrays = [kept.arrays(node.key) for kept in stores]
@@ -563,14 +566,14 @@ def test_one_picture_that_cannot_be_read_does_not_take_the_others_with_it(tmp_pa
     ):
         kept.save(key, {"matrix": matrix}, {}, 0.0)
     nodes = [
-        Node(
+        node_of(
             f"quality-{name}",
             {"identity": "x"},
             {"scaling": "scaling-00", "space": f"projection-{name}"},
         )
         for name in ("aa", "lost", "bb")
     ]
-    outcomes = stages.run_task(Task("t", tuple(nodes), ()), tmp_path)
+    outcomes = run_task(Task("t", tuple(nodes), ()), tmp_path)
     assert [outcome.status for outcome in outcomes] == ["ok", "failed", "ok"]
 
 
@@ -588,8 +591,8 @@ def test_exact_neighbours_tell_no_recall_and_a_poor_descent_is_replaced_by_them(
 
     monkeypatch.setattr("segkit.projection.neighbours.descend", descend)
     for name, config in (("aa", {"count": 20}), ("bb", {"count": 20, "approximate": True})):
-        node = Node(f"neighbours-{name}", config, {"scaling": "scaling-00"})
-        stages.run_task(Task("t", (node,), ()), tmp_path)
+        node = node_of(f"neighbours-{name}", config, {"scaling": "scaling-00"})
+        run_task(Task("t", (node,), ()), tmp_path)
     records = [kept.record(f"neighbours-{name}") for name in ("aa", "bb")]
     assert [list(found["facts"]) for found in records] == [["sketch"], ["sketch"]]
     assert records[0]["digest"] == records[1]["digest"]

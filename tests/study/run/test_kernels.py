@@ -10,8 +10,9 @@ import sys
 
 import pytest
 
-from segkit.study.plan.graph import Node, Task
+from segkit.study.plan.graph import Task
 from segkit.study.run import kernels
+from segkit.study.run.stages import node_of
 
 KMEANS = {"_target_": "sklearn.cluster.KMeans", "n_clusters": 3, "n_init": 10, "random_state": 1}
 HDBSCAN = {"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 10, "min_samples": 5}
@@ -24,7 +25,7 @@ CONFIGS = [
 
 
 def task(kind, config):
-    node = Node(f"{kind}-{len(str(config))}", config, {"space": "scaling-1"})
+    node = node_of(f"{kind}-{len(str(config))}", config, {"space": "scaling-1"})
     return Task(node.key, (node,), ())
 
 

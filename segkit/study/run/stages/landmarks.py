@@ -1,0 +1,43 @@
+"""The drawn customers that stand for all in costly work, and the nearest of them to everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from segkit.study.plan.stage import Growth, Node, Result, Shape, Stage, grows
+from segkit.study.run.inputs import Inputs
+
+
+def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result]:
+    """Draw the landmarks and search the nearest of them to each customer."""
+    from segkit.projection.landmarks import nearest
+
+    (node,) = nodes
+    rows = inputs.drawn_rows(node, node.config["count"])
+    landmarks = nearest(inputs.matrix(node.inputs["space"]), rows)
+    arrays = {
+        "rows": landmarks.rows,
+        "indices": landmarks.indices,
+        "distances": landmarks.distances,
+    }
+    return [Result(arrays, {"customers": len(landmarks.rows)})]
+
+
+def size(node: Node, shape: Shape) -> int:
+    """Return the bytes of the rows, and of an index and a distance for each neighbour."""
+    from segkit.projection.landmarks import NEAREST
+
+    return int(8 * node.config["count"] + 2 * 4 * shape.customers * NEAREST)
+
+
+STAGE = Stage(
+    kind="landmarks",
+    order=50,
+    version=1,
+    # Of a projection they are asked for after it: a graph places them behind what they read.
+    inputs={"space": ("scaling", "projection"), "features": ("features",)},
+    compute=compute,
+    seconds=grows(Growth(0.125, 1.0)),
+    size=size,
+    before_space=True,
+)
