@@ -28,7 +28,7 @@ def nothing(bundle, *_others):
 
 def measured(tasks, workers, tls):
     """Return the seconds to start, and the milliseconds per stage."""
-    # The engine always uses TLS; without it, the cluster is as before there were keys.
+    # The engine always uses TLS; this patch takes it away, for comparison.
     plain = patch.object(cluster, "temporary_security", lambda: None)
     same = dict.fromkeys((task.name for task in tasks), 0.0)
     with nullcontext() if tls else plain:

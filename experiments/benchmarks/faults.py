@@ -113,7 +113,7 @@ class Launch:
 
 
 def _limit_files() -> None:
-    # Like a full disk, but only for this process and its workers: no file can grow beyond the limit.
+    # Like a full disk, but only for this process and its workers: no file can grow beyond it.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LITTLE_ROOM, LITTLE_ROOM))
 

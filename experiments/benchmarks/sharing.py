@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from segkit.study.run.preparation import Prepared
 
 SCORES = ("silhouette", "davies_bouldin", "calinski_harabasz")
-# Relative. scikit-learn's Davies-Bouldin computes distances by a matrix product, which loses digits.
+# Relative. scikit-learn's Davies-Bouldin takes distances from a matrix product, losing digits.
 TOLERANCE, DAVIES_BOULDIN_TOLERANCE = 1e-9, 1e-7
 
 
