@@ -24,8 +24,8 @@ from segkit.terminal import harmless, one_line
 from segkit.version import __version__
 
 if TYPE_CHECKING:
+    from segkit.study.keep.finished import Finished
     from segkit.study.keep.progress_file import Going
-    from segkit.study.keep.writer import Finished
     from segkit.study.run.preparation import Prepared
 
 DONE, NOT_ALL_THERE, WRONG_USAGE, INTERNAL, NOT_REPRODUCED = 0, 1, 2, 3, 5
@@ -47,14 +47,12 @@ Overrides = Annotated[
     typer.Argument(help="experiment=NAME, GROUP=OPTION, GROUP.PARAMETER=VALUE, a=x,y"),
 ]
 ConfigDir = Annotated[
-    Path | None, typer.Option("--config-dir", help="A folder of options of your own.")
+    Path | None, typer.Option("--config-dir", help="A folder with your own options.")
 ]
 Cfg = Annotated[
     str | None, typer.Option("--cfg", help="Print the configuration (job, hydra or all) and stop.")
 ]
-Resolve = Annotated[
-    bool, typer.Option("--resolve", help="With --cfg: with interpolations resolved.")
-]
+Resolve = Annotated[bool, typer.Option("--resolve", help="With --cfg: resolve interpolations.")]
 Help = Annotated[
     bool, typer.Option("--help", "-h", help="Options, experiments and how to override.")
 ]
@@ -63,7 +61,7 @@ Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="No progress, and nothing on stdout but the result.")
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Compute everything anew, in a store of its own.")
+    bool, typer.Option("--force", help="Compute everything again, in a store of its own.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder, or 'latest'.")]
@@ -222,18 +220,18 @@ def _print_status(folder: Path, summary: dict[str, Any], going: Going | None) ->
 @app.command()
 def report(
     study: StudyName,
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     max_mb: Annotated[
         str | None,
         typer.Option(
-            "--max-mb", metavar="MB", help="How large the page may be, else as the study says."
+            "--max-mb", metavar="MB", help="The page's largest size; else as in the study."
         ),
     ] = None,
     customers: Annotated[
         bool | None,
         typer.Option(
             "--customers/--no-customers",
-            help="With the customers' ids and values, else as the study says.",
+            help="Show the customers' ids and values, or not; else as in the study.",
         ),
     ] = None,
 ) -> int:
@@ -461,11 +459,11 @@ def _code() -> int:
         _fail(" ".join(str(error).split()), WRONG_USAGE)
     except WorkersLost as error:
         _fail(
-            f"{error}; once there are workers again, the same command goes on from there",
+            f"{error}; with workers again, the same command resumes from there",
             NOT_ALL_THERE,
         )
     except DiskFull as error:
-        _fail(f"disk full: {error}; the next launch goes on from there", WRONG_USAGE)
+        _fail(f"disk full: {error}; the next launch resumes from there", WRONG_USAGE)
     except Damaged as error:
         _fail(str(error), WRONG_USAGE)
     except _PARSER_ERROR as error:

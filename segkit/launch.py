@@ -14,17 +14,18 @@ from segkit import report, signals
 from segkit.errors import SegkitError
 from segkit.files import DiskFull
 from segkit.progress import progress, work_line
-from segkit.segments.silhouettes import keep_silhouettes
-from segkit.segments.write_profiles import keep_profiles
+from segkit.segments.write_profiles import write_profiles
+from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study import sweep
 from segkit.study.keep.published import seal
+from segkit.study.keep.study_folder import claimed
 from segkit.study.run.scheduler import check_scheduler
 from segkit.terminal import one_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from segkit.study.keep.writer import Finished
+    from segkit.study.keep.finished import Finished
     from segkit.study.run.preparation import Prepared
 
 Tell = Callable[[str], None]
@@ -64,11 +65,11 @@ def launch(prepared: Prepared, arguments: Sequence[str], quiet: bool, tell: Tell
     check_scheduler(prepared.engine, str(prepared.store.root))
     for warning in prepared.warnings:
         tell(f"warning: {warning}")
-    with sweep.claimed(prepared) as claimed:
-        finished = _run(claimed, arguments, quiet)
+    with claimed(prepared) as ready:
+        finished = _run(ready, arguments, quiet)
         for line in _summary(finished, quiet):
             tell(line)
-        _write_report(finished, claimed.engine.n_workers, arguments[0], tell)
+        _write_report(finished, ready.engine.n_workers, arguments[0], tell)
     return finished
 
 
@@ -76,7 +77,7 @@ def _run(prepared: Prepared, arguments: Sequence[str], quiet: bool) -> Finished:
     """Run the study; an error that ends it early names the command that resumes it."""
     resume = resume_command(prepared, arguments)
     interrupted = (
-        f"interrupted; what was finished is kept for {prepared.folder}; go on with: {resume}"
+        f"interrupted; what was finished is kept for {prepared.folder}; resume with: {resume}"
     )
     try:
         with signals.last_words(interrupted), signals.ends_here():
@@ -88,7 +89,7 @@ def _run(prepared: Prepared, arguments: Sequence[str], quiet: bool) -> Finished:
         if signals.came():
             raise Interrupted(interrupted) from None
         if isinstance(error, DiskFull):
-            message = f"disk full: {error}; make room, then go on with: {resume}"
+            message = f"disk full: {error}; make room, then resume with: {resume}"
             raise Stopped(message) from error
         raise
 
@@ -123,8 +124,8 @@ def _write_report(finished: Finished, workers: int, program: str, tell: Tell) ->
     interrupted = f"interrupted; {advice}"
     try:
         with signals.last_words(interrupted), signals.ends_here():
-            keep_profiles(finished, workers=workers)
-            keep_silhouettes(finished)
+            write_profiles(finished, workers=workers)
+            write_silhouettes(finished)
             seal(finished.folder)
             report.build(finished.folder, tell=lambda line: tell(one_line(line)))
     except KeyboardInterrupt:

@@ -131,15 +131,15 @@ def test_the_best_runs_are_those_of_the_lowest_rank(study):
 
 
 def test_partitions_are_by_customer_with_a_nullable_integer_column_for_each_run(study):
-    found = segkit.load_study(study)
-    assert found.partitions.columns.tolist() == ["id", *found.runs["run"]]
-    assert len(found.partitions) == 120
+    loaded = segkit.load_study(study)
+    assert loaded.partitions.columns.tolist() == ["id", *loaded.runs["run"]]
+    assert len(loaded.partitions) == 120
     assert all(
-        pd.api.types.is_extension_array_dtype(found.partitions[run].dtype)
-        for run in found.runs["run"]
+        pd.api.types.is_extension_array_dtype(loaded.partitions[run].dtype)
+        for run in loaded.runs["run"]
     )
-    for _, run in found.runs.iterrows():
-        labels = found.partitions[run["run"]]
+    for _, run in loaded.runs.iterrows():
+        labels = loaded.partitions[run["run"]]
         assert labels[labels >= 0].nunique() == run["n_clusters"]
         assert (labels == -1).mean() == pytest.approx(run["noise_fraction"])
 
@@ -171,8 +171,8 @@ def test_status_report_and_reproduce_work_on_a_finished_study(study, invoke):
 def test_status_tells_of_a_study_that_has_written_nothing_for_long(study, invoke, tmp_path):
     folder = tmp_path / "killed"
     shutil.copytree(study, folder)
-    told = json.loads((folder / "provenance.json").read_text())
-    (folder / "provenance.json").write_text(json.dumps(told | {"state": "running"}))
+    provenance = json.loads((folder / "provenance.json").read_text())
+    (folder / "provenance.json").write_text(json.dumps(provenance | {"state": "running"}))
     _, out, _ = invoke("status", folder)
     assert out.splitlines()[0] == "running: 4 ok, 4 runs"
     os.utime(folder / "provenance.json", (time.time() - 7_300,) * 2)
@@ -252,10 +252,10 @@ def test_the_report_is_opened_in_the_browser(study, invoke, monkeypatch):
 def test_every_run_is_reproduced_exactly(study, invoke):
     for run in segkit.load_study(study).runs["run"]:
         code, out, _ = invoke("reproduce", study, run[:8], "--json")
-        found = json.loads(out)
+        comparison = json.loads(out)
         assert code == 0
-        assert found["verdict"] == "exact"
-        assert {stage["stage"] for stage in found["stages"]} >= {
+        assert comparison["verdict"] == "exact"
+        assert {stage["stage"] for stage in comparison["stages"]} >= {
             "features",
             "scaling",
             "clustering",
@@ -385,7 +385,7 @@ def test_help_is_quick_because_it_imports_little():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["experiment=cc_genral"], "cc_general"),
         (["clusterer=kmean"], "kmeans"),
@@ -428,12 +428,14 @@ def test_help_is_quick_because_it_imports_little():
         (["report.max_mb=1e308"], "report.max_mb"),
     ],
 )
-def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, arguments, told):
+def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, arguments, message):
     monkeypatch.setattr("segkit.study.run.scheduler.CONNECT_SECONDS", 1)
     base = (
-        [] if any(item.startswith(("data", "experiment", "engine")) for item in arguments) else TINY
+        []
+        if any(argument.startswith(("data", "experiment", "engine")) for argument in arguments)
+        else TINY
     )
-    assert told in error(invoke("sweep", *base, *arguments))
+    assert message in error(invoke("sweep", *base, *arguments))
     assert not list(tmp_path.glob("outputs/*/*/report.html"))
 
 
@@ -500,7 +502,7 @@ BAD_TABLES = {
 
 @pytest.mark.parametrize("name", BAD_TABLES)
 def test_a_bad_table_is_one_line_that_names_the_file_and_the_place(invoke, tmp_path, name):
-    content, told = BAD_TABLES[name]
+    content, message = BAD_TABLES[name]
     (tmp_path / f"{name}.csv").write_bytes(content)
     separator = ['data.separator=";"'] if name == "comma" else []
     for command in ("plan", "sweep"):
@@ -508,7 +510,7 @@ def test_a_bad_table_is_one_line_that_names_the_file_and_the_place(invoke, tmp_p
             invoke(command, "data=table", f"data.path={name}.csv", "data.id=id", *separator)
         )
         assert f"{name}.csv" in line
-        assert told in line
+        assert message in line
     assert not list(tmp_path.glob("outputs/study"))
 
 
@@ -516,7 +518,7 @@ def test_text_in_a_numeric_column_is_named_with_its_row_and_value(invoke, tmp_pa
     rows = "".join(f"{number},{number * 1.5},{number % 7}\n" for number in range(40))
     (tmp_path / "t.csv").write_text(f"id,a,b\n{rows}40,oops,3\n")
     line = error(invoke("sweep", "data=table", "data.path=t.csv", "data.id=id"))
-    assert all(told in line for told in ("t.csv", "'a'", "42", "oops"))
+    assert all(part in line for part in ("t.csv", "'a'", "42", "oops"))
 
 
 def test_a_dropped_column_is_a_warning_and_too_few_customers_skip_a_run(invoke, tmp_path):
@@ -592,7 +594,7 @@ def test_a_disk_that_fills_up_in_mid_study(tmp_path):
         assert "Traceback" not in done.stderr
         assert "disk full" in done.stderr.splitlines()[-1]
         resume = shlex.split(
-            done.stderr.splitlines()[-1].partition("; make room, then go on with: ")[2]
+            done.stderr.splitlines()[-1].partition("; make room, then resume with: ")[2]
         )
         assert resume[-len(command[3:]) :] == command[3:]
         assert list(disk.glob("store/*/*/*.json"))
@@ -666,11 +668,13 @@ DAMAGES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "content", "command", "told"), DAMAGES)
-def test_a_damaged_study_is_told_in_one_line(invoke, tmp_path, study, name, content, command, told):
+@pytest.mark.parametrize(("name", "content", "command", "message"), DAMAGES)
+def test_a_damaged_study_is_told_in_one_line(
+    invoke, tmp_path, study, name, content, command, message
+):
     shutil.copytree(study, tmp_path / "study")
     (tmp_path / "study" / name).write_text(content)
-    assert told in error(invoke(command, "study"))
+    assert message in error(invoke(command, "study"))
 
 
 def test_a_report_that_cannot_be_written_is_told_in_one_line_and_the_old_figures_stay(
@@ -721,8 +725,8 @@ def test_plan_tells_that_a_race_adds_draws(invoke):
     )
     assert code == 0
     assert "then, not in the estimate: a race of 2 runs over up to 20 draws each" in out
-    told = json.loads(invoke("plan", "--json", *TINY, "scoring.draws=20", "scoring.racing=true")[1])
-    assert told["racing"] == {"draws": 20, "runs": 1}
+    plan = json.loads(invoke("plan", "--json", *TINY, "scoring.draws=20", "scoring.racing=true")[1])
+    assert plan["racing"] == {"draws": 20, "runs": 1}
 
 
 def test_plan_tells_where_neighbours_are_searched_approximately(invoke):

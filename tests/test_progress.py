@@ -43,13 +43,13 @@ def test_the_time_left_is_at_first_the_plan_s_and_soon_that_of_the_pace(watched)
     watch, tasks, clock = watched
     assert watch.seconds_left() == pytest.approx(50 / 0.9)
     # Every stage takes twice as long as expected.
-    found = []
+    estimates = []
     for number, task in enumerate(tasks, 1):
         clock[0] = float(number)
         watch.advance(task, done(task, 2.0), {"waiting": 1})
         if number in (1, 5, 20, 90):
-            found.append(watch.seconds_left() / (100 - number))
-    assert found == pytest.approx([1.0] * 4, rel=0.25)
+            estimates.append(watch.seconds_left() / (100 - number))
+    assert estimates == pytest.approx([1.0] * 4, rel=0.25)
     assert watch.seconds_left() == 0
 
 

@@ -93,7 +93,7 @@ def test_a_sweep_that_is_ended_says_how_to_go_on_and_goes_on(tmp_path, how, comp
     assert code == 130
     (folder,) = (tmp_path / "outputs").glob("my study/*")
     assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"
-    message, _, resume = lines[-1].partition("; go on with: ")
+    message, _, resume = lines[-1].partition("; resume with: ")
     assert (
         message == "segkit: error: interrupted; what was finished is kept for"
         f" {folder.relative_to(tmp_path)}"
@@ -131,7 +131,7 @@ def test_code_that_never_gives_the_lock_back_is_ended_from_outside(tmp_path):
     code, lines = ended(process, [signal.SIGTERM])
     assert code == -signal.SIGKILL
     assert lines[-1].startswith(
-        "segkit: error: interrupted; what was finished is kept for study; go on with: "
+        "segkit: error: interrupted; what was finished is kept for study; resume with: "
     )
     (tmp_path / "go").touch()
     resumed = subprocess.run(
@@ -168,9 +168,9 @@ def test_a_hang_up_that_nohup_ignores_ends_nothing(tmp_path):
     assert ended(process, [signal.SIGTERM])[0] == 130
 
 
-@pytest.mark.parametrize("step", ["keep_profiles", "build"])
+@pytest.mark.parametrize("step", ["write_profiles", "build"])
 def test_two_interrupts_while_the_report_is_written_leave_every_table(tmp_path, step):
-    place = {"keep_profiles": "segkit.segments.write_profiles", "build": "segkit.report"}[step]
+    place = {"write_profiles": "segkit.segments.write_profiles", "build": "segkit.report"}[step]
     script = f"""
 import pathlib, time
 import {place} as place
@@ -203,7 +203,7 @@ def test_a_signal_while_the_tables_are_written_is_heard_after_them(tmp_path):
     script = """
 import os, signal
 from segkit import cli
-from segkit.study.keep import writer as record
+from segkit.study.keep import state as record
 plain = record.partitions_frame
 def interrupted(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)

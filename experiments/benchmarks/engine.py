@@ -1,11 +1,11 @@
-"""What the engine takes for stages that do nothing, with the keys that a local cluster is held together by and without.
+"""Measure the engine's overhead on stages that do nothing, with and without TLS.
 
     python experiments/benchmarks/engine.py
     python experiments/benchmarks/engine.py --stages 500 --repeats 1
 
-Each stage is handed over by itself. Start-up is the time until all workers are there; a stage's is
-that from handing the first over to the last one's outcome, over their number. With and without
-alternate, so that both meet the same machine; the least of each is printed.
+Each stage is sent by itself. Start-up is the time until all workers are ready. A stage's time is
+that from sending the first one to the outcome of the last one, divided by their number. Runs with
+and without TLS alternate, so that both meet the same conditions; the least of each is printed.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ def main():
     tasks = [Task(key, (node_of(key, {}, {}),), ()) for key in keys]
     times = {True: [], False: []}
     for _ in range(arguments.repeats):
-        for tls, found in times.items():
-            found.append(measured(tasks, arguments.workers, tls))
+        for tls, runs in times.items():
+            runs.append(measured(tasks, arguments.workers, tls))
     least = {
-        tls: [min(column) for column in zip(*found, strict=True)] for tls, found in times.items()
+        tls: [min(column) for column in zip(*runs, strict=True)] for tls, runs in times.items()
     }
     print(
         f"{arguments.stages} stages that do nothing, {arguments.workers} workers, least of"

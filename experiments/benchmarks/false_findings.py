@@ -1,7 +1,7 @@
-"""How often a study recommends segments where there are none, and how often it finds those that were planted.
+"""Measure how often a study recommends segments in data without, and finds planted ones.
 
-    python experiments/benchmarks/false_findings.py python experiments/benchmarks/false_findings.py
-    --structureless 12 --planted 8 --workers 1 --output short.jsonl
+    python experiments/benchmarks/false_findings.py
+    python experiments/benchmarks/false_findings.py --structureless 12 --planted 8 --output f.jsonl
 
 False findings: studies of tables without segments that recommend a run. The tables are of four
 kinds in equal parts: independent columns; a correlated Gaussian; skewed columns with masses at
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from segkit.study.keep.writer import Finished
+    from segkit.study.keep.finished import Finished
 
 CUSTOMERS = 1000
 STRUCTURELESS = ("independent", "correlated", "skewed", "simulated_profile")
@@ -104,7 +104,7 @@ class Case:
 
 
 def independent(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Draw columns that have nothing to do with each other: normal, uniform, exponential, log-normal and counts."""
+    """Draw independent columns: normal, uniform, exponential, log-normal and counts."""
     import numpy as np
 
     draws = (
@@ -167,7 +167,7 @@ def _normals(rng: np.random.Generator, n: int, loadings: np.ndarray) -> np.ndarr
 
 
 def data_overrides(case: Case, folder: Path) -> list[str]:
-    """Return what makes a study use a case's table, which is written to the folder if it is none of the built-in."""
+    """Return the overrides for a case's table; write it to the folder if it is not built in."""
     import numpy as np
     import pandas as pd
 
@@ -184,7 +184,7 @@ def data_overrides(case: Case, folder: Path) -> list[str]:
 
 
 def study(case: Case, settings: Settings, keep: str | None) -> dict[str, Any]:
-    """Run one study in a folder that is deleted afterwards and return what it says, as one line of the output."""
+    """Run one study in a temporary folder and return its record, one line of the output."""
     with TemporaryDirectory(prefix="false_findings_") as name:
         folder = Path(name)
         wall, cpu = time.monotonic(), time.process_time()
@@ -195,11 +195,11 @@ def study(case: Case, settings: Settings, keep: str | None) -> dict[str, Any]:
         }
         if keep:
             copytree(finished.folder, Path(keep, f"{case.kind}_{case.seed}"), dirs_exist_ok=True)
-        told = json.loads((finished.folder / "recommendation.json").read_text())
+        recommendation = json.loads((finished.folder / "recommendation.json").read_text())
         return {
             **asdict(case),
             "settings": asdict(settings),
-            **_findings(told, finished.runs),
+            **_findings(recommendation, finished.runs),
             "seconds": seconds,
         }
 
@@ -220,7 +220,7 @@ def _launch(case: Case, settings: Settings, folder: Path) -> Finished:
 def _findings(recommendation: Mapping[str, Any], runs: pd.DataFrame) -> dict[str, Any]:
     null = recommendation.get("null", {})
     plain = runs[(runs["projection"] == "none") & (runs["clusterer"] == "kmeans")]
-    told = {
+    summary = {
         "verdict": recommendation["verdict"],
         "p": null.get("p"),
         "statistic": null.get("statistic"),
@@ -230,10 +230,12 @@ def _findings(recommendation: Mapping[str, Any], runs: pd.DataFrame) -> dict[str
         "kmeans_ari": _ari(plain[plain["n_clusters"] == CLUSTERS].iloc[0]),
     }
     if recommendation["run"] is None:
-        return told
+        return summary
     row = runs.set_index("run").loc[recommendation["run"]]
-    found = {"clusters": int(row["n_clusters"]), "ari": _ari(row)}
-    return told | {"recommended": found | {name: row[name] for name in ("projection", "clusterer")}}
+    scores = {"clusters": int(row["n_clusters"]), "ari": _ari(row)}
+    return summary | {
+        "recommended": scores | {name: row[name] for name in ("projection", "clusterer")}
+    }
 
 
 def _ari(row: pd.Series) -> float | None:
@@ -245,7 +247,7 @@ def _ari(row: pd.Series) -> float | None:
 
 
 def cases(structureless: int, planted: int, first: int = 0) -> Iterator[Case]:
-    """Yield the cases with the kinds in turn, so that whatever was done by an interruption is of all kinds."""
+    """Yield the cases with the kinds in turn, so that an interrupted run has some of each kind."""
     for index in range(max(structureless, planted)):
         if index < structureless:
             yield Case(
@@ -256,22 +258,22 @@ def cases(structureless: int, planted: int, first: int = 0) -> Iterator[Case]:
 
 
 def read(output: Path, settings: Settings) -> dict[Case, dict[str, Any]]:
-    """Return what is known of the cases under these settings; a line that was cut short is left out."""
-    found = {}
+    """Return the records of the cases with these settings, without a line that was cut short."""
+    records = {}
     for line in output.read_text().splitlines() if output.exists() else ():
         try:
             record = json.loads(line)
         except json.JSONDecodeError:
             continue
         if record["settings"] == asdict(settings):
-            found[Case(record["kind"], record["seed"])] = record
-    return found
+            records[Case(record["kind"], record["seed"])] = record
+    return records
 
 
 def measure(
     todo: Sequence[Case], settings: Settings, workers: int, output: Path, keep: str | None
 ) -> None:
-    """Run the studies of the cases, one per process at a time, and add each to the output when it ends."""
+    """Run the studies of the cases, one per process, and add each to the output when it ends."""
     from segkit.study.keep.provenance import commit
 
     # Taken now: what the processes import, even if the checkout moves on while they run.
@@ -298,12 +300,12 @@ def measure(
 
 
 def _line(record: Mapping[str, Any]) -> str:
-    told = f"{record['kind']} {record['seed']}: {record['verdict']}, p = {record['p']}"
+    line = f"{record['kind']} {record['seed']}: {record['verdict']}, p = {record['p']}"
     if "recommended" in record:
-        told += ", {projection} {clusterer}, {clusters} clusters, ARI {ari}".format(
+        line += ", {projection} {clusterer}, {clusters} clusters, ARI {ari}".format(
             **record["recommended"]
         )
-    return f"{told}, {record['seconds']['cpu']:.0f} s CPU"
+    return f"{line}, {record['seconds']['cpu']:.0f} s CPU"
 
 
 # What is printed
@@ -313,34 +315,34 @@ def summary(records: Iterable[Mapping[str, Any]]) -> str:
     """Return false findings, power, the p values and the seconds, as text."""
     records = list(records)
     by_kind = {
-        kind: [item for item in records if item["kind"] == kind]
+        kind: [record for record in records if record["kind"] == kind]
         for kind in (*STRUCTURELESS, PLANTED)
     }
-    without, planted = [item for item in records if item["kind"] != PLANTED], by_kind[PLANTED]
-    lines = [f"False findings: {_share([is_recommended(item) for item in without])}"]
+    without, planted = [record for record in records if record["kind"] != PLANTED], by_kind[PLANTED]
+    lines = [f"False findings: {_share([is_recommended(record) for record in without])}"]
     lines += [
-        f"  {kind:<18}{_share([is_recommended(item) for item in by_kind[kind]])}"
+        f"  {kind:<18}{_share([is_recommended(record) for record in by_kind[kind]])}"
         for kind in STRUCTURELESS
         if by_kind[kind]
     ]
-    lines += [f"Power: {_share([is_found(item) for item in planted])}"]
+    lines += [f"Power: {_share([is_found(record) for record in planted])}"]
     if planted:
         lines += _planted_lines(planted)
     lines += ["p values (smallest possible 1 / (1 + tables)):"]
-    lines += [f"  {kind:<18}{_p_values(items)}" for kind, items in by_kind.items() if items]
+    lines += [f"  {kind:<18}{_p_values(of_kind)}" for kind, of_kind in by_kind.items() if of_kind]
     lines += [f"  {'all structureless':<18}{_p_values(without)}"] if without else []
     lines += (
-        [f"CPU seconds per study: {_spread([item['seconds']['cpu'] for item in records])}"]
+        [f"CPU seconds per study: {_spread([record['seconds']['cpu'] for record in records])}"]
         if records
         else []
     )
-    failed = sum(item["failed"] for item in records)
+    failed = sum(record["failed"] for record in records)
     lines += [f"{failed} runs failed"] if failed else []
     return "\n".join([*lines, *_code_lines(records)])
 
 
 def _code_lines(records: Sequence[Mapping[str, Any]]) -> list[str]:
-    commits = sorted({str(item.get("commit")) for item in records})
+    commits = sorted({str(record.get("commit")) for record in records})
     mixed = (
         " (studies of different code are mixed: use another --output)" if len(commits) > 1 else ""
     )
@@ -354,12 +356,16 @@ def is_recommended(record: Mapping[str, Any]) -> bool:
 
 def is_found(record: Mapping[str, Any]) -> bool:
     """Whether a study recommends the planted groups: their number, and nearly their customers."""
-    found = record.get("recommended", {})
-    return is_recommended(record) and found["clusters"] == CLUSTERS and found["ari"] >= FOUND
+    recommended = record.get("recommended", {})
+    return (
+        is_recommended(record)
+        and recommended["clusters"] == CLUSTERS
+        and recommended["ari"] >= FOUND
+    )
 
 
 def _planted_lines(planted: Sequence[Mapping[str, Any]]) -> list[str]:
-    found = [item["recommended"] for item in planted if is_recommended(item)]
+    recommended = [item["recommended"] for item in planted if is_recommended(item)]
     lines = [
         f"  any segments recommended: {_share([is_recommended(item) for item in planted])}",
         (
@@ -367,13 +373,13 @@ def _planted_lines(planted: Sequence[Mapping[str, Any]]) -> list[str]:
             f" {_spread([i['kmeans_ari'] for i in planted])}"
         ),
     ]
-    if found:
+    if recommended:
         lines += [
             (
                 f"  {CLUSTERS} clusters recommended:"
-                f" {_share([item['clusters'] == CLUSTERS for item in found])}"
+                f" {_share([item['clusters'] == CLUSTERS for item in recommended])}"
             ),
-            f"  recommended run, ARI with the truth: {_spread([item['ari'] for item in found])}",
+            f"  recommended run, ARI with truth: {_spread([run['ari'] for run in recommended])}",
         ]
     return lines
 
@@ -397,17 +403,17 @@ def _spread(values: Sequence[float]) -> str:
 def _p_values(records: Sequence[Mapping[str, Any]]) -> str:
     import numpy as np
 
-    values = [item["p"] for item in records if item["p"] is not None]
+    values = [record["p"] for record in records if record["p"] is not None]
     untested = (
         f", {len(records) - len(values)} without a test" if len(values) < len(records) else ""
     )
     if not values:
         return f"none{untested}"
-    told = ", ".join(
+    quantiles = ", ".join(
         f"{100 * q:g}%: {value:.3f}"
         for q, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)
     )
-    return f"n = {len(values)}, quantiles {told}{untested}"
+    return f"n = {len(values)}, quantiles {quantiles}{untested}"
 
 
 def _arguments() -> argparse.Namespace:

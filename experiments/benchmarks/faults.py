@@ -1,13 +1,13 @@
-"""What survives: kills, signals, full disks and rivals at random moments of a study, and damage to stored bytes.
+"""Disturb studies by kills, signals, full disks and rivals, and damage stored files.
 
     python experiments/benchmarks/faults.py
     python experiments/benchmarks/faults.py --injections 12 --corruptions 2000 --seed 1
 
-A small study is run undisturbed once. Then it is run again and again, each time with faults at
-random moments of its screen, its confirmation and its writing, and resumed until it ends; it
-survived a fault if its tables are in the end value-equal to the undisturbed ones but for
-``seconds``, and nothing is left running. Then stored files of every kind of stage are damaged one
-at a time, and what the store gives back must be what was stored, or "damaged".
+A small study is run undisturbed once. Then it is run many times, each time with faults at random
+moments of its screen, its confirmation and its writing, and resumed until it ends. It survived a
+fault if its final tables equal the undisturbed ones in all values except ``seconds``, and no
+process is left running. Then stored files of every kind of stage are damaged one at a time. The
+store must return what was stored, or report the damage.
 """
 
 from __future__ import annotations
@@ -147,15 +147,15 @@ def writing(folder: Path) -> bool:
 
 def differences(folder: Path, reference: Path) -> list[str]:
     """Return the tables and columns in which two folders' studies differ, ``seconds`` aside."""
-    found = []
+    names = []
     for name in TABLES:
         ours, theirs = (
             pd.read_parquet(place / "study" / f"{name}.parquet") for place in (folder, reference)
         )
         if list(ours) != list(theirs) or len(ours) != len(theirs):
-            found.append(f"{name}: other rows or columns")
+            names.append(f"{name}: other rows or columns")
             continue
-        found += [
+        names += [
             f"{name}.{column}"
             for column in ours
             if column != "seconds" and not ours[column].equals(theirs[column])
@@ -164,7 +164,7 @@ def differences(folder: Path, reference: Path) -> list[str]:
         json.loads((place / "study" / "recommendation.json").read_text())
         for place in (folder, reference)
     )
-    return [*found, *(["recommendation"] if ours != theirs else [])]
+    return [*names, *(["recommendation"] if ours != theirs else [])]
 
 
 # Faults: each is given the launch that it hits and says which exit codes are right for it; None: it
@@ -213,7 +213,7 @@ def _pause_workers(launch: Launch, _rng: random.Random) -> None:
 
 
 def _rival_in_folder(launch: Launch, _rng: random.Random) -> None:
-    """Launch the same study into the same folder: it is refused, or waits and finds everything done."""
+    """Launch the same study into the same folder: it is refused, or finds everything done."""
     code, output = Launch(launch.folder).end()
     if code == 2 and output.strip().count("\n") > 2:
         raise AssertionError(f"refused in more than a line: {output}")
@@ -265,7 +265,7 @@ def _await(launch: Launch, phase: str, screened: int, total: int, rng: random.Ra
 def inject(
     name: str, phase: str, reference: Path, counts: tuple[int, int], rng: random.Random
 ) -> str:
-    """Run a study with one fault, resume it to its end, and return what is wrong: nothing if it survived."""
+    """Run a study with one fault, resume it to its end, and return what is wrong, if anything."""
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
         folder = Path(place)
         launch = Launch(folder, little_room=name == FULL_DISK)
@@ -360,7 +360,7 @@ DAMAGES = {
 
 
 def _read(store: Store, key: str) -> tuple[object, object] | None:
-    """Return a result's record and its arrays' bytes, None where the store says that it is damaged."""
+    """Return a result's record and its arrays' bytes, None if the store reports damage."""
     record = store.record(key)
     if record is None:
         return None

@@ -4,8 +4,8 @@
     python experiments/benchmarks/kernels.py --customers 3000 --columns 17
 
 The space is CC GENERAL's (median imputation, standardised), or simulated customers where that file
-is not found, and its first principal components. Every kernel is compiled beforehand, and checked
-to give what the plain calls give: the same labels up to their numbering, scores to 1e-9.
+is missing, and its first principal components. Every kernel is compiled beforehand, and checked
+against the plain calls: the same labels up to their numbering, scores to 1e-9.
 
 The plain calls: silhouettes, one `silhouette_score` for each of 100 K-Means partitions (k = 2..11,
 ten seeds); Ward, one `AgglomerativeClustering` for each k = 2..10; HDBSCAN, one fit for each of six
@@ -55,12 +55,12 @@ FAMILIES = {
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
     """Return the CPU seconds that some work takes in this process, and what it returns."""
     began = time.process_time()
-    found = work()
-    return time.process_time() - began, found
+    result = work()
+    return time.process_time() - began, result
 
 
 def customers(most: int | None) -> np.ndarray:
-    """Return the standardised features of CC GENERAL, or of simulated customers where there is no such file."""
+    """Return the standardised features of CC GENERAL, or without it of simulated customers."""
     from sklearn.preprocessing import StandardScaler
 
     from segkit.data import source
@@ -73,11 +73,11 @@ def customers(most: int | None) -> np.ndarray:
         return build_features(source(groups["data"]).load(), groups["features"]).matrix
 
     try:
-        found = matrix("cc_general")
+        features = matrix("cc_general")
     except UsageError as error:
         print(f"simulated customers ({error})")
-        found = matrix("simulated")
-    return StandardScaler().fit_transform(found[:most])
+        features = matrix("simulated")
+    return StandardScaler().fit_transform(features[:most])
 
 
 def family(X: np.ndarray, configs: Sequence[dict]) -> tuple[float, float]:
@@ -88,16 +88,16 @@ def family(X: np.ndarray, configs: Sequence[dict]) -> tuple[float, float]:
     from segkit.targets import build
 
     fit_many(X[:500], configs[:2])
-    shared, found = seconds(lambda: fit_many(X, configs))
+    shared, partitions = seconds(lambda: fit_many(X, configs))
     plain, labels = seconds(lambda: [build(config).fit(X).labels_ for config in configs])
-    for config, one, other in zip(configs, found, labels, strict=True):
+    for config, one, other in zip(configs, partitions, labels, strict=True):
         if not np.array_equal(one.labels, canonical(other)):
             raise SystemExit(f"labels differ: {config}")
     return plain, shared
 
 
 def silhouettes(X: np.ndarray, plain_calls: int) -> tuple[float, float]:
-    """Return the CPU seconds of 100 silhouettes the plain way, multiplied up from some, and in one pass."""
+    """Return the CPU seconds of 100 silhouettes, the plain way (scaled up) and in one pass."""
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score
 

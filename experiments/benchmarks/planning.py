@@ -1,4 +1,4 @@
-"""What composing and planning a large sweep costs, beside composing it job by job as Hydra's own sweeper does.
+"""Measure composing and planning a large sweep, against Hydra composing it job by job.
 
     python experiments/benchmarks/planning.py
     python experiments/benchmarks/planning.py --configurations 2000 --sample 10
@@ -10,9 +10,9 @@ it can be composed, once to run it. The sampled configurations must be equal, or
 fails. Imports are done before anything is measured, and neither way is charged for resolving
 interpolations that only the comparison needs.
 
-Then the whole command is timed, ``segkit plan`` as a user's first ever on a machine and again: the
-first one also imports the libraries that the configurations name, to check their parameters, which
-is remembered for the user. Seconds are CPU seconds of one core unless wall time is said.
+Then the whole command ``segkit plan`` is timed, as a user's first one on a machine and again. The
+first one also imports the libraries that the configurations name, to check their parameters; the
+result is cached for the user. Seconds are CPU seconds of one core unless called wall time.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ def compose_here(sweep: Sequence[str]) -> tuple[Composition, float]:
 def compose_by_hydra(
     jobs: Sequence[Sequence[str]],
 ) -> tuple[list[tuple[dict[str, Any], int]], float]:
-    """Compose jobs one by one with Hydra: the groups and the seed of each, and how long all took."""
+    """Compose jobs one by one with Hydra; return the groups and seed of each, and the time."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     from segkit.study.compose.paths import RUN_GROUPS, conf_dir
 
-    found, seconds = [], 0.0
+    composed, seconds = [], 0.0
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         for job in jobs:
             start = time.process_time()
@@ -98,8 +98,8 @@ def compose_by_hydra(
                 config = compose("config", overrides=[*job, *ALONE])
             seconds += time.process_time() - start
             tree = OmegaConf.to_container(config, resolve=True)
-            found.append(({group: tree[group] for group in RUN_GROUPS}, tree["seed"]))
-    return found, seconds
+            composed.append(({group: tree[group] for group in RUN_GROUPS}, tree["seed"]))
+    return composed, seconds
 
 
 def plan_here(composition: Composition) -> tuple[int, float]:

@@ -1,7 +1,7 @@
-"""How time and memory of a sweep grow with the number of customers.
+"""Measure how the time and memory of a sweep grow with the number of customers.
 
-    python experiments/benchmarks/scaling.py python experiments/benchmarks/scaling.py --customers
-    1000 4000 16000 64000 --output outputs/scaling
+    python experiments/benchmarks/scaling.py
+    python experiments/benchmarks/scaling.py --customers 1000 4000 16000 64000 --output outputs/size
 
 Each size is one `segkit sweep` of 100 configurations on `simulated` customers, screen only, with an
 empty store: no projection, two PCA and two UMAP, each with K-Means, agglomerative, DBSCAN and
@@ -50,7 +50,7 @@ def overrides(customers: int) -> list[str]:
 
 
 def measure(customers: int, workers: int) -> list[dict[str, Any]]:
-    """Run the sweep and return a row for each kind of stage, for all of them, and for the wall time."""
+    """Run the sweep; return a row for each kind of stage, for their sum, and for the wall time."""
     with tempfile.TemporaryDirectory(prefix="scaling_") as name:
         folder = Path(name)
         places = [
@@ -63,22 +63,26 @@ def measure(customers: int, workers: int) -> list[dict[str, Any]]:
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        told = json.loads((folder / "study" / "provenance.json").read_text())
-    memory = told["peak_memory"]
+        provenance = json.loads((folder / "study" / "provenance.json").read_text())
+    memory = provenance["peak_memory"]
     rows = [
         {"stage": kind, "seconds": spent, "peak_gib": _gib(memory.get(kind))}
-        for kind, spent in told["seconds"].items()
+        for kind, spent in provenance["seconds"].items()
     ]
     rows += [
         {
             "stage": TOTAL,
-            "seconds": sum(told["seconds"].values()),
+            "seconds": sum(provenance["seconds"].values()),
             "peak_gib": _gib(max(memory.values())),
         }
     ]
-    rows += [{"stage": WALL, "seconds": told["wall_seconds"], "peak_gib": None}]
-    found = {"customers": customers, "runs": told["counts"]["runs"], "ok": told["counts"]["ok"]}
-    return [found | row for row in rows]
+    rows += [{"stage": WALL, "seconds": provenance["wall_seconds"], "peak_gib": None}]
+    study = {
+        "customers": customers,
+        "runs": provenance["counts"]["runs"],
+        "ok": provenance["counts"]["ok"],
+    }
+    return [study | row for row in rows]
 
 
 def _gib(size: float | None) -> float | None:
@@ -87,7 +91,10 @@ def _gib(size: float | None) -> float | None:
 
 
 def exponents(table: pd.DataFrame) -> pd.Series:
-    """Fit seconds ~ n^e to each kind of stage from 16,000 customers on (least squares of the logarithms)."""
+    """Fit seconds ~ n^e to each kind of stage from 16,000 customers on.
+
+    By least squares of the logarithms.
+    """
     import numpy as np
 
     large = table[(table["customers"] >= FITTED_FROM) & (table["seconds"] > 0)]
@@ -145,9 +152,8 @@ def main() -> None:
             table.to_csv(path, index=False)
             print(table[table["customers"] == customers].to_string(index=False), flush=True)
     for column in ("seconds", "peak_gib"):
-        print(
-            f"\n{column}\n{table.pivot_table(index='stage', columns='customers', values=column).round(2).to_string()}"
-        )
+        by_size = table.pivot_table(index="stage", columns="customers", values=column)
+        print(f"\n{column}\n{by_size.round(2).to_string()}")
     print(
         f"\nexponents of the time from {FITTED_FROM:,} customers"
         f" on\n{exponents(table).round(2).to_string()}"

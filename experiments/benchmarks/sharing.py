@@ -1,9 +1,10 @@
-"""What sharing work saves: a sweep against the same configurations the plain way, on the same machine.
+r"""Compare a sweep with the same configurations computed the plain way, on the same machine.
 
-    python experiments/benchmarks/sharing.py python experiments/benchmarks/sharing.py --sample 32
-    --overrides experiment=cc_general data=simulated data.n=2000 python
-    experiments/benchmarks/sharing.py --study outputs/cc_general/latest --overrides
-    experiment=cc_general
+    python experiments/benchmarks/sharing.py
+    python experiments/benchmarks/sharing.py --sample 32 \
+        --overrides experiment=cc_general data=simulated data.n=2000
+    python experiments/benchmarks/sharing.py --study outputs/cc_general/latest \
+        --overrides experiment=cc_general
 
 The plain way is a loop over configurations in one warm process with the libraries' own estimators
 and scores, which may use all cores where they do by themselves: scale, project, cluster, score in
@@ -71,12 +72,12 @@ def plain_run(run: RunPlan, matrices: Matrices, draws: int) -> tuple[dict[str, A
 
     space = _project(run.groups["projection"], matrices.scaled(run))
     labels = _fit(build(run.groups["clusterer"]), space)
-    kept = labels >= 0
-    found = _scores("native", space, labels, kept)
+    clustered = labels >= 0
+    scores = _scores("native", space, labels, clustered)
     for name, reference in matrices.references().items():
-        found |= _scores(name, reference, labels, kept)
-    found["stability_ari"] = _stability(run, space, labels, draws, matrices.identity)
-    return found, labels
+        scores |= _scores(name, reference, labels, clustered)
+    scores["stability_ari"] = _stability(run, space, labels, draws, matrices.identity)
+    return scores, labels
 
 
 class Matrices:
@@ -108,8 +109,8 @@ class Matrices:
 
         asked = self.prepared.composition.references
         return {
-            space_suffix(name, list(asked)): self._scale(made["features"], made["scaler"])
-            for name, made in asked.items()
+            space_suffix(name, list(asked)): self._scale(reference["features"], reference["scaler"])
+            for name, reference in asked.items()
         }
 
     def _scale(self, features: Mapping[str, Any], scaler: Mapping[str, Any]) -> np.ndarray:
@@ -149,7 +150,7 @@ def _fit(estimator: Any, X: np.ndarray) -> np.ndarray:
 
 
 def _scores(
-    suffix: str, space: np.ndarray, labels: np.ndarray, kept: np.ndarray
+    suffix: str, space: np.ndarray, labels: np.ndarray, clustered: np.ndarray
 ) -> dict[str, float | None]:
     import numpy as np
     from sklearn import metrics
@@ -159,9 +160,9 @@ def _scores(
         metrics.davies_bouldin_score,
         metrics.calinski_harabasz_score,
     )
-    scored = 1 < len(np.unique(labels[kept])) < kept.sum()
+    scored = 1 < len(np.unique(labels[clustered])) < clustered.sum()
     return {
-        f"{name}_{suffix}": float(score(space[kept], labels[kept])) if scored else None
+        f"{name}_{suffix}": float(score(space[clustered], labels[clustered])) if scored else None
         for name, score in zip(SCORES, functions, strict=True)
     }
 
@@ -175,14 +176,14 @@ def _stability(
     from segkit.scoring.stability import draw
     from segkit.targets import build
 
-    found = []
+    indices = []
     for index in range(draws):
         rows = draw(identity, index, len(space))
         again, before = _fit(build(run.groups["clusterer"]), space[rows]), labels[rows]
         both = (again >= 0) & (before >= 0)
         if both.any() and max(len(np.unique(before[both])), len(np.unique(again[both]))) > 1:
-            found.append(adjusted_rand_score(before[both], again[both]))
-    return float(np.mean(found)) if found else None
+            indices.append(adjusted_rand_score(before[both], again[both]))
+    return float(np.mean(indices)) if indices else None
 
 
 # Against the study
@@ -201,25 +202,28 @@ def sample_runs(
 
 
 def differences(
-    told: Mapping[str, Any], labels: np.ndarray, row: pd.Series, kept: np.ndarray
+    scores: Mapping[str, Any], labels: np.ndarray, row: pd.Series, study_labels: np.ndarray
 ) -> list[str]:
-    """Return what a plain run and the study's disagree in: labels up to their numbering, scores relatively."""
+    """Return the differences of a plain run and the study's: in labels, and in scores.
+
+    The numbering of labels does not matter; scores are compared relatively.
+    """
     import pandas as pd
 
     from segkit.clustering import canonical
 
-    found = [] if (canonical(labels) == canonical(kept)).all() else ["labels"]
-    for name, value in told.items():
+    texts = [] if (canonical(labels) == canonical(study_labels)).all() else ["labels"]
+    for name, value in scores.items():
         other = None if pd.isna(row[name]) else float(row[name])
         if (value is None) != (other is None):
-            found.append(f"{name}: {value} plain, {other} in the study")
+            texts.append(f"{name}: {value} plain, {other} in the study")
         elif (
             value is not None
             and other is not None
             and abs(value - other) > _allowed(name) * max(1.0, abs(value))
         ):
-            found.append(f"{name}: {value!r} plain, {other!r} in the study")
-    return found
+            texts.append(f"{name}: {value!r} plain, {other!r} in the study")
+    return texts
 
 
 def _allowed(name: str) -> float:
@@ -244,8 +248,8 @@ def timed_study(overrides: Sequence[str], workers: int, folder: Path) -> tuple[P
 
 def kept_seconds(folder: Path) -> Seconds:
     """Return the seconds that a finished study says it took."""
-    told = json.loads((folder / "provenance.json").read_text())
-    return Seconds(told["wall_seconds"], sum(told["seconds"].values()))
+    provenance = json.loads((folder / "provenance.json").read_text())
+    return Seconds(provenance["wall_seconds"], sum(provenance["seconds"].values()))
 
 
 def main() -> int:
@@ -294,19 +298,19 @@ def _compare(prepared: Prepared, folder: Path, study: Seconds, asked: argparse.N
                 if asked.racing
                 else prepared.plan.planner.draws
             )
-            told, labels = plain_run(run, matrices, draws)
+            scores, labels = plain_run(run, matrices, draws)
             spent.append(Seconds(time.monotonic() - began, time.process_time() - used))
-            kept = pd.read_parquet(folder / "partitions.parquet", columns=[run.id])[
+            study_labels = pd.read_parquet(folder / "partitions.parquet", columns=[run.id])[
                 run.id
             ].to_numpy(int)
             row = runs.loc[run.id]
-            if differences(told, labels, row, kept):
+            if differences(scores, labels, row, study_labels):
                 with threadpool_limits(1):
-                    told, labels = plain_run(run, matrices, draws)
+                    scores, labels = plain_run(run, matrices, draws)
                 alone += 1
             wrong += [
                 f"{run.id} {'/'.join(cell)}: {text}"
-                for text in differences(told, labels, row, kept)
+                for text in differences(scores, labels, row, study_labels)
             ]
         mean = Seconds(
             sum(s.wall for s in spent) / len(spent), sum(s.cpu for s in spent) / len(spent)

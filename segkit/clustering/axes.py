@@ -1,12 +1,16 @@
-"""The space turned to its principal axes, for kernels that tell pairs apart by their first columns."""
+"""The space turned to its principal axes, so that the first columns separate most pairs."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from segkit.clustering.arrays import Matrix
 
-def principal_axes(X: np.ndarray) -> np.ndarray:
-    """Centre and turn a space so that its widest directions come first; distances stay, up to rounding.
+
+def principal_axes(X: Matrix) -> Matrix:
+    """Centre and rotate a space so that its widest directions come first.
+
+    Distances stay the same, up to rounding.
 
     Parameters
     ----------

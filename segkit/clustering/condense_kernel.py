@@ -1,6 +1,6 @@
 """The clusters of HDBSCAN at one least size, from the single-linkage tree of mutual reachability.
 
-Only what labels need is kept of the condensed tree (Campello, Moulavi and Sander 2013): for every
+Of the condensed tree (Campello, Moulavi and Sander 2013) only what labels need is kept: for every
 cluster its two children and its stability, summed in the order and precision of the hdbscan
 library, so that the same clusters are selected.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Mask, Matrix, Vector
 from segkit.clustering.jit import njit
 from segkit.clustering.partition import NOISE
 
@@ -16,8 +17,8 @@ CLOSE = 1e-6  # the library compares stabilities in single precision
 
 
 @njit
-def labels_at(tree, least, by_leaf):
-    """Return the labels of a flat clustering, or none where rounding could decide.
+def labels_at(tree: Matrix, least: int, by_leaf: bool) -> tuple[Indices, bool]:
+    """Return the labels of a flat clustering, and whether rounding could decide them.
 
     Parameters
     ----------
@@ -35,8 +36,8 @@ def labels_at(tree, least, by_leaf):
     labels : ndarray of shape (n,), int64
         -1 is noise; the other numbers have gaps.
     close : bool
-        Whether two stabilities are so close, or so large, that the labels are better not taken from
-        here.
+        Whether two stabilities are so close, or so large, that the library should select the
+        clusters instead.
     """
     cluster, children, stability = _condense(tree, least)
     wins, close = _winners(children, stability, by_leaf)
@@ -49,8 +50,8 @@ def labels_at(tree, least, by_leaf):
 
 
 @njit
-def _condense(tree, least):
-    """Return the cluster that each node belongs or last belonged to, and each cluster's children and stability."""
+def _condense(tree: Matrix, least: int) -> tuple[Indices, Indices, Vector]:
+    """Return the last cluster of each node, and each cluster's children and stability."""
     n = len(tree) + 1
     most = 2 * (n // least) + 1
     children = np.full((most, 2), -1)
@@ -58,7 +59,7 @@ def _condense(tree, least):
     stability = np.zeros(most)
     cluster = np.zeros(2 * n - 1, np.int64)
     fallen = np.zeros(2 * n - 1, np.bool_)
-    found = 1
+    n_clusters = 1
     for merge in range(n - 2, -1, -1):
         left, right = int(tree[merge, 0]), int(tree[merge, 1])
         own = cluster[n + merge]
@@ -73,27 +74,26 @@ def _condense(tree, least):
             stability[own] += lasted * n_left
             stability[own] += lasted * n_right
             for side, node in enumerate((left, right)):
-                cluster[node] = children[own, side] = found
-                birth[found] = density
-                found += 1
+                cluster[node] = children[own, side] = n_clusters
+                birth[n_clusters] = density
+                n_clusters += 1
             continue
         fallen[left], fallen[right] = n_left < least, n_right < least
-        for _ in range(
-            n_left * fallen[left] + n_right * fallen[right]
-        ):  # one by one, as the library sums
+        # One by one, as the library sums: a product would round differently.
+        for _ in range(n_left * fallen[left] + n_right * fallen[right]):
             stability[own] += lasted
-    return cluster, children[:found], stability[:found]
+    return cluster, children[:n_clusters], stability[:n_clusters]
 
 
 @njit
-def _n_below(tree, node):
+def _n_below(tree: Matrix, node: int) -> int:
     n = len(tree) + 1
     return int(tree[node - n, 3]) if node >= n else 1
 
 
 @njit
-def _winners(children, stability, by_leaf):
-    """Tell which clusters are better than what is below them, and whether any such choice is close."""
+def _winners(children: Indices, stability: Vector, by_leaf: bool) -> tuple[Mask, bool]:
+    """Return which clusters are better than those below them, and whether a choice is close."""
     value = stability.copy()
     wins = np.ones(len(value), np.bool_)
     wins[0] = False  # all customers
@@ -111,7 +111,7 @@ def _winners(children, stability, by_leaf):
 
 
 @njit
-def _outermost(children, wins):
+def _outermost(children: Indices, wins: Mask) -> Indices:
     """Return for each cluster the outermost winner that holds it, or noise."""
     chosen = np.full(len(wins), NOISE, np.int64)
     for own in range(len(wins)):

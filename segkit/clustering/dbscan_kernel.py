@@ -1,36 +1,45 @@
-"""The labels of DBSCAN for many radii and densities from one k-d tree, without holding a neighbourhood."""
+"""The labels of DBSCAN for many radii and densities from one k-d tree.
+
+No neighbourhood is ever held.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from segkit.clustering.arrays import Indices, Mask, Matrix, Vector
 from segkit.clustering.axes import principal_axes
+from segkit.clustering.compat import kd_tree
 from segkit.clustering.jit import njit
 from segkit.clustering.partition import NOISE
 
-LEAF_SIZE = 32
-STEP = 4  # columns summed before a leaf is looked at again
+LEAF_SIZE = 32  # customers
+STEP = 4  # columns summed before a leaf's customers are compared with the bound again
 ROUNDING = 1e-12  # of the largest norm; the turned coordinates are exact to about 1e-15 of it
 STACK = 128  # twice the depth of any tree
-_FAR = np.iinfo(np.int64).max
+_FAR = np.iinfo(np.int64).max  # larger than any cluster's number
+# Marks of a node: no core customers in it, or core customers of several components.
 _EMPTY, _MIXED = -2, -1
+
+Counts: TypeAlias = NDArray[np.int32]
 
 
 def label_many(
-    X: np.ndarray, wanted: Sequence[tuple[float, int]]
-) -> Iterator[tuple[float, int, np.ndarray]]:
-    """Yield the labels of every radius and density asked for, small radii first.
+    X: Matrix, pairs: Sequence[tuple[float, int]]
+) -> Iterator[tuple[float, int, Indices]]:
+    """Yield the labels of every pair of radius and density, small radii first.
 
     Parameters
     ----------
     X : ndarray of shape (n, d)
         The space; distances are Euclidean.
-    wanted : sequence of (float, int)
+    pairs : sequence of (float, int)
         Radius (a distance of exactly the radius counts) and the least number of customers within
-        it, oneself included, that makes a customer a core one.
+        it, itself included, that makes a customer a core one.
 
     Yields
     ------
@@ -39,22 +48,24 @@ def label_many(
     labels : ndarray of shape (n,), int64
         Clusters numbered by their first core customer; -1 is noise.
     """
-    if not wanted:
+    if not pairs:
         return
     tree = _tree(X)
     n = len(X)
-    parents = {least: np.arange(n) for _, least in wanted}
-    radii = np.array(sorted({eps for eps, _ in wanted}))
+    parents = {least: np.arange(n) for _, least in pairs}
+    radii = np.array(sorted({eps for eps, _ in pairs}))
     counts = _counts(tree, np.arange(n), radii, min(max(parents), n + 1))
     for eps, count in zip(radii.tolist(), counts, strict=True):
-        for least in sorted({least for radius, least in wanted if radius == eps}):
+        for least in sorted({least for radius, least in pairs if radius == eps}):
             yield eps, least, _labels(tree, eps, count, min(least, n + 1), parents[least])
 
 
 def label_drawn(
-    X: np.ndarray, rows: np.ndarray, wanted: Sequence[tuple[float, int]]
-) -> Iterator[tuple[float, int, np.ndarray, np.ndarray]]:
-    """Yield the labels of drawn customers, everybody being counted around each (DBSCAN++; Jang and Jiang 2019).
+    X: Matrix, rows: Indices, pairs: Sequence[tuple[float, int]]
+) -> Iterator[tuple[float, int, Indices, Mask]]:
+    """Yield the labels of drawn customers, counting all customers around each.
+
+    This is DBSCAN++ (Jang and Jiang 2019).
 
     Parameters
     ----------
@@ -62,7 +73,7 @@ def label_drawn(
         The space.
     rows : ndarray of shape (m,), integers
         The drawn customers.
-    wanted : sequence of (float, int)
+    pairs : sequence of (float, int)
         As for `label_many`.
 
     Yields
@@ -74,47 +85,34 @@ def label_drawn(
         noise.
     core : ndarray of shape (m,), bool
     """
-    if not wanted:
+    if not pairs:
         return
     everybody, drawn = _tree(X), _tree(X[rows])
     position = np.empty(len(X), dtype=np.int64)
     position[everybody.rows] = np.arange(len(X))
-    parents = {least: np.arange(len(rows)) for _, least in wanted}
-    radii = np.array(sorted({eps for eps, _ in wanted}))
+    parents = {least: np.arange(len(rows)) for _, least in pairs}
+    radii = np.array(sorted({eps for eps, _ in pairs}))
     most = min(max(parents), len(X) + 1)
     counts = _counts(everybody, position[rows[drawn.rows]], radii, most)
     for eps, count in zip(radii.tolist(), counts, strict=True):
-        for least in sorted({least for radius, least in wanted if radius == eps}):
-            least_of_all = min(least, len(X) + 1)
+        for least in sorted({least for radius, least in pairs if radius == eps}):
+            # Counts end at `most`, which no number of customers reaches.
+            bounded = min(least, len(X) + 1)
             core = np.empty(len(rows), dtype=bool)
-            core[drawn.rows] = count >= least_of_all
-            yield eps, least, _labels(drawn, eps, count, least_of_all, parents[least]), core
+            core[drawn.rows] = count >= bounded
+            yield eps, least, _labels(drawn, eps, count, bounded, parents[least]), core
 
 
-def _tree(X: np.ndarray) -> Tree:
-    from sklearn.neighbors import KDTree
-
-    turned = principal_axes(X)
-    points, rows, nodes, boxes = (
-        np.asarray(a) for a in KDTree(turned, leaf_size=LEAF_SIZE).get_arrays()
-    )
-    first, last = (np.ascontiguousarray(nodes[name]) for name in ("idx_start", "idx_end"))
+def _tree(X: Matrix) -> Tree:
+    tree = kd_tree(principal_axes(X), LEAF_SIZE)
     slack = ROUNDING * np.sqrt(np.einsum("ij,ij->i", X, X).max(initial=0.0))
-    turned = points[rows]
-    return Tree(
-        X,
-        turned,
-        _blocks(turned, first, last),
-        rows,
-        first,
-        last,
-        boxes[0].copy(),
-        boxes[1].copy(),
-        slack,
-    )
+    turned = tree.points[tree.rows]
+    blocks = _blocks(turned, tree.first, tree.last)
+    return Tree(X, turned, blocks, tree.rows, tree.first, tree.last, tree.low, tree.high, slack)
 
 
-def _blocks(turned: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _blocks(turned: Matrix, first: Indices, last: Indices) -> NDArray[np.float64]:
+    """Return the leaves' coordinates column by column, (leaves, d, lanes)."""
     inner = len(first) // 2
     blocks = np.full((len(first) - inner, turned.shape[1], (last - first)[inner:].max()), np.inf)
     for block, start, stop in zip(blocks, first[inner:], last[inner:], strict=True):
@@ -122,9 +120,7 @@ def _blocks(turned: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarr
     return blocks
 
 
-def _labels(
-    tree: Tree, eps: float, count: np.ndarray, least: int, parent: np.ndarray
-) -> np.ndarray:
+def _labels(tree: Tree, eps: float, count: Counts, least: int, parent: Indices) -> Indices:
     core = count >= least
     _link(tree, eps, core, parent)
     number = _numbers(tree.rows, core, parent)
@@ -135,28 +131,28 @@ def _labels(
 
 
 class Tree(NamedTuple):
-    """A k-d tree over the turned space; positions are in its order, node i's children are 2i + 1 and 2i + 2.
+    """A k-d tree over the turned space; positions are in the tree's order.
 
-    The turned coordinates tell who is within reach; where rounding might decide, the coordinates as
-    given do, summed column by column as in scikit-learn.
+    The children of node i are the nodes 2 i + 1 and 2 i + 2. The turned coordinates decide who is
+    within reach. Where rounding might decide, the coordinates as given do, summed column by column
+    as in scikit-learn.
     """
 
-    points: np.ndarray  # (n, d) as given, by row
-    turned: np.ndarray  # (n, d) along the principal axes, by position
-    blocks: (
-        np.ndarray
-    )  # (leaves, d, lanes) the same, leaf by leaf, filled up with customers at infinity
-    rows: np.ndarray  # (n,) the row of each position
-    first: np.ndarray  # (nodes,) the first position of each node; the leaves are the last nodes
-    last: np.ndarray  # (nodes,) one beyond its last
-    low: np.ndarray  # (nodes, d) its box
-    high: np.ndarray
-    slack: float
+    points: Matrix  # (n, d) as given, by row
+    turned: Matrix  # (n, d) along the principal axes, by position
+    # (leaves, d, lanes) the same, leaf by leaf, filled up with customers at infinity
+    blocks: NDArray[np.float64]
+    rows: Indices  # (n,) the row of each position
+    first: Indices  # (nodes,) the first position of each node; the leaves are the last nodes
+    last: Indices  # (nodes,) one beyond its last
+    low: Matrix  # (nodes, d) its box
+    high: Matrix
+    slack: float  # by how much a turned distance may be off
 
 
 @njit
-def _gap(low, high, centre, bound):
-    """Return the squared distance from a customer to a box, or some value beyond the bound."""
+def _gap(low: Vector, high: Vector, centre: Vector, bound: float) -> float:
+    """Return the squared distance from a customer to a box, or any value beyond the bound."""
     total = 0.0
     for j in range(len(centre)):
         total += max(low[j] - centre[j], centre[j] - high[j], 0.0) ** 2
@@ -166,8 +162,8 @@ def _gap(low, high, centre, bound):
 
 
 @njit
-def _is_inside(low, high, centre, bound):
-    """Tell whether the farthest corner of a box is within the bound of a customer."""
+def _is_inside(low: Vector, high: Vector, centre: Vector, bound: float) -> bool:
+    """Tell whether the whole box is within a squared distance of a customer."""
     total = 0.0
     for j in range(len(centre)):
         total += max(centre[j] - low[j], high[j] - centre[j]) ** 2
@@ -177,8 +173,11 @@ def _is_inside(low, high, centre, bound):
 
 
 @njit
-def _measure(columns, centre, bound, squared):
-    """Put the squared distances to a leaf's customers into `squared`; stop, and tell, when none is within the bound."""
+def _measure(columns: Matrix, centre: Vector, bound: float, squared: Vector) -> bool:
+    """Put the squared distances to a leaf's customers into `squared`.
+
+    Return False as soon as none of them can be within the bound.
+    """
     d, lanes = columns.shape
     squared[:] = 0.0
     for start in range(0, d, STEP):
@@ -186,7 +185,7 @@ def _measure(columns, centre, bound, squared):
             x = centre[j]
             for lane in range(lanes):
                 squared[lane] += (columns[j, lane] - x) ** 2
-        within = 0
+        within = np.int64(0)
         for lane in range(lanes):
             within |= np.int64(squared[lane] <= bound)
         if within == 0:
@@ -195,19 +194,21 @@ def _measure(columns, centre, bound, squared):
 
 
 @njit
-def _loose(eps, slack):
+def _loose(eps: float, slack: float) -> float:
     """Return the squared turned distance beyond which nobody is within the radius."""
     return (eps + slack) ** 2
 
 
 @njit
-def _tight(eps, slack):
+def _tight(eps: float, slack: float) -> float:
     """Return the squared turned distance up to which everybody is within the radius."""
     return (eps - slack) ** 2 if eps > slack else -1.0
 
 
 @njit
-def _is_near(points, row, other, squared, eps, slack):
+def _is_near(
+    points: Matrix, row: int, other: int, squared: float, eps: float, slack: float
+) -> bool:
     """Tell whether two customers whose squared turned distance is known are within the radius."""
     if squared <= _tight(eps, slack):
         return True
@@ -220,7 +221,7 @@ def _is_near(points, row, other, squared, eps, slack):
 
 
 @njit
-def _push_children(tree, at, node, stack, depth):
+def _push_children(tree: Tree, at: int, node: int, stack: Indices, depth: int) -> int:
     """Put a node's children on the stack, the one on the customer's side on top."""
     own = 1 if at < tree.last[2 * node + 1] else 2
     stack[depth] = 2 * node + 3 - own
@@ -229,7 +230,7 @@ def _push_children(tree, at, node, stack, depth):
 
 
 @njit
-def _find(parent, at):
+def _find(parent: Indices, at: int) -> int:
     while parent[at] != at:
         parent[at] = parent[parent[at]]
         at = parent[at]
@@ -237,8 +238,11 @@ def _find(parent, at):
 
 
 @njit
-def _counts(tree, positions, radii, most):
-    """Return how many customers, (radii, positions), are within each radius of each of some, up to `most`."""
+def _counts(tree: Tree, positions: Indices, radii: Vector, most: int) -> NDArray[np.int32]:
+    """Return the number of customers within each radius of each position, (radii, positions).
+
+    Numbers stop at `most`.
+    """
     counts = np.empty((len(radii), len(positions)), np.int32)
     within = np.empty(len(radii), np.int64)
     squared = np.empty(tree.blocks.shape[2])
@@ -257,11 +261,20 @@ def _counts(tree, positions, radii, most):
 
 
 @njit
-def _count(tree, at, radii, most, within, squared, stack, gaps):
-    """Count around one customer for each radius those beyond the next smaller one, nearer parts of the tree first.
+def _count(
+    tree: Tree,
+    at: int,
+    radii: Vector,
+    most: int,
+    within: Indices,
+    squared: Vector,
+    stack: Indices,
+    gaps: Vector,
+) -> int:
+    """Count around one customer, for each radius, those beyond the next smaller radius.
 
-    Returns the largest radius with fewer than `most` within; counting is given up for those above
-    it.
+    Nearer parts of the tree come first. Returns the number of the largest radius with fewer than
+    `most` customers within; counting ends early for the radii above it.
     """
     slack, centre, leaves = tree.slack, tree.turned[at], len(tree.first) // 2
     low, high = tree.low, tree.high
@@ -299,10 +312,12 @@ def _count(tree, at, radii, most, within, squared, stack, gaps):
 
 
 @njit
-def _sort_in(tree, at, leaf, radii, squared, within):
-    """Add a leaf's customers to the counts of the smallest radius that they are within, and return how many are."""
+def _sort_in(
+    tree: Tree, at: int, leaf: int, radii: Vector, squared: Vector, within: Indices
+) -> int:
+    """Count a leaf's customers at the smallest radius that holds each, and return their number."""
     reach = _loose(radii[-1], tree.slack)
-    found = 0
+    counted = 0
     for other in range(tree.first[leaf], tree.last[leaf]):
         apart = squared[other - tree.first[leaf]]
         if apart > reach:
@@ -314,13 +329,13 @@ def _sort_in(tree, at, leaf, radii, squared, within):
             e -= 1
         if e < len(radii):
             within[e] += 1
-            found += 1
-    return found
+            counted += 1
+    return counted
 
 
 @njit
-def _same(parent, left, right):
-    """Return the mark of a node from its children's."""
+def _same(parent: Indices, left: int, right: int) -> int:
+    """Return the mark of a node from its children's marks; see `_mark`."""
     if left == _EMPTY:
         return right
     if right == _EMPTY:
@@ -331,8 +346,11 @@ def _same(parent, left, right):
 
 
 @njit
-def _mark(tree, core, parent):
-    """Return for each node a core customer whose component holds all its core customers, or a code."""
+def _mark(tree: Tree, core: Mask, parent: Indices) -> Indices:
+    """Return a mark for each node: one of its core customers, if all are of one component.
+
+    Otherwise the mark is `_EMPTY` (it has no core customers) or `_MIXED`.
+    """
     mark = np.full(len(tree.first), _EMPTY, np.int64)
     for node in range(len(tree.first) - 1, -1, -1):
         if 2 * node + 1 < len(tree.first):
@@ -345,41 +363,55 @@ def _mark(tree, core, parent):
 
 
 @njit
-def _link(tree, eps, core, parent):
+def _link(tree: Tree, eps: float, core: Mask, parent: Indices) -> None:
     """Unite the components of core customers within reach of each other."""
     mark = _mark(tree, core, parent)
-    reach = _loose(eps, tree.slack)
-    leaves = len(tree.first) // 2
     squared = np.empty(tree.blocks.shape[2])
     stack = np.empty(STACK, np.int64)
     for at in range(len(tree.rows)):
-        if not core[at]:
-            continue
-        centre = tree.turned[at]
-        stack[0] = 0
-        depth = 1
-        while depth > 0:
-            depth -= 1
-            node = stack[depth]
-            if tree.last[node] <= at or mark[node] == _EMPTY:
-                continue
-            if node < leaves and mark[node] == _MIXED:
-                mark[node] = _same(parent, mark[2 * node + 1], mark[2 * node + 2])
-            if mark[node] >= 0 and _find(parent, mark[node]) == _find(parent, at):
-                continue
-            if _gap(tree.low[node], tree.high[node], centre, reach) > reach:
-                continue
-            if node < leaves:
-                depth = _push_children(tree, at, node, stack, depth)
-            elif _is_whole(tree, node, core, parent, at):
-                mark[node] = at
-            elif _measure(tree.blocks[node - leaves], centre, reach, squared):
-                _unite(tree, at, node, eps, core, parent, squared)
+        if core[at]:
+            _link_one(tree, at, eps, core, parent, mark, squared, stack)
 
 
 @njit
-def _is_whole(tree, leaf, core, parent, at):
-    """Tell whether all core customers of a leaf are of one's own component."""
+def _link_one(
+    tree: Tree,
+    at: int,
+    eps: float,
+    core: Mask,
+    parent: Indices,
+    mark: Indices,
+    squared: Vector,
+    stack: Indices,
+) -> None:
+    """Unite a core customer's component with those of the core customers after it, in reach."""
+    reach = _loose(eps, tree.slack)
+    leaves = len(tree.first) // 2
+    centre = tree.turned[at]
+    stack[0] = 0
+    depth = 1
+    while depth > 0:
+        depth -= 1
+        node = stack[depth]
+        if tree.last[node] <= at or mark[node] == _EMPTY:
+            continue
+        if node < leaves and mark[node] == _MIXED:
+            mark[node] = _same(parent, mark[2 * node + 1], mark[2 * node + 2])
+        if mark[node] >= 0 and _find(parent, mark[node]) == _find(parent, at):
+            continue
+        if _gap(tree.low[node], tree.high[node], centre, reach) > reach:
+            continue
+        if node < leaves:
+            depth = _push_children(tree, at, node, stack, depth)
+        elif _is_whole(tree, node, core, parent, at):
+            mark[node] = at
+        elif _measure(tree.blocks[node - leaves], centre, reach, squared):
+            _unite(tree, at, node, eps, core, parent, squared)
+
+
+@njit
+def _is_whole(tree: Tree, leaf: int, core: Mask, parent: Indices, at: int) -> bool:
+    """Tell whether all core customers of a leaf are of the customer's own component."""
     root = _find(parent, at)
     for other in range(tree.first[leaf], tree.last[leaf]):
         if core[other]:
@@ -390,8 +422,10 @@ def _is_whole(tree, leaf, core, parent, at):
 
 
 @njit
-def _unite(tree, at, leaf, eps, core, parent, squared):
-    """Unite a core customer's component with those of the core customers of a leaf within reach."""
+def _unite(
+    tree: Tree, at: int, leaf: int, eps: float, core: Mask, parent: Indices, squared: Vector
+) -> None:
+    """Unite a core customer's component with those of a leaf's core customers within reach."""
     reach = _loose(eps, tree.slack)
     root = _find(parent, at)
     for other in range(tree.first[leaf], tree.last[leaf]):
@@ -405,28 +439,28 @@ def _unite(tree, at, leaf, eps, core, parent, squared):
 
 
 @njit
-def _numbers(rows, core, parent):
-    """Return the components' numbers, by their first core row, at each position; the others are noise so far."""
+def _numbers(rows: Indices, core: Mask, parent: Indices) -> Indices:
+    """Return each position's component, numbered by first core row; the others are noise so far."""
     n = len(rows)
     position = np.empty(n, np.int64)
     for at in range(n):
         position[rows[at]] = at
     of_root = np.full(n, NOISE, np.int64)
     number = np.full(n, NOISE, np.int64)
-    found = 0
+    n_components = 0
     for row in range(n):
         at = position[row]
         if core[at]:
             root = _find(parent, at)
             if of_root[root] == NOISE:
-                of_root[root] = found
-                found += 1
+                of_root[root] = n_components
+                n_components += 1
             number[at] = of_root[root]
     return number
 
 
 @njit
-def _lowest(tree, core, number):
+def _lowest(tree: Tree, core: Mask, number: Indices) -> Indices:
     """Return the lowest number among the core customers of each node."""
     lowest = np.full(len(tree.first), _FAR, np.int64)
     for node in range(len(tree.first) - 1, -1, -1):
@@ -440,7 +474,7 @@ def _lowest(tree, core, number):
 
 
 @njit
-def _join(tree, eps, core, count, number):
+def _join(tree: Tree, eps: float, core: Mask, count: Counts, number: Indices) -> None:
     """Give every other customer the lowest number among the core customers within reach."""
     lowest = _lowest(tree, core, number)
     reach = _loose(eps, tree.slack)
@@ -452,7 +486,7 @@ def _join(tree, eps, core, count, number):
             continue
         centre = tree.turned[at]
         best = _FAR
-        unseen = count[at] - 1  # somebody else within reach
+        unseen = count[at] - 1  # others within reach
         stack[0] = 0
         depth = 1
         while depth > 0 and unseen > 0:
@@ -463,16 +497,18 @@ def _join(tree, eps, core, count, number):
             if node < leaves:
                 depth = _push_children(tree, at, node, stack, depth)
             elif _measure(tree.blocks[node - leaves], centre, reach, squared):
-                seen, found = _see(tree, at, node, eps, core, number, squared)
-                best = min(best, found)
-                unseen -= seen
+                n_seen, lowest_seen = _see(tree, at, node, eps, core, number, squared)
+                best = min(best, lowest_seen)
+                unseen -= n_seen
         if best < _FAR:
             number[at] = best
 
 
 @njit
-def _see(tree, at, leaf, eps, core, number, squared):
-    """Return how many others of a leaf are within reach, and the lowest number among the core ones."""
+def _see(
+    tree: Tree, at: int, leaf: int, eps: float, core: Mask, number: Indices, squared: Vector
+) -> tuple[int, int]:
+    """Return how many others of a leaf are in reach, and the lowest number of the core ones."""
     reach = _loose(eps, tree.slack)
     seen, best = 0, _FAR
     for other in range(tree.first[leaf], tree.last[leaf]):

@@ -1,46 +1,56 @@
 """K-Means as scikit-learn runs it, draw for draw and sum for sum, without most of the distances.
 
-The draws of initial centres come from the same random stream and the same matrix products, so they
-are the same. From centres to labels and back, a customer is compared with the centres again only if
-one of them may have come nearer than its own: for each rival a bound says how far the two centres
-may move before that (Elkan 2003).
+The initial centres come from the same random stream and the same matrix products, so the draws are
+the same. In the descent a customer is compared with the centres again only if one of them may have
+come nearer than its own: for each rival a bound says how far the two centres may move before that
+(Elkan 2003).
 
-Sums are taken over the customers in their order, as scikit-learn does, so the same labels give the
-same centres and inertia. In small tables they are carried on as customers change clusters, and
-taken anew before what was lost by that could matter, and for the result. So only comparisons can
-turn on rounding, and those are watched.
+Sums are taken over the customers in their order, as in scikit-learn, so the same labels give the
+same centres and inertia. In small tables the sums are updated as customers change clusters. They
+are taken anew before the rounding of the updates could matter, and for the result. So rounding can
+only decide a comparison, and a comparison too close for that ends the fit.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from segkit.clustering.arrays import Indices, Labels, Matrix, Vector
 from segkit.clustering.jit import njit
 
 ROUNDING = 1e-9  # relative; inertias and centre shifts that differ by less may change places
 DRAW_ROUNDING = 1e-13  # of all squared distances; the draws repeat scikit-learn's own products
-CHUNK = 1024  # customers whose coordinates are still at hand when they are summed
-MOST_CARRIED = (
-    20_000  # customers; beyond, sums are taken anew each time, so that ties by rounding stay rare
-)
-BATCH = 64  # customers compared with the centres at once; a constant, so that the loops over it are vectorised
+# Rounding of a squared distance in squared norms, for each of d + 32 terms: dozens of times what a
+# product of d terms can lose.
+TERM_ROUNDING = 2e-14
+SUM_ROUNDING = 1e-15  # of a centre, in the largest norm, for each customer through updated sums
+SINGLE_ROUNDING = 1e-6  # of leads, which are kept in single precision
+CHUNK = 1024  # customers whose coordinates are still in the cache when they are summed
+# Customers; beyond, sums are taken anew each time, so that ties by rounding stay rare.
+MOST_CARRIED = 20_000
+# Customers compared with the centres at once; a constant, so that loops over it are vectorised.
+BATCH = 64
+
+Leads: TypeAlias = NDArray[np.float32]  # in single precision, to halve the memory
+Codes: TypeAlias = NDArray[np.int16]  # at most 100 clusters
 
 
 class Space(NamedTuple):
     """What all fits on one space share."""
 
-    centred: np.ndarray  # (n, d)
-    norms: np.ndarray  # (n,) squared
+    centred: Matrix  # (n, d)
+    norms: Vector  # (n,) squared
     variance: float  # mean over the features
-    shares: np.ndarray  # (n,) cumulated, for the first draw
-    ones: np.ndarray  # (n, 1)
-    rounding: float  # of a squared distance, in squared norms: dozens of times what a product of d terms can lose
+    shares: Vector  # (n,) cumulated, for the first draw
+    ones: Matrix  # (n, 1)
+    rounding: float  # of a squared distance, in squared norms
 
 
-def prepare(X: np.ndarray) -> Space:
-    """Centre a space, and take from it what does not depend on the number of clusters.
+def prepare(X: Matrix) -> Space:
+    """Centre a space and compute what does not depend on the number of clusters.
 
     Parameters
     ----------
@@ -53,12 +63,12 @@ def prepare(X: np.ndarray) -> Space:
     shares = np.full(n, 1.0 / n).cumsum()
     shares /= shares[-1]
     norms = np.einsum("ij,ij->i", centred, centred)
-    return Space(centred, norms, variance, shares, np.ones((n, 1)), 2e-14 * (d + 32))
+    return Space(centred, norms, variance, shares, np.ones((n, 1)), TERM_ROUNDING * (d + 32))
 
 
 def fit(
     space: Space, n_clusters: int, n_init: int, max_iter: int, tol: float, random_state: int
-) -> tuple[np.ndarray, float] | None:
+) -> tuple[Codes, float] | None:
     """Return the labels and the inertia of the best of several initialisations.
 
     Parameters
@@ -76,31 +86,36 @@ def fit(
         clusterings equally good, or a cluster that lost all its customers.
     """
     stream = np.random.RandomState(random_state)
-    labels, best = None, np.inf
+    best: tuple[Codes, float] | None = None
     for _ in range(n_init):
         seeds = draw_centres(space, n_clusters, stream)
-        found = None if seeds is None else descend(space, seeds, max_iter, tol)
-        if found is None:
+        fitted = None if seeds is None else descend(space, seeds, max_iter, tol)
+        if fitted is None:
             return None
-        if labels is not None and (
-            found[1] >= best * (1 + ROUNDING) or is_same(found[0], labels, n_clusters)
-        ):
+        if best is None:
+            best = fitted
             continue
-        if found[1] > best * (1 - ROUNDING):
+        (labels, inertia), (best_labels, least) = fitted, best
+        if inertia >= least * (1 + ROUNDING) or is_same(labels, best_labels, n_clusters):
+            continue
+        if inertia > least * (1 - ROUNDING):
             return None
-        labels, best = found
-    return labels, best
+        best = fitted
+    return best
 
 
 # the initial centres
 
 
-def draw_centres(space: Space, k: int, stream: np.random.RandomState) -> np.ndarray | None:
-    """Draw initial centres by greedy k-means++ (Arthur and Vassilvitskii 2007); None if rounding might decide one."""
+def draw_centres(space: Space, k: int, stream: np.random.RandomState) -> Matrix | None:
+    """Draw initial centres by greedy k-means++ (Arthur and Vassilvitskii 2007).
+
+    Returns None if rounding might decide a draw.
+    """
     trials = 2 + int(np.log(k))
     rows = [int(space.shares.searchsorted(stream.random_sample(), side="right"))]
     nearest = np.full(len(space.norms), np.inf)
-    nearest = _to_nearest(space, rows, nearest)[0]
+    nearest = _to_nearest(space, np.array(rows), nearest)[0]
     potential = nearest @ space.ones[:, 0]
     for _ in range(1, k):
         values = stream.uniform(size=trials) * potential
@@ -118,16 +133,16 @@ def draw_centres(space: Space, k: int, stream: np.random.RandomState) -> np.ndar
     return space.centred[rows]
 
 
-def _to_nearest(space: Space, rows: np.ndarray, nearest: np.ndarray) -> np.ndarray:
-    """Return everybody's squared distance to the nearest centre if each of some rows became one, (rows, n)."""
+def _to_nearest(space: Space, rows: Indices, nearest: Vector) -> Matrix:
+    """Return the squared distances to the nearest centre if a row became one, (rows, n)."""
     chosen = space.centred[rows]
-    products = chosen @ space.centred.T
+    products: Matrix = chosen @ space.centred.T
     _shorten(products, np.einsum("ij,ij->i", chosen, chosen), space.norms, nearest)
     return products
 
 
 @njit
-def _shorten(products, own, norms, nearest):
+def _shorten(products: Matrix, own: Vector, norms: Vector, nearest: Vector) -> None:
     for row in range(len(own)):
         for i in range(len(norms)):
             distance = -2.0 * products[row, i] + own[row] + norms[i]
@@ -136,8 +151,11 @@ def _shorten(products, own, norms, nearest):
 
 
 @njit
-def _pick(nearest, values, slack, picked):
-    """Pick the first row whose cumulated distance reaches each value; tell whether all are clear picks."""
+def _pick(nearest: Vector, values: Vector, slack: float, picked: Indices) -> bool:
+    """Pick the first row whose cumulated distance reaches each value.
+
+    Return whether all picks are clear, so that rounding by up to `slack` changes none.
+    """
     n = len(nearest)
     reached = np.empty(n)
     total = 0.0
@@ -153,25 +171,24 @@ def _pick(nearest, values, slack, picked):
     return True
 
 
-# from centres to labels and back
+# the descent: from centres to labels and back
 
 
 class Course(NamedTuple):
-    """Where one initialisation stands."""
+    """The state of one initialisation."""
 
-    labels: np.ndarray  # (n,) nearest centre, -1 at first
-    leads: (
-        np.ndarray
-    )  # (k, n) a rival centre is farther than the nearest one while both their paths sum to less
-    paths: np.ndarray  # (k,) how far each centre has come
-    sums: np.ndarray  # (k, d)
-    counts: np.ndarray  # (k,)
+    labels: Codes  # (n,) nearest centre, -1 at first
+    # (k, n) a rival centre is farther than the nearest one while their paths sum to less
+    leads: Leads
+    paths: Vector  # (k,) the length of each centre's way so far
+    sums: Matrix  # (k, d)
+    counts: Indices  # (k,)
 
 
-def descend(
-    space: Space, seeds: np.ndarray, max_iter: int, tol: float
-) -> tuple[np.ndarray, float] | None:
-    """Return the labels and the inertia that given centres lead to; None where rounding might decide.
+def descend(space: Space, seeds: Matrix, max_iter: int, tol: float) -> tuple[Codes, float] | None:
+    """Return the labels and the inertia that given centres lead to.
+
+    Returns None where rounding might decide.
 
     Parameters
     ----------
@@ -208,14 +225,23 @@ def descend(
 
 
 @njit
-def _lloyd(X, norms, reach, centres, max_iter, tolerance, rounding, patience, course):
-    """Fill the labels from initial centres on and return the inertia; -1 where rounding might decide.
+def _lloyd(
+    X: Matrix,
+    norms: Vector,
+    reach: float,
+    centres: Matrix,
+    max_iter: int,
+    tolerance: float,
+    rounding: float,
+    patience: int,
+    course: Course,
+) -> float:
+    """Fill in the labels and return the inertia; -1 where rounding might decide.
 
-    Sums are carried on until more than `patience` customers have moved, and then taken anew.
+    Sums are updated until more than `patience` customers have moved, and then taken anew.
     """
-    loss = (
-        1e-15 * len(X) * np.sqrt(reach) if patience > 0 else 0.0
-    )  # of a centre, through carried sums
+    # By so much may a centre be off through updated sums.
+    loss = SUM_ROUNDING * len(X) * np.sqrt(reach) if patience > 0 else 0.0
     unsure = ROUNDING * tolerance + 4.0 * loss * np.sqrt(len(centres) * tolerance)
     updated = np.empty_like(centres)
     since = len(X) + 1
@@ -243,8 +269,19 @@ def _lloyd(X, norms, reach, centres, max_iter, tolerance, rounding, patience, co
 
 
 @njit
-def _conclude(X, norms, centres, rounding, blur, settled, course):
-    """Return the inertia about the centres of the last labels; unless settled, everybody joins the nearest first."""
+def _conclude(
+    X: Matrix,
+    norms: Vector,
+    centres: Matrix,
+    rounding: float,
+    blur: float,
+    settled: bool,
+    course: Course,
+) -> float:
+    """Return the inertia about the centres of the last labels; -1 where rounding might decide.
+
+    Unless settled, each customer joins its nearest centre first.
+    """
     last = np.empty_like(centres)
     _sum(X, course)
     _average(course, last)
@@ -258,7 +295,7 @@ def _conclude(X, norms, centres, rounding, blur, settled, course):
 
 
 @njit
-def _has_empty(counts):
+def _has_empty(counts: Indices) -> bool:
     empty = 0
     for count in counts:
         empty += count == 0
@@ -266,17 +303,25 @@ def _has_empty(counts):
 
 
 @njit
-def _assign(X, norms, centres, rounding, blur, loss, carrying, course):
-    """Give everybody the nearest centre; return how many changed, -1 where rounding might decide."""
+def _assign(
+    X: Matrix,
+    norms: Vector,
+    centres: Matrix,
+    rounding: float,
+    blur: float,
+    loss: float,
+    carrying: bool,
+    course: Course,
+) -> int:
+    """Give each customer the nearest centre and return how many changed it.
+
+    Returns -1 where rounding might decide.
+    """
     n, (k, d) = len(X), centres.shape
     least, doubtful = np.empty(CHUNK, np.float32), np.empty(CHUNK + BATCH, np.int64)
     batch, scores = np.zeros((d, BATCH)), np.empty((k, BATCH))
-    best, second, nearest, own = (
-        np.empty(BATCH),
-        np.empty(BATCH),
-        np.empty(BATCH, np.int64),
-        np.zeros(BATCH),
-    )
+    best, second = np.empty(BATCH), np.empty(BATCH)
+    nearest, own = np.empty(BATCH, np.int64), np.zeros(BATCH)
     squares = _squared_norms(centres)
     limits = _limits(blur, rounding, course.paths)
     moved = 0
@@ -297,7 +342,7 @@ def _assign(X, norms, centres, rounding, blur, loss, carrying, course):
 
 
 @njit
-def _squared_norms(centres):
+def _squared_norms(centres: Matrix) -> Vector:
     squares = np.zeros(len(centres))
     for j in range(len(centres)):
         for f in range(centres.shape[1]):
@@ -306,19 +351,24 @@ def _squared_norms(centres):
 
 
 @njit
-def _limits(blur, rounding, paths):
-    """Return by how much the least lead of each centre's customers has to exceed zero: what single precision blurs."""
+def _limits(blur: float, rounding: float, paths: Vector) -> Leads:
+    """Return for each centre the lead below which a customer is compared again.
+
+    The paths, and what single precision blurs.
+    """
     longest = 0.0
     for path in paths:
         longest = max(longest, path)
     limits = np.empty(len(paths), np.float32)
     for j in range(len(paths)):
-        limits[j] = paths[j] + 2.0 * np.sqrt(blur) + 1e-6 * (np.sqrt(blur / rounding) + longest)
+        limits[j] = (
+            paths[j] + 2.0 * np.sqrt(blur) + SINGLE_ROUNDING * (np.sqrt(blur / rounding) + longest)
+        )
     return limits
 
 
 @njit
-def _least_leads(start, size, least, course):
+def _least_leads(start: int, size: int, least: Leads, course: Course) -> None:
     least[:] = np.inf
     for j in range(len(course.paths)):
         path = np.float32(course.paths[j])
@@ -329,8 +379,13 @@ def _least_leads(start, size, least, course):
 
 
 @njit
-def _doubt(start, size, least, limits, doubtful, labels):
-    """List the rows whose nearest centre may be another than when they were last compared; fill up the last batch."""
+def _doubt(
+    start: int, size: int, least: Leads, limits: Leads, doubtful: Indices, labels: Codes
+) -> int:
+    """List the rows whose nearest centre may have changed since they were last compared.
+
+    The last batch is filled up with the last of them.
+    """
     m = 0
     for i in range(size):
         doubtful[m] = start + i
@@ -341,7 +396,7 @@ def _doubt(start, size, least, limits, doubtful, labels):
 
 
 @njit
-def _gather(X, norms, rows, batch, own):
+def _gather(X: Matrix, norms: Vector, rows: Indices, batch: Matrix, own: Vector) -> None:
     for b in range(BATCH):
         own[b] = norms[np.uint64(rows[b])]
     for f in range(X.shape[1]):
@@ -350,8 +405,8 @@ def _gather(X, norms, rows, batch, own):
 
 
 @njit
-def _score(batch, centres, squares, scores):
-    """Fill in the squared distances, less the row's own squared norm."""
+def _score(batch: Matrix, centres: Matrix, squares: Vector, scores: Matrix) -> None:
+    """Fill in the squared distances to each centre, less the row's own squared norm."""
     k, d = centres.shape
     for j in range(k):
         scores[j] = squares[j]
@@ -370,7 +425,7 @@ def _score(batch, centres, squares, scores):
 
 
 @njit
-def _rank(scores, best, second, nearest):
+def _rank(scores: Matrix, best: Vector, second: Vector, nearest: Indices) -> None:
     best[:] = np.inf
     second[:] = np.inf
     for j in range(len(scores)):
@@ -383,7 +438,15 @@ def _rank(scores, best, second, nearest):
 
 
 @njit
-def _is_contested(own, squares, best, second, nearest, rounding, loss):
+def _is_contested(
+    own: Vector,
+    squares: Vector,
+    best: Vector,
+    second: Vector,
+    nearest: Indices,
+    rounding: float,
+    loss: float,
+) -> bool:
     """Tell whether one of the rows is as near to another centre, as far as rounding can tell."""
     contested = 0
     for b in range(BATCH):
@@ -393,8 +456,8 @@ def _is_contested(own, squares, best, second, nearest, rounding, loss):
 
 
 @njit
-def _settle(X, rows, nearest, carrying, course):
-    """Note the labels found; return how many changed."""
+def _settle(X: Matrix, rows: Indices, nearest: Indices, carrying: bool, course: Course) -> int:
+    """Set the rows' labels and return how many changed."""
     moved = 0
     for b in range(BATCH):
         i, new, old = rows[b], nearest[b], course.labels[rows[b]]
@@ -407,7 +470,7 @@ def _settle(X, rows, nearest, carrying, course):
 
 
 @njit
-def _carry(X, i, old, new, sums, counts):
+def _carry(X: Matrix, i: int, old: int, new: int, sums: Matrix, counts: Indices) -> None:
     counts[old] -= 1
     counts[new] += 1
     for f in range(X.shape[1]):
@@ -416,8 +479,16 @@ def _carry(X, i, old, new, sums, counts):
 
 
 @njit
-def _keep_leads(rows, scores, own, best, nearest, blur, course):
-    """Note how far centres may move before these rows have to be looked at again.
+def _keep_leads(
+    rows: Indices,
+    scores: Matrix,
+    own: Vector,
+    best: Vector,
+    nearest: Indices,
+    blur: float,
+    course: Course,
+) -> None:
+    """Record how far the centres may move before these rows have to be compared again.
 
     Distances are blurred to the safe side, as a small one may have lost all its digits.
     """
@@ -439,7 +510,7 @@ def _keep_leads(rows, scores, own, best, nearest, blur, course):
 
 
 @njit
-def _sum(X, course):
+def _sum(X: Matrix, course: Course) -> None:
     """Sum the customers of each cluster in their order, as scikit-learn does."""
     sums, counts = course.sums, course.counts
     sums[:] = 0.0
@@ -452,7 +523,7 @@ def _sum(X, course):
 
 
 @njit
-def _average(course, centres):
+def _average(course: Course, centres: Matrix) -> None:
     for j in range(len(centres)):
         weight = 1.0 / course.counts[j]
         for f in range(centres.shape[1]):
@@ -460,8 +531,8 @@ def _average(course, centres):
 
 
 @njit
-def _move(centres, updated, course):
-    """Put the centres where they belong now, and return the squared length of their step."""
+def _move(centres: Matrix, updated: Matrix, course: Course) -> float:
+    """Move the centres to their new places and return the squared length of their step."""
     k = len(centres)
     steps = np.empty(k)
     numbers = np.empty(k, np.int16)
@@ -478,7 +549,7 @@ def _move(centres, updated, course):
 
 
 @njit
-def _inertia(X, centres, labels):
+def _inertia(X: Matrix, centres: Matrix, labels: Codes) -> float:
     total = 0.0
     own = np.empty(BATCH)
     for start in range(0, len(X), BATCH):
@@ -490,8 +561,8 @@ def _inertia(X, centres, labels):
 
 
 @njit
-def _own_distances(X, centres, labels, own):
-    """Fill in everybody's squared distance to its centre, summed by fours as scikit-learn does."""
+def _own_distances(X: Matrix, centres: Matrix, labels: Codes, own: Vector) -> None:
+    """Fill in the squared distances to the own centres, summed by fours as in scikit-learn."""
     whole = X.shape[1] - X.shape[1] % 4
     own[:] = 0.0
     for f in range(0, whole, 4):
@@ -507,7 +578,7 @@ def _own_distances(X, centres, labels, own):
 
 
 @njit
-def is_same(labels, others, k):
+def is_same(labels: Labels, others: Labels, k: int) -> bool:
     """Tell whether two labellings are the same clusters, whatever their numbers."""
     partner = np.full(k, -1, np.int64)
     for i in range(len(labels)):

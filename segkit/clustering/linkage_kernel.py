@@ -1,9 +1,9 @@
 """Ward's tree from the matrix, whether it is the only one, and the cuts of any tree.
 
 The tree is grown along chains of nearest neighbours (Murtagh 1983): from any cluster to its
-nearest, on to that one's nearest, until two are each other's nearest; these merge, and the chain
-goes on from what is left of it. Each search also sees whether a second cluster was as near as the
-nearest, so that ties are known when the tree is.
+nearest, from that one to its own nearest, until two are each other's nearest. These merge, and the
+chain goes on from its end. Each search also compares the second nearest cluster with the nearest,
+so that ties are known as soon as the tree is.
 
 Clusters lie in blocks of `LANES`, column by column, so that a search treats a block's clusters at
 once. The first blocks are leaves of a k-d tree over the principal axes: most are ruled out by their
@@ -18,18 +18,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from segkit.clustering.arrays import Indices, Matrix, Vector
 from segkit.clustering.axes import principal_axes
+from segkit.clustering.compat import kd_tree
 from segkit.clustering.jit import njit
 
 LANES = 64  # clusters of a block
-_STEP = 4  # columns summed before a block is looked at again
+_STEP = 4  # columns summed before a block's clusters are compared with the bound again
 _BOXED = 4  # leading columns with a box
-_FULL = 0.8  # blocks are closed up when fewer of their places are taken
-_ROUNDING = 1e-13  # of the largest distance possible: what centres may be off by
+_FULL = 0.8  # clusters move together when a smaller share of the places is taken
+_ROUNDING = 1e-13  # of the largest distance possible: by how much centres may be off
 
 
-def ward_tree(X: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, bool]:
+def ward_tree(X: Matrix, tolerance: float) -> tuple[Indices, Vector, bool]:
     """Grow the tree of Ward's linkage (Ward 1963) without the distances between all pairs.
 
     Parameters
@@ -46,9 +49,9 @@ def ward_tree(X: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, 
     heights : ndarray of shape (n - 1,), float64
         In the units of the space, ascending; two customers merge at their distance.
     contested : bool
-        Whether some merge had a rival, so that another tree is as good: above the coinciding
-        customers, one of its two clusters was as near to a third. If none had, every way of growing
-        the tree leads to the same merges.
+        Whether some merge above the coinciding customers had a rival: one of its two clusters was
+        as near to a third, so that another tree is as good. Without one, every way of growing the
+        tree leads to the same merges.
     """
     turned = principal_axes(X)
     rows = _leaf_order(turned)
@@ -61,43 +64,47 @@ def ward_tree(X: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, 
     return children, heights[order], bool(contested)
 
 
-def _leaf_order(turned: np.ndarray) -> np.ndarray:
+def _leaf_order(turned: Matrix) -> Indices:
     """Return the rows in an order in which neighbours are near."""
-    from sklearn.neighbors import KDTree
-
-    return np.array(KDTree(turned, leaf_size=LANES // 2).get_arrays()[1], dtype=np.int64)
+    return np.array(kd_tree(turned, LANES // 2).rows, dtype=np.int64)
 
 
 @njit
-def cut(children, k):
-    """Return the labels, (n,) int64, of the partition into k clusters: all but the last k - 1 merges done."""
+def cut(children: Indices, k: int) -> Indices:
+    """Return the labels, (n,) int64, of the partition into k clusters.
+
+    All merges but the last k - 1 are made.
+    """
     n = len(children) + 1
     label = np.empty(2 * n - 1, np.int64)
     label[2 * n - 2] = 0
-    found = 1
+    n_clusters = 1
     for merge in range(n - 2, -1, -1):
         own = label[n + merge]
         label[children[merge, 0]] = own
         label[children[merge, 1]] = own
         if merge > n - 1 - k:
-            label[children[merge, 1]] = found
-            found += 1
+            label[children[merge, 1]] = n_clusters
+            n_clusters += 1
     return label[:n].copy()
 
 
 class Clusters(NamedTuple):
-    """The clusters that are left; place p is lane p % LANES of block p // LANES, an empty one lies at infinity."""
+    """The clusters that are left; place p is lane p % LANES of block p // LANES.
 
-    centre: np.ndarray  # (blocks, d, LANES)
-    inverse: np.ndarray  # (blocks, LANES), one over the size
-    size: np.ndarray  # (places,), 0 if empty
-    member: np.ndarray  # (places,) one of its customers
-    low: np.ndarray  # (blocks, boxed) the box of its block; it may be too large
-    high: np.ndarray
-    link: np.ndarray  # (places,) its link in the chain, or -1
+    An empty place lies at infinity.
+    """
+
+    centre: NDArray[np.float64]  # (blocks, d, LANES)
+    inverse: Matrix  # (blocks, LANES), one over the size
+    size: Vector  # (places,), 0 if empty
+    member: Indices  # (places,) one of its customers
+    low: Matrix  # (blocks, boxed) the box of its block; it may be too large
+    high: Matrix
+    link: Indices  # (places,) its link in the chain, or -1
 
 
-def _clusters(points: np.ndarray) -> Clusters:
+def _clusters(points: Matrix) -> Clusters:
     """Return every customer as a cluster."""
     n, d = points.shape
     blocks = (n + LANES - 1) // LANES
@@ -122,7 +129,7 @@ def _clusters(points: np.ndarray) -> Clusters:
 
 
 @njit
-def _fit_boxes(clusters, blocks):
+def _fit_boxes(clusters: Clusters, blocks: int) -> None:
     for block in range(blocks):
         for j in range(clusters.low.shape[1]):
             low, high = np.inf, -np.inf
@@ -134,8 +141,8 @@ def _fit_boxes(clusters, blocks):
 
 
 @njit
-def _is_beyond(low, high, block, centre, bound):
-    """Tell whether a block's box is beyond a squared distance from a centre."""
+def _is_beyond(low: Matrix, high: Matrix, block: int, centre: Vector, bound: float) -> bool:
+    """Tell whether a block's box is farther than a squared distance from a centre."""
     total = 0.0
     for j in range(low.shape[1]):
         total += max(low[block, j] - centre[j], centre[j] - high[block, j], 0.0) ** 2
@@ -143,11 +150,19 @@ def _is_beyond(low, high, block, centre, bound):
 
 
 @njit
-def _measure(columns, inverses, centre, inverse, half, squared):
-    """Put the squared distances to a block's clusters into `squared`; stop, and tell, when none is within reach.
+def _measure(
+    columns: Matrix,
+    inverses: Vector,
+    centre: Vector,
+    inverse: float,
+    half: float,
+    squared: Vector,
+) -> bool:
+    """Put the squared distances to a block's clusters into `squared`.
 
-    Within reach is whoever's squared Ward distance, the squared distance over the mean of the two
-    inverse sizes, is at most twice `half`.
+    Return False as soon as none of them can be within reach. A cluster is within reach if its
+    squared Ward distance, the squared distance over the mean of the two inverse sizes, is at most
+    twice `half`.
     """
     d = len(columns)
     squared[:] = 0.0
@@ -156,7 +171,7 @@ def _measure(columns, inverses, centre, inverse, half, squared):
             x = centre[j]
             for lane in range(LANES):
                 squared[lane] += (columns[j, lane] - x) ** 2
-        within = 0
+        within = np.int64(0)
         for lane in range(LANES):
             within |= np.int64(squared[lane] <= half * (inverse + inverses[lane]))
         if within == 0:
@@ -165,18 +180,28 @@ def _measure(columns, inverses, centre, inverse, half, squared):
 
 
 @njit
-def _half(best, tolerance, slack):
-    """Return half the square of the largest distance that is no farther than the best, within the tolerance."""
-    return 0.5 * (np.sqrt(best) * (1 + tolerance) + slack) ** 2
+def _half(best: float, tolerance: float, slack: float) -> float:
+    """Return half the square of the largest distance that equals the best within the tolerance."""
+    half: float = 0.5 * (np.sqrt(best) * (1 + tolerance) + slack) ** 2
+    return half
 
 
 @njit
-def _search(clusters, blocks, at, nearest, best, tolerance, slack, squared):
-    """Return the nearest cluster to the one at a place, its squared distance, and that of the second nearest.
+def _search(
+    clusters: Clusters,
+    blocks: int,
+    at: int,
+    nearest: int,
+    best: float,
+    tolerance: float,
+    slack: float,
+    squared: Vector,
+) -> tuple[int, float, float]:
+    """Return the cluster nearest to that at a place, and both smallest squared distances.
 
     The search starts from a cluster known to be as near as `best` (-1 and infinity if none is),
-    which it keeps unless another is nearer. The second distance is exact where it equals the first
-    within the tolerance.
+    which is returned unless another is nearer. The second distance is exact where it equals the
+    first within the tolerance.
     """
     known, own = nearest, at // LANES
     centre = np.empty(clusters.centre.shape[1])
@@ -187,7 +212,7 @@ def _search(clusters, blocks, at, nearest, best, tolerance, slack, squared):
     second = np.inf
     low, high = clusters.low, clusters.high
     for turn in range(-1, blocks):
-        block = own if turn < 0 else turn  # its own first, where it is likely to find somebody near
+        block = own if turn < 0 else turn  # its own block first, where a near one is likely
         if turn == own or _is_beyond(low, high, block, centre, half * (inverse + 1)):
             continue
         if not _measure(
@@ -197,17 +222,17 @@ def _search(clusters, blocks, at, nearest, best, tolerance, slack, squared):
         for lane in range(LANES):
             p, both = block * LANES + lane, inverse + clusters.inverse[block, lane]
             if squared[lane] <= half * both and p != at and p != known:
-                found = 2 * squared[lane] / both
-                if found < best:
-                    nearest, best, second = p, found, best
+                distance = 2 * squared[lane] / both
+                if distance < best:
+                    nearest, best, second = p, distance, best
                     half = _half(best, tolerance, slack)
-                elif found < second:
-                    second = found
+                elif distance < second:
+                    second = distance
     return nearest, best, second
 
 
 @njit
-def _merge(clusters, a, b):
+def _merge(clusters: Clusters, a: int, b: int) -> None:
     """Merge two clusters in the place of the larger one."""
     if clusters.size[b] > clusters.size[a]:
         a, b = b, a
@@ -226,7 +251,7 @@ def _merge(clusters, a, b):
 
 
 @njit
-def _vacate(clusters, p):
+def _vacate(clusters: Clusters, p: int) -> None:
     for j in range(clusters.centre.shape[1]):
         clusters.centre[p // LANES, j, p % LANES] = np.inf
     clusters.inverse[p // LANES, p % LANES] = 1
@@ -235,7 +260,7 @@ def _vacate(clusters, p):
 
 
 @njit
-def _close_up(clusters, places, chain):
+def _close_up(clusters: Clusters, places: int, chain: Indices) -> int:
     """Move the clusters to the first places, in their order, and return how many there are."""
     to = 0
     for p in range(places):
@@ -259,8 +284,10 @@ def _close_up(clusters, places, chain):
 
 
 @njit
-def _grow(clusters, n, tolerance, slack):
-    """Return a member of each of the two clusters of every merge, its height, and the rival's at that time."""
+def _grow(
+    clusters: Clusters, n: int, tolerance: float, slack: float
+) -> tuple[Indices, Vector, Vector]:
+    """Return, for every merge, a member of each of its two clusters, its height and its rival's."""
     places = n
     squared = np.empty(LANES)
     chain = np.empty(n, np.int64)
@@ -286,7 +313,7 @@ def _grow(clusters, n, tolerance, slack):
             if nearest == b:
                 break
             back = clusters.link[nearest]
-            if back >= 0:  # rounding led back into the chain: go on from there
+            if back >= 0:  # rounding leads back into the chain: continue from there
                 while last > back:
                     clusters.link[chain[last]] = -1
                     last -= 1
@@ -294,7 +321,8 @@ def _grow(clusters, n, tolerance, slack):
             last += 1
             chain[last], distance[last], clusters.link[nearest] = nearest, best, last
         rival = min(second[last], second[last - 1])
-        if rival <= 2 * _half(best, tolerance, slack):  # the other one's may be gone by now
+        # The other cluster's rival may have merged since its search: search again.
+        if rival <= 2 * _half(best, tolerance, slack):
             _, _, other = _search(clusters, blocks, b, a, best, tolerance, slack, squared)
             rival = min(second[last], other)
         pairs[merge, 0], pairs[merge, 1] = clusters.member[a], clusters.member[b]
@@ -308,7 +336,7 @@ def _grow(clusters, n, tolerance, slack):
 
 
 @njit
-def _numbered(pairs):
+def _numbered(pairs: Indices) -> Indices:
     """Return the nodes that merge, from a member of each."""
     n = len(pairs) + 1
     parent = np.arange(n)
@@ -323,7 +351,7 @@ def _numbered(pairs):
 
 
 @njit
-def _find(parent, at):
+def _find(parent: Indices, at: int) -> int:
     while parent[at] != at:
         parent[at] = parent[parent[at]]
         at = parent[at]

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from segkit import targets
 from segkit.errors import Infeasible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import ModuleType
 
-    import numpy as np
-
+    from segkit.projection.arrays import Matrix
     from segkit.projection.neighbours import Neighbours
 
 IDENTITY = "sklearn.preprocessing.FunctionTransformer"
 _FAMILIES = {"sklearn.decomposition.PCA": "pca", "openTSNE.TSNE": "tsne", "umap.UMAP": "umap"}
-_WARM_CUSTOMERS = 50
-# Of each neighbour of each customer, while they are searched: as measured for 150,000 customers.
+# Of each neighbour of each customer during the search, as measured for 150,000 customers.
 _NEIGHBOUR_BYTES = 48
+# `warm` projects few customers, who have few neighbours.
+_WARM_CUSTOMERS = 50
+_WARM_LIMITS = {"n_neighbors": 15, "perplexity": 5}
 
 
 @dataclass(frozen=True)
 class Projection:
-    """A space and what is known about how it came about.
+    """A space, and what is known of how it was computed.
 
     Attributes
     ----------
@@ -37,21 +37,41 @@ class Projection:
         empty.
     """
 
-    coordinates: np.ndarray
+    coordinates: Matrix
     figures: dict[str, float] = field(default_factory=dict)
 
 
-def is_identity(config: Mapping) -> bool:
-    """Tell whether the space is the scaled matrix itself."""
+class Family(Protocol):
+    """What a module of this package knows of the classes that it is for."""
+
+    SCALES: bool
+
+    def neighbours_needed(self, config: Mapping[str, Any], n: int) -> int | None:
+        """Return how many shared neighbours a projection uses; None if it uses none."""
+
+    def infeasible(self, config: Mapping[str, Any], n: int, d: int | None) -> str | None:
+        """Return why a projection cannot be computed on data of this size; None if it can."""
+
+    def memory(self, config: Mapping[str, Any], n: int) -> int:
+        """Return about how many bytes a projection takes beyond a few matrices."""
+
+    def project(
+        self, config: Mapping[str, Any], X: Matrix, neighbours: Neighbours | None
+    ) -> tuple[Matrix, dict[str, float]]:
+        """Return the coordinates and the figures of a projection."""
+
+
+def is_identity(config: Mapping[str, Any]) -> bool:
+    """Return whether the space is the scaled matrix itself."""
     return targets.class_name(config) == IDENTITY
 
 
-def scales(config: Mapping) -> bool:
-    """Tell whether a projection's time and memory grow no faster than the table."""
-    return is_identity(config) or getattr(_family(config), "SCALES", False)
+def scales(config: Mapping[str, Any]) -> bool:
+    """Return whether a projection's time and memory grow no faster than the table."""
+    return is_identity(config) or _family(config).SCALES
 
 
-def neighbours_needed(config: Mapping, n: int) -> int | None:
+def neighbours_needed(config: Mapping[str, Any], n: int) -> int | None:
     """Return how many shared neighbours a projection uses; None if it uses none.
 
     Parameters
@@ -64,8 +84,8 @@ def neighbours_needed(config: Mapping, n: int) -> int | None:
     return _family(config).neighbours_needed(config, n)
 
 
-def infeasible(config: Mapping, n: int, d: int | None = None) -> str | None:
-    """Say why a projection cannot be done on data of this size; None if it can.
+def infeasible(config: Mapping[str, Any], n: int, d: int | None = None) -> str | None:
+    """Return why a projection cannot be computed on data of this size; None if it can.
 
     Parameters
     ----------
@@ -79,16 +99,18 @@ def infeasible(config: Mapping, n: int, d: int | None = None) -> str | None:
     return _family(config).infeasible(config, n, d)
 
 
-def memory(config: Mapping, n: int) -> int:
-    """Return about how many bytes a projection of n customers takes beyond a few matrices, 0 where it takes no more."""
+def memory(config: Mapping[str, Any], n: int) -> int:
+    """Return about how many bytes a projection of n customers takes beyond a few matrices."""
     from segkit.projection.neighbours import ladder
 
-    family, k = _family(config), neighbours_needed(config, n)
-    searched = _NEIGHBOUR_BYTES * n * ladder(k) if k is not None else 0
-    return max(searched, family.memory(config, n) if hasattr(family, "memory") else 0)
+    k = neighbours_needed(config, n)
+    search = _NEIGHBOUR_BYTES * n * ladder(k) if k is not None else 0
+    return max(search, _family(config).memory(config, n))
 
 
-def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None) -> Projection:
+def project(
+    config: Mapping[str, Any], X: Matrix, neighbours: Neighbours | None = None
+) -> Projection:
     """Project a matrix.
 
     Parameters
@@ -98,8 +120,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     X : ndarray of shape (n, d)
         The scaled features, finite.
     neighbours : Neighbours, optional
-        The shared neighbours of X, at least ``neighbours_needed`` of them; found here if they are
-        needed and not given. How many more there are does not change the result.
+        The shared neighbours of X, at least ``neighbours_needed`` of them; searched for here if
+        they are needed and left out. How many more there are does not change the result.
 
     Returns
     -------
@@ -116,7 +138,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     from segkit.data.limits import LARGEST, beyond
 
     X = np.ascontiguousarray(X, dtype=np.float64)
-    reason = infeasible(config, *X.shape)
+    n, d = X.shape
+    reason = infeasible(config, n, d)
     if reason is not None:
         raise Infeasible(reason)
     large = beyond(X)
@@ -125,7 +148,8 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
             f"the scaled features hold {large.value:g}; numbers from {-LARGEST:g} to {LARGEST:g} "
             "are allowed"
         )
-    coordinates, figures = _family(config).project(config, X, _needed(config, X, neighbours))
+    graph = _neighbours(config, X, neighbours)
+    coordinates, figures = _family(config).project(config, X, graph)
     coordinates = np.ascontiguousarray(coordinates, dtype=np.float64)
     lost = int((~np.isfinite(coordinates)).any(axis=1).sum())
     if lost:
@@ -141,11 +165,10 @@ def project(config: Mapping, X: np.ndarray, neighbours: Neighbours | None = None
     return Projection(coordinates, figures)
 
 
-def warm(config: Mapping) -> None:
+def warm(config: Mapping[str, Any]) -> None:
     """Import and compile what a projection needs, by projecting a few random points.
 
-    UMAP takes several seconds for that in every process; a worker can have it done before the first
-    task.
+    That takes several seconds for UMAP in every process, so a worker does it before its first task.
 
     Parameters
     ----------
@@ -155,21 +178,23 @@ def warm(config: Mapping) -> None:
     import numpy as np
 
     small = {name: min(config[name], most) for name, most in _WARM_LIMITS.items() if name in config}
-    axes = config.get("n_components", 2)
-    axes = axes if isinstance(axes, int) else 2
-    points = np.random.default_rng(0).normal(size=(_WARM_CUSTOMERS + 2 * axes, max(axes, 5)))
-    project({**config, **small}, points)
+    components = config.get("n_components", 2)
+    if not isinstance(components, int):
+        # Principal components may be asked for by their share of the variance.
+        components = 2
+    shape = (_WARM_CUSTOMERS + 2 * components, max(components, 5))
+    project({**config, **small}, np.random.default_rng(0).normal(size=shape))
 
 
-_WARM_LIMITS = {"n_neighbors": 15, "perplexity": 5}
-
-
-def _family(config: Mapping) -> ModuleType:
+def _family(config: Mapping[str, Any]) -> Family:
     name = _FAMILIES.get(targets.class_name(config), "generic")
-    return import_module(f"segkit.projection.{name}")
+    return cast("Family", import_module(f"segkit.projection.{name}"))
 
 
-def _needed(config: Mapping, X: np.ndarray, neighbours: Neighbours | None) -> Neighbours | None:
+def _neighbours(
+    config: Mapping[str, Any], X: Matrix, neighbours: Neighbours | None
+) -> Neighbours | None:
+    """Return the neighbours that a projection uses, searched for if they are not given."""
     from segkit.projection.neighbours import ladder, search
 
     k = neighbours_needed(config, len(X))

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segkit import targets
 from segkit.errors import UsageError
-from segkit.projection.eigen import repeatable_eigenvectors
+from segkit.projection.compat import repeatable_eigenvectors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
-
+    from segkit.projection.arrays import Matrix
     from segkit.projection.neighbours import Neighbours
 
-
-def neighbours_needed(config: Mapping, n: int) -> int | None:  # noqa: ARG001
-    """Return None: the class searches for its own neighbours, if it uses any."""
-    return None
-
-
-def infeasible(config: Mapping, n: int, d: int | None) -> str | None:  # noqa: ARG001
-    """Say why the data is too small for these parameters; None if it is not known to be."""
-    for name in ("n_neighbors", "n_components"):
-        wanted = config.get(name)
-        if isinstance(wanted, int) and wanted >= n:
-            return f"{name} = {wanted} needs more than {wanted} customers; there are {n}"
-    return None
-
-
-# Of classes that hold the distances or the kernel of all pairs: how many such matrices at once.
+SCALES = False
+# How many matrices of all pairs of customers a class holds at once: distances, or a kernel.
 _SQUARES = {
     "sklearn.decomposition.KernelPCA": 4,
     "sklearn.manifold.Isomap": 4,
@@ -39,23 +24,38 @@ _SQUARES = {
 }
 
 
-def memory(config: Mapping, n: int) -> int:
-    """Return about how many bytes a projection of n customers takes where it holds all pairs of them, else 0."""
+def neighbours_needed(config: Mapping[str, Any], n: int) -> int | None:  # noqa: ARG001
+    """Return None: a class that uses neighbours searches for them itself."""
+    return None
+
+
+def infeasible(config: Mapping[str, Any], n: int, d: int | None) -> str | None:  # noqa: ARG001
+    """Return why the data is too small for these parameters; None if it is not known to be."""
+    for name in ("n_neighbors", "n_components"):
+        value = config.get(name)
+        if isinstance(value, int) and value >= n:
+            return f"{name} = {value} needs more than {value} customers; there are {n}"
+    return None
+
+
+def memory(config: Mapping[str, Any], n: int) -> int:
+    """Return how many bytes the matrices of all pairs of n customers take, 0 if there are none."""
     name = targets.class_name(config)
-    sparse = (
-        name == "sklearn.manifold.SpectralEmbedding"
-        and config.get("affinity", "nearest_neighbors") != "rbf"
-    )
-    return 0 if sparse else 8 * n * n * _SQUARES.get(name, 0)
+    if name == "sklearn.manifold.SpectralEmbedding":
+        # Only its kernel is a matrix of all pairs; a graph of neighbours is sparse.
+        affinity = config.get("affinity", "nearest_neighbors")
+        if affinity != "rbf":
+            return 0
+    return 8 * n * n * _SQUARES.get(name, 0)
 
 
 def project(
-    config: Mapping,
-    X: np.ndarray,
+    config: Mapping[str, Any],
+    X: Matrix,
     neighbours: Neighbours | None,  # noqa: ARG001
-) -> tuple[np.ndarray, dict[str, float]]:
-    """Return what ``fit_transform`` gives."""
-    estimator = targets.build(config)
+) -> tuple[Matrix, dict[str, float]]:
+    """Return the coordinates that ``fit_transform`` returns."""
+    estimator: Any = targets.build(config)
     if not hasattr(estimator, "fit_transform"):
         raise UsageError(
             f"projection: {targets.class_name(config)} has no fit_transform, so it projects nothing"

@@ -1,18 +1,24 @@
-"""Landmarks: drawn customers that work which grows faster than the table is done on, and who is nearest to whom.
+"""Landmarks: customers drawn from a large table, to fit on, and the nearest of them to everybody.
 
-A projection is fitted on the landmarks and every other customer is placed between its nearest ones;
-a clusterer is fitted on them and every other customer joins its nearest one. Both rules can be
-tried on the landmarks themselves, each left out in turn, which tells how well they do.
+Where the work grows faster than the table, a projection is fitted on the landmarks, and every other
+customer is placed between its nearest ones. A clusterer is fitted on them, and every other customer
+joins its nearest one. Both rules are judged by the landmarks themselves, each left out in turn.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from segkit.projection.arrays import Matrix, Positions, Rows
 
 NEAREST = 5
+# Customers whose nearest landmarks are in memory at once.
 _CHUNK_ROWS = 8192
+# With more columns a tree searches most of its nodes, and comparing all is faster.
 _TREE_COLUMNS = 8
 
 
@@ -25,18 +31,18 @@ class Landmarks:
     rows : ndarray of shape (m,), int64
         The landmarks' rows, ascending.
     indices : ndarray of shape (n, K), int32
-        For each customer the positions in `rows` of its K nearest landmarks, nearest first, itself
-        left out.
+        For each customer the positions in `rows` of its K nearest landmarks, nearest first, without
+        itself.
     distances : ndarray of shape (n, K), float32
         Their Euclidean distances.
     """
 
-    rows: np.ndarray
-    indices: np.ndarray
-    distances: np.ndarray
+    rows: Rows
+    indices: Positions
+    distances: NDArray[np.float32]
 
 
-def nearest(X: np.ndarray, rows: np.ndarray) -> Landmarks:
+def nearest(X: Matrix, rows: Rows) -> Landmarks:
     """Find the nearest landmarks of every customer.
 
     Parameters
@@ -62,23 +68,23 @@ def nearest(X: np.ndarray, rows: np.ndarray) -> Landmarks:
     indices, distances = np.empty((len(X), k), np.int32), np.empty((len(X), k), np.float32)
     for start in range(0, len(X), _CHUNK_ROWS):
         part = slice(start, start + _CHUNK_ROWS)
-        far, found = index.kneighbors(X[part])
-        kept = _without_self(found, position[part])
-        indices[part], distances[part] = (
-            np.take_along_axis(found, kept, 1),
-            np.take_along_axis(far, kept, 1),
-        )
+        # One too many, as a landmark is the nearest to itself.
+        near_distances, near = index.kneighbors(X[part])
+        others = _without_self(near, position[part])
+        indices[part] = np.take_along_axis(near, others, 1)
+        distances[part] = np.take_along_axis(near_distances, others, 1)
     return Landmarks(np.asarray(rows, dtype=np.int64), indices, distances)
 
 
-def _without_self(found: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Return the columns to keep of each row: all but the customer's own, or but the last."""
-    drop = found == own[:, None]
+def _without_self(near: NDArray[np.int64], own: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the columns to keep of each row: all but the customer's own, or all but the last."""
+    drop = near == own[:, None]
     drop[~drop.any(axis=1), -1] = True
+    # A stable sort of the flags keeps the order of the rest.
     return np.argsort(drop, axis=1, kind="stable")[:, :-1]
 
 
-def placed(coordinates: np.ndarray, landmarks: Landmarks) -> tuple[np.ndarray, float]:
+def placed(coordinates: Matrix, landmarks: Landmarks) -> tuple[Matrix, float]:
     """Place every customer by its nearest landmarks' coordinates, weighted by inverse distance.
 
     Parameters
@@ -91,9 +97,10 @@ def placed(coordinates: np.ndarray, landmarks: Landmarks) -> tuple[np.ndarray, f
     Returns
     -------
     space : ndarray of shape (n, q), float64
+        Everybody's coordinates.
     r2 : float
-        The share of the coordinates' variance that the rule explains where each landmark is left
-        out in turn; 1 is perfect, 0 no better than the mean.
+        At most 1: the share of the variance of the landmarks' coordinates that the rule explains,
+        each landmark placed by the others. 1 is perfect, 0 is no better than the mean.
     """
     space = np.empty((len(landmarks.indices), coordinates.shape[1]))
     for start in range(0, len(space), _CHUNK_ROWS):
@@ -101,12 +108,16 @@ def placed(coordinates: np.ndarray, landmarks: Landmarks) -> tuple[np.ndarray, f
         space[part] = _between(coordinates, landmarks.indices[part], landmarks.distances[part])
     error = np.square(space[landmarks.rows] - coordinates).sum()
     spread = np.square(coordinates - coordinates.mean(axis=0)).sum()
+    r2 = float(1 - error / spread) if spread else 0.0
     space[landmarks.rows] = coordinates
-    return space, float(1 - error / spread) if spread else 0.0
+    return space, r2
 
 
-def _between(coordinates: np.ndarray, indices: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    # Where a customer coincides with landmarks, only those count.
+def _between(coordinates: Matrix, indices: Positions, distances: NDArray[np.float32]) -> Matrix:
+    """Return the means of the landmarks' coordinates, weighted by inverse distance.
+
+    Where a customer coincides with landmarks, only those count.
+    """
     tiny = np.finfo(np.float32).tiny
     nearest_first = distances[:, :1]
     weights = np.where(
@@ -114,10 +125,13 @@ def _between(coordinates: np.ndarray, indices: np.ndarray, distances: np.ndarray
     )
     weights = weights.astype(np.float64)
     weights /= weights.sum(axis=1, keepdims=True)
-    return np.einsum("nk,nkq->nq", weights, coordinates[indices])
+    means: Matrix = np.einsum("nk,nkq->nq", weights, coordinates[indices])
+    return means
 
 
-def joined(labels: np.ndarray, landmarks: Landmarks) -> tuple[np.ndarray, float]:
+def joined(
+    labels: NDArray[np.integer[Any]], landmarks: Landmarks
+) -> tuple[NDArray[np.integer[Any]], float]:
     """Give every customer the label of its nearest landmark.
 
     Parameters
@@ -130,8 +144,9 @@ def joined(labels: np.ndarray, landmarks: Landmarks) -> tuple[np.ndarray, float]
     Returns
     -------
     everybody : ndarray of shape (n,), integers
+        Everybody's labels.
     agreement : float
-        The share of landmarks whose nearest other landmark has their own label.
+        In [0, 1]: the share of landmarks whose nearest other landmark has their own label.
     """
     everybody = labels[landmarks.indices[:, 0]]
     agreement = float(np.mean(everybody[landmarks.rows] == labels))

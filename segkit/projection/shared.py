@@ -1,8 +1,8 @@
-"""What projections of one matrix have in common, made once in a process: UMAP's graph and start, t-SNE's affinities.
+"""Share costly parts of projections: UMAP's graph and start, t-SNE's affinities.
 
-A result is found by everything that it is made of, arrays by their content, and a random generator
-is left as making it would have left it. So a projection is the same whether a part of it was found
-or made.
+A part is remembered under everything that it is computed from, arrays by their content. A random
+generator is left as the computation would have left it. So a projection is the same whether it
+computes a part or takes it from an earlier one.
 """
 
 from __future__ import annotations
@@ -17,47 +17,58 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+# In each process, beside what its projections need.
 HELD_BYTES = 64 * 1024**2
 T = TypeVar("T")
 
 
 class Memo:
-    """The latest results of costly pure functions, up to a number of bytes."""
+    """The latest results of costly pure functions, up to a number of bytes.
 
-    def __init__(self, limit: int = HELD_BYTES):
+    Parameters
+    ----------
+    limit : int
+        How many bytes of results to hold.
+    """
+
+    def __init__(self, limit: int = HELD_BYTES) -> None:
         self.limit = limit
         self._held: OrderedDict[bytes, Any] = OrderedDict()
         self._sizes: dict[bytes, int] = {}
 
     def remembering(self, function: Callable[..., T]) -> Callable[..., T]:
-        """Return a function that gives what ``function`` gives, and calls it only for what is not held.
+        """Return a function that calls ``function`` only if its result is not held.
 
         Parameters
         ----------
         function
             Pure but for ``numpy.random.RandomState`` arguments, which it may draw from. Its
             arguments may be numbers, text, None, arrays, sparse matrices, random states, and
-            mappings and sequences of these; what it is given of any other kind makes the call a
-            plain one.
+            mappings and sequences of these. A call with any other argument is a plain call.
         """
 
         @wraps(function)
-        def remembered(*given: Any, **named: Any) -> T:
+        def remembered(*positional: Any, **named: Any) -> T:
             names = sorted(named)
-            arguments = [*given, *(named[name] for name in names)]
+            arguments = [*positional, *(named[name] for name in names)]
             try:
                 key = _digest([function.__module__, function.__qualname__, names, *arguments])
             except (_Unknown, TypeError):
-                return function(*given, **named)
-            states = [item for item in arguments if isinstance(item, np.random.RandomState)]
+                return function(*positional, **named)
+            generators = [
+                argument for argument in arguments if isinstance(argument, np.random.RandomState)
+            ]
+            result: T
             if key not in self._held:
-                result = function(*given, **named)
-                self._hold(key, (copy.deepcopy(result), [state.get_state() for state in states]))
+                result = function(*positional, **named)
+                states = [generator.get_state() for generator in generators]
+                self._hold(key, (copy.deepcopy(result), states))
                 return result
             self._held.move_to_end(key)
-            result, after = self._held[key]
-            for state, reached in zip(states, after, strict=True):
-                state.set_state(reached)
+            result, states = self._held[key]
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
+            # The caller may change what it gets.
             return copy.deepcopy(result)
 
         return remembered
@@ -73,48 +84,56 @@ class Memo:
 
 
 class _Unknown(Exception):
-    """An argument of a kind whose content cannot be told."""
+    """An argument of a kind whose content cannot be read."""
 
 
-def _digest(arguments: Any) -> bytes:
+def _digest(arguments: list[Any]) -> bytes:
     digest = blake2b(digest_size=16)
     _feed(digest, arguments)
     return digest.digest()
 
 
-def _feed(digest: Any, item: Any) -> None:
-    if item is None or isinstance(item, str | bool | int | float | np.number | np.bool_):
-        digest.update(f"{type(item).__name__}:{item!r};".encode())
-    elif type(item) is np.ndarray and item.dtype.kind in "biuf":
-        digest.update(f"array:{item.dtype.str}{item.shape}{item.flags.c_contiguous};".encode())
-        digest.update(np.ascontiguousarray(item))
-    elif isinstance(item, np.random.RandomState):
-        _feed(digest, list(item.get_state()))
-    elif hasattr(item, "tocoo"):
-        entries = item.tocoo(copy=False)
-        digest.update(f"sparse:{item.format}{item.shape};".encode())
+def _feed(digest: blake2b, value: Any) -> None:
+    """Add the kind and the content of a value to a digest."""
+    if value is None or isinstance(value, str | bool | int | float | np.number | np.bool_):
+        digest.update(f"{type(value).__name__}:{value!r};".encode())
+    elif type(value) is np.ndarray and value.dtype.kind in "biuf":
+        digest.update(f"array:{value.dtype.str}{value.shape}{value.flags.c_contiguous};".encode())
+        digest.update(np.ascontiguousarray(value).data)
+    elif isinstance(value, np.random.RandomState):
+        _feed(digest, list(value.get_state()))
+    elif hasattr(value, "tocoo"):
+        entries = value.tocoo(copy=False)
+        digest.update(f"sparse:{value.format}{value.shape};".encode())
         _feed(digest, [entries.row, entries.col, entries.data])
-    elif inspect.isroutine(plain := getattr(item, "py_func", item)) and not getattr(
-        plain, "__closure__", None
-    ):
-        digest.update(f"function:{item.__module__}.{item.__qualname__};".encode())
-    elif isinstance(item, Mapping):
-        _feed(digest, sorted(item.items()))
-    elif isinstance(item, Sequence):
-        digest.update(f"{len(item)} of:".encode())
-        for part in item:
+    elif _is_plain_function(value):
+        digest.update(f"function:{value.__module__}.{value.__qualname__};".encode())
+    elif isinstance(value, Mapping):
+        _feed(digest, sorted(value.items()))
+    elif isinstance(value, Sequence):
+        digest.update(f"{len(value)} of:".encode())
+        for part in value:
             _feed(digest, part)
     else:
         raise _Unknown
 
 
-def _bytes(item: Any) -> int:
-    if isinstance(item, np.ndarray):
-        return item.nbytes
-    if hasattr(item, "tocoo"):
-        return max(sum(map(_bytes, vars(item).values())), 12 * item.nnz)
-    if isinstance(item, list | tuple):
-        return sum(map(_bytes, item))
-    if hasattr(item, "__dict__"):
-        return sum(map(_bytes, vars(item).values()))
+def _is_plain_function(value: Any) -> bool:
+    """Return whether a value is a function that its name alone identifies, compiled or not."""
+    plain = getattr(value, "py_func", value)
+    # A closure holds values of which the name says nothing.
+    return inspect.isroutine(plain) and not getattr(plain, "__closure__", None)
+
+
+def _bytes(value: Any) -> int:
+    """Return about how much memory a value takes."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if hasattr(value, "tocoo"):
+        # Some formats hold their entries in lists or dictionaries.
+        return max(sum(map(_bytes, vars(value).values())), 12 * int(value.nnz))
+    if isinstance(value, list | tuple):
+        return sum(map(_bytes, value))
+    if hasattr(value, "__dict__"):
+        return sum(map(_bytes, vars(value).values()))
     return 64

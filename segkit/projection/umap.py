@@ -2,92 +2,41 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
-from functools import cache
-from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segkit import targets
 from segkit.errors import Infeasible
-from segkit.projection.eigen import repeatable_eigenvectors
+from segkit.projection.compat import (
+    choices,
+    count_from,
+    interval,
+    keep_umap_compiled,
+    never,
+    number_from,
+    positive,
+    repeatable_eigenvectors,
+    shared_umap_parts,
+)
 from segkit.projection.shared import Memo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from segkit.projection.arrays import Matrix
     from segkit.projection.neighbours import Neighbours
 
+SCALES = False
 SHARED_METRICS = ("euclidean", "l2")
+# umap-learn's own default.
 _NEIGHBOURS = 15
-# UMAP computes in single precision, in which squares above 3.4e38 overflow, and with it the sum
+# UMAP computes in single precision, in which squares above 3.4e38 overflow, and with them their sum
 # over the features.
 _LARGEST = 1e15
-# What does not depend on min_dist, spread and the layout's other parameters.
-_SHARED_PARTS = ("fuzzy_simplicial_set", "spectral_layout", "tswspectral_layout")
 _MEMO = Memo()
-_SLOW_TO_COMPILE = {
-    "umap.umap_": ("smooth_knn_dist", "compute_membership_strengths"),
-    "umap.layouts": ("_nb_optimize_layout_euclidean_single_epoch",),
-}
-
-
-def constraints() -> dict[str, list]:
-    """Return what each parameter of ``umap.UMAP`` may be, in scikit-learn's terms."""
-    from numbers import Integral, Real
-
-    from sklearn.utils._param_validation import Interval, Options, StrOptions
-
-    positive = Interval(Real, 0, None, closed="neither")
-    not_negative = Interval(Real, 0, None, closed="left")
-    share = Interval(Real, 0, 1, closed="both")
-    count = Interval(Integral, 0, None, closed="left")
-    never = [Options(bool, {False})]
-    return {
-        "n_neighbors": [Interval(Integral, 2, None, closed="left")],
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "metric": [StrOptions(_METRICS)],
-        "metric_kwds": [dict, None],
-        "output_metric": [StrOptions({"euclidean", "l2"})],
-        "output_metric_kwds": [dict, None],
-        "n_epochs": [count, None],
-        "learning_rate": [positive],
-        "init": [StrOptions({"spectral", "random", "pca", "tswspectral"})],
-        "min_dist": [not_negative],
-        "spread": [positive],
-        "low_memory": ["boolean"],
-        "n_jobs": [Integral],
-        "set_op_mix_ratio": [share],
-        "local_connectivity": [not_negative],
-        "repulsion_strength": [not_negative],
-        "negative_sample_rate": [count],
-        "transform_queue_size": [positive],
-        "a": [positive, None],
-        "b": [positive, None],
-        "random_state": ["random_state"],
-        "angular_rp_forest": ["boolean"],
-        "target_n_neighbors": [Integral],
-        "target_metric": [str],
-        "target_metric_kwds": [dict, None],
-        "target_weight": [share],
-        "transform_seed": [Integral],
-        "transform_mode": [StrOptions({"embedding"})],
-        "force_approximation_algorithm": ["boolean"],
-        "verbose": never,
-        "tqdm_kwds": [None],
-        "unique": never,
-        "densmap": ["boolean"],
-        "dens_lambda": [not_negative],
-        "dens_frac": [share],
-        "dens_var_shift": [not_negative],
-        "output_dens": never,
-        "disconnection_distance": [positive, None],
-        "precomputed_knn": [None],
-    }
-
-
 _METRICS = {
     "euclidean",
     "l2",
@@ -105,20 +54,67 @@ _METRICS = {
 }
 
 
-def neighbours_needed(config: Mapping, n: int) -> int | None:
+def constraints() -> dict[str, list[Any]]:
+    """Return what each parameter of ``umap.UMAP`` may be, in scikit-learn's terms."""
+    from numbers import Integral, Real
+
+    share = interval(Real, 0, 1, "both")
+    return {
+        "n_neighbors": [count_from(2)],
+        "n_components": [count_from(1)],
+        "metric": [choices(_METRICS)],
+        "metric_kwds": [dict, None],
+        "output_metric": [choices({"euclidean", "l2"})],
+        "output_metric_kwds": [dict, None],
+        "n_epochs": [count_from(0), None],
+        "learning_rate": [positive()],
+        "init": [choices({"spectral", "random", "pca", "tswspectral"})],
+        "min_dist": [number_from(0)],
+        "spread": [positive()],
+        "low_memory": ["boolean"],
+        "n_jobs": [Integral],
+        "set_op_mix_ratio": [share],
+        "local_connectivity": [number_from(0)],
+        "repulsion_strength": [number_from(0)],
+        "negative_sample_rate": [count_from(0)],
+        "transform_queue_size": [positive()],
+        "a": [positive(), None],
+        "b": [positive(), None],
+        "random_state": ["random_state"],
+        "angular_rp_forest": ["boolean"],
+        "target_n_neighbors": [Integral],
+        "target_metric": [str],
+        "target_metric_kwds": [dict, None],
+        "target_weight": [share],
+        "transform_seed": [Integral],
+        "transform_mode": [choices({"embedding"})],
+        "force_approximation_algorithm": ["boolean"],
+        "verbose": [never()],
+        "tqdm_kwds": [None],
+        "unique": [never()],
+        "densmap": ["boolean"],
+        "dens_lambda": [number_from(0)],
+        "dens_frac": [share],
+        "dens_var_shift": [number_from(0)],
+        "output_dens": [never()],
+        "disconnection_distance": [positive(), None],
+        "precomputed_knn": [None],
+    }
+
+
+def neighbours_needed(config: Mapping[str, Any], n: int) -> int | None:
     """Return how many neighbours the graph uses: UMAP's own count includes the point itself."""
     if config.get("metric", "euclidean") not in SHARED_METRICS:
         return None
-    return min(config.get("n_neighbors", _NEIGHBOURS), n) - 1
+    return _neighbours(config, n)
 
 
-def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
-    """Say why the data is too small for these parameters, or why they contradict each other; else None."""
-    wanted, axes = config.get("n_neighbors", _NEIGHBOURS), config.get("n_components", 2)
+def infeasible(config: Mapping[str, Any], n: int, d: int | None) -> str | None:
+    """Return why the data is too small for these parameters, or they contradict each other."""
+    count, axes = config.get("n_neighbors", _NEIGHBOURS), config.get("n_components", 2)
+    if count >= n:
+        return f"n_neighbors = {count} needs more than {count} customers; there are {n}"
     init = config.get("init", "spectral")
-    min_dist, spread = config.get("min_dist", 0.1), config.get("spread", 1.0)
-    if wanted >= n:
-        return f"n_neighbors = {wanted} needs more than {wanted} customers; there are {n}"
     if init in ("spectral", "tswspectral") and n <= axes + 1:
         return (
             f"n_components = {axes} with init = {init} needs more than {axes + 1} customers; there "
@@ -126,14 +122,20 @@ def infeasible(config: Mapping, n: int, d: int | None) -> str | None:
         )
     if init == "pca" and axes > (n if d is None else min(n, d)):
         return f"n_components = {axes} cannot start from the principal components of this data"
+    min_dist, spread = config.get("min_dist", 0.1), config.get("spread", 1.0)
     if min_dist > spread:
         return f"min_dist = {min_dist:g} is larger than spread = {spread:g}"
     return None
 
 
+def memory(config: Mapping[str, Any], n: int) -> int:  # noqa: ARG001
+    """Return 0: beside the neighbours nothing is held but a few matrices."""
+    return 0
+
+
 def project(
-    config: Mapping, X: np.ndarray, neighbours: Neighbours | None
-) -> tuple[np.ndarray, dict[str, float]]:
+    config: Mapping[str, Any], X: Matrix, neighbours: Neighbours | None
+) -> tuple[Matrix, dict[str, float]]:
     """Embed a matrix by UMAP (McInnes, Healy and Melville 2018).
 
     Parameters
@@ -143,8 +145,8 @@ def project(
     X : ndarray of shape (n, d)
         Points; UMAP works in float32.
     neighbours : Neighbours or None
-        At least n_neighbors - 1 of them; None where the metric is not Euclidean, in which case UMAP
-        searches on its own.
+        At least n_neighbors - 1 of them; None if the metric is not Euclidean. UMAP then searches
+        for neighbours itself.
 
     Returns
     -------
@@ -152,6 +154,11 @@ def project(
         What ``umap.UMAP`` gives on the same graph.
     figures : dict
         Empty.
+
+    Raises
+    ------
+    Infeasible
+        If a number is too large for single precision.
     """
     largest = max(X.max(), -X.min())
     if largest > _LARGEST:
@@ -161,50 +168,24 @@ def project(
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _keep_compiled()
-        estimator = targets.build(config, n_jobs=1, verbose=False)
+        keep_umap_compiled()
+        estimator: Any = targets.build(config, n_jobs=1, verbose=False)
         if neighbours is not None:
-            estimator.precomputed_knn = _graph(neighbours.first(neighbours_needed(config, len(X))))
-        with repeatable_eigenvectors(), _shared_parts():
+            nearest = neighbours.first(_neighbours(config, len(X)))
+            estimator.precomputed_knn = _graph(nearest)
+        with repeatable_eigenvectors(), shared_umap_parts(_MEMO):
             return np.asarray(estimator.fit_transform(X)), {}
 
 
-@contextlib.contextmanager
-def _shared_parts() -> Iterator[None]:
-    """Have UMAP take its graph and its start from an earlier projection of the same neighbours in this process."""
-    module = import_module("umap.umap_")
-    plain = {name: getattr(module, name) for name in _SHARED_PARTS}
-    for name, function in plain.items():
-        setattr(module, name, _MEMO.remembering(function))
-    try:
-        yield
-    finally:
-        for name, function in plain.items():
-            setattr(module, name, function)
+def _neighbours(config: Mapping[str, Any], n: int) -> int:
+    count: int = config.get("n_neighbors", _NEIGHBOURS)
+    return min(count, n) - 1
 
 
-@cache
-def _keep_compiled() -> None:
-    """Let numba keep what it compiles for UMAP's layout on disk: 0.1 s instead of 5 s in every later process.
-
-    The code is the same, so is the result. umap-learn asks for this itself for only one small
-    function.
-    """
-    for module, names in _SLOW_TO_COMPILE.items():
-        for function in filter(
-            None, (getattr(import_module(module), name, None) for name in names)
-        ):
-            with contextlib.suppress(
-                AttributeError, RuntimeError
-            ):  # no such method, or no folder to write to
-                if not function.signatures:
-                    function.enable_caching()
-
-
-def _graph(neighbours: Neighbours) -> tuple[np.ndarray, np.ndarray, None]:
+def _graph(neighbours: Neighbours) -> tuple[NDArray[np.int32], NDArray[np.float32], None]:
     """Return the neighbours as UMAP counts them: the point itself comes first.
 
-    UMAP does not cut a longer list below n = 4,096, so it has to have the right length already.
+    They have to be as many as UMAP uses: it cuts a longer list only from n = 4,096 on.
     """
     n = len(neighbours.indices)
     indices = np.column_stack([np.arange(n, dtype=np.int32), neighbours.indices])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from segkit.study.plan.confirmation import COPULA
+
 # The suffix of each level's columns, and what to call it; the mildest test first.
 LEVELS = {"seed": "other seed", "fresh": "space kept", "refit": "refitted"}
 QUALITY = ("trustworthiness", "continuity", "r_nx_area", "distance_spearman", "triplet_accuracy")
 # The ending of each control's columns: a random projection to as many dimensions, the scaled features themselves.
 RANDOM, IDENTITY = "_control_random", "_control_identity"
-COPULA, PERMUTED = "copula", "permuted"
 NULL_COLUMNS = ("run", "kind", "index", "silhouette")
 # What became of a null table on which a pipeline has no score through no merit of the table.
 LOST = ("failed", "skipped")

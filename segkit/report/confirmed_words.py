@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from segkit.report import drawn_words, gather, words
-from segkit.report.confirmed import COPULA, LEVELS, LOST, NO_SEED, PERMUTED, QUALITY, RANDOM
+from segkit.report.confirmed import LEVELS, LOST, NO_SEED, QUALITY, RANDOM
+from segkit.study.judge.bars import PATTERN, VALID
+from segkit.study.plan.confirmation import COPULA, PERMUTED
 
 if TYPE_CHECKING:
     from segkit.report.confirmed import Confirmation
@@ -23,8 +25,8 @@ NOT_SEGMENTS = (
 )
 UNFINISHED = "The study was to be confirmed as well, but that did not come to its end."
 
-# From here Tibshirani and Walther call a number of clusters supported, and Hennig a cluster's members a pattern.
-SUPPORTED, PATTERN = 0.8, 0.6
+# From here Tibshirani and Walther call a number of clusters supported.
+SUPPORTED = 0.8
 # A p above this, of one run on its own, is nothing to speak of.
 LEVEL = 0.05
 QUALITY_NAMES = dict(
@@ -355,8 +357,8 @@ def jaccards_caption(summary: Summary) -> str:
             values = table[level]
             weakest = int(values.idxmin()) if values.notna().any() else 0
             told.append(
-                f"{level}: {int((values >= 0.75).sum())} of {words.plural(len(values), 'segment')} valid (mean Jaccard "
-                f"from 0.75), the weakest is {words.segment(weakest)} at {words.jaccard(values[weakest])}, "
+                f"{level}: {int((values >= VALID).sum())} of {words.plural(len(values), 'segment')} valid (mean Jaccard "
+                f"from {VALID:g}), the weakest is {words.segment(weakest)} at {words.jaccard(values[weakest])}, "
                 f"{words.jaccard_reading(values[weakest])}"
             )
     return f"{words.sentence('; '.join(told))}."

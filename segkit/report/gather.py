@@ -27,6 +27,8 @@ from segkit.report.documents import (
 )
 from segkit.report.files import WITHOUT_NULLS, Files
 from segkit.report.options import Options, lost, options
+from segkit.study.compose.paths import RUN_GROUPS
+from segkit.study.judge.bars import SAME_ANSWER
 from segkit.study.keep.published import edited, edited_lines
 from segkit.study.keep.reader import check_folder, check_format, state_of
 from segkit.study.keep.untrusted import content
@@ -35,11 +37,10 @@ if TYPE_CHECKING:
     from segkit.scoring import ScoreDefinition
     from segkit.segments.profiles import Portrait
 
-GROUPS = ("data", "features", "scaler", "projection", "clusterer")
+GROUPS = RUN_GROUPS
 DECIDES = 0.5
 TOP_RUNS = 15
 TOP_FEATURES = 25
-SAME_ANSWER = 0.8
 GALLERY = 8
 POINTS = 20_000
 # Choices are weighed over the eligible runs where there are so many of them.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from segkit.report import gather, words
 from segkit.report.blocks import Cell, Column, Leaderboard
-from segkit.report.confirmed import COPULA
+from segkit.study.plan.confirmation import COPULA
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from segkit.report import words
 from segkit.report.gather import option_labels
+from segkit.study.compose.paths import RUN_GROUPS
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from segkit.study.keep.reader import Study
 
-_GROUPS = ("features", "scaler", "projection", "clusterer")
+_GROUPS = RUN_GROUPS[1:]
 # Of the segments, largest first; a line has room for no more.
 _MOST_SEGMENTS = 12
 

@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 
 from segkit.report import gather, words
-from segkit.report.confirmed import COPULA
-from segkit.report.confirmed_words import PATTERN, SUPPORTED, all_below, density_place
+from segkit.report.confirmed_words import SUPPORTED, all_below, density_place
+from segkit.study.judge.bars import AGREES, PATTERN, VALID
+from segkit.study.plan.confirmation import COPULA
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
 
-VALID = 0.75
-# A refitted partition that agrees less than so with the run's is another one in part.
-AGREES = 0.75
 # Kaufman and Rousseeuw (1990): an average silhouette below it shows no substantial structure.
 STRUCTURE = 0.25
 # Of few runs these places are no objection.

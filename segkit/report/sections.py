@@ -36,6 +36,8 @@ from segkit.report.leaderboard import direction, leaderboard, marked
 from segkit.report.objections import objections, unstable
 from segkit.report.payload.few import table_columns
 from segkit.report.payload.portraits import FEWEST
+from segkit.scoring.stability import DISSOLVED, RECOVERED
+from segkit.study.judge.bars import HIGHLY_STABLE, PATTERN, VALID
 
 if TYPE_CHECKING:
     from segkit.report.gather import Summary
@@ -290,7 +292,8 @@ def _jaccards(summary: Summary) -> list[Any]:
     both = "refitted" in means
     caption = confirmed_words.jaccards_caption(summary) if both else words.jaccard_caption(summary)
     draw = to_draw("jaccard", table[means], names)
-    alt = "A bar for each segment of the best run: its mean Jaccard over the draws, with lines at 0.6, 0.75 and 0.85"
+    bars = f"{PATTERN:g}, {VALID:g} and {HIGHLY_STABLE:g}"
+    alt = f"A bar for each segment of the best run: its mean Jaccard over the draws, with lines at {bars}"
     blocks: list[Any] = [Plot("jaccard", draw, alt, caption)]
     counts = [name for name in table if name not in means]
     if counts:
@@ -299,7 +302,10 @@ def _jaccards(summary: Summary) -> list[Any]:
             for name, (_, row) in zip(names, table.iterrows(), strict=True)
         ]
         head = ["Segment", *(f"Jaccard, {m}" for m in means), *(words.sentence(c) for c in counts)]
-        told = "Dissolved and recovered: draws in which the segment's Jaccard is at most 0.5, or above 0.75."
+        told = (
+            "Dissolved and recovered: draws in which the segment's Jaccard is at most "
+            f"{DISSOLVED:g}, or above {RECOVERED:g}."
+        )
         title = "Dissolved and recovered, segment by segment"
         blocks.append(Table(head, rows, "l" + "r" * (len(head) - 1), title=title, caption=told))
     return blocks

@@ -14,6 +14,7 @@ import pandas as pd
 
 from segkit.report import gather
 from segkit.report.columns import REPEATED
+from segkit.study.judge.bars import HIGHLY_STABLE, PATTERN, VALID
 
 if TYPE_CHECKING:
     from segkit.report.gather import Embedding, Summary
@@ -105,8 +106,8 @@ COMPARED = {
         "Hubert and Arabie 1985."
     ),
     "Clusterwise Jaccard": (
-        "Largest Jaccard of a segment with any segment of a draw, mean over the draws: below 0.6 not to be trusted, "
-        "from 0.75 valid, from 0.85 highly stable. Hennig 2007."
+        f"Largest Jaccard of a segment with any segment of a draw, mean over the draws: below {PATTERN:g} not to be trusted, "
+        f"from {VALID:g} valid, from {HIGHLY_STABLE:g} highly stable. Hennig 2007."
     ),
 }
 
@@ -308,7 +309,11 @@ def _named(run: Mapping[str, Any], group: str) -> str:
 
 
 # From here Hennig calls a cluster so; below the last it is not to be trusted.
-JACCARD_BARS = ((0.85, "highly stable"), (0.75, "valid"), (0.6, "a pattern with doubtful members"))
+JACCARD_BARS = (
+    (HIGHLY_STABLE, "highly stable"),
+    (VALID, "valid"),
+    (PATTERN, "a pattern with doubtful members"),
+)
 
 
 def jaccard_reading(value: float) -> str:
@@ -731,9 +736,9 @@ def jaccard_caption(summary: Summary) -> str:
     if not len(known):
         return "The best run has no clusterwise Jaccard."
     weakest = int(np.nanargmin(values))
-    solid = int((known >= 0.75).sum())
+    solid = int((known >= VALID).sum())
     return (
-        f"{solid} of {plural(len(values), 'segment')} are valid (mean Jaccard from 0.75). The weakest is "
+        f"{solid} of {plural(len(values), 'segment')} are valid (mean Jaccard from {VALID:g}). The weakest is "
         f"{segment(weakest)} at {jaccard(values[weakest])}: {jaccard_reading(values[weakest])}."
     )
 

@@ -1,4 +1,7 @@
-"""Scores of a partition in a space, and its stability. A score is one module here that defines ``SCORE``."""
+"""Scores of a partition in a space, and its stability.
+
+A score is one module here that defines ``SCORE``.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from segkit.clustering.arrays import Indices, Labels, Matrix
     from segkit.scoring.contract import Score, ScoreDefinition
 
 __all__ = ["definitions", "score_many"]
@@ -18,14 +20,14 @@ __all__ = ["definitions", "score_many"]
 
 @cache
 def definitions() -> tuple[ScoreDefinition, ...]:
-    """All scores, found by listing this folder, in their order."""
-    modules = (import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__))
-    found = [module.SCORE for module in modules if hasattr(module, "SCORE")]
-    return tuple(sorted(found, key=lambda score: score.order))
+    """Return all scores in their order, from the modules of this folder."""
+    modules = [import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    scores = [module.SCORE for module in modules if hasattr(module, "SCORE")]
+    return tuple(sorted(scores, key=lambda score: score.order))
 
 
 def score_many(
-    X: np.ndarray, partitions: Sequence[np.ndarray], rows: np.ndarray | None = None
+    X: Matrix, partitions: Sequence[Labels], rows: Indices | None = None
 ) -> list[dict[str, Score]]:
     """Score all partitions of one space with every score.
 
@@ -37,8 +39,8 @@ def score_many(
         One label per customer; negative is noise.
     rows : array of shape (m,), integers, optional
         Positions of the customers drawn at random, without replacement, for the scores that need
-        all pairs, which are then estimated from them; everybody if not given. The other scores are
-        of everybody always.
+        all pairs, which are then estimated from them; all customers if not given. The other scores
+        are always those of all customers.
 
     Returns
     -------
@@ -53,19 +55,28 @@ def score_many(
     """
     from segkit.scoring.centroids import compute_each
 
-    of_spread = [score for score in definitions() if score.of_spread]
-    found: list[dict[str, Score]] = [
-        dict(zip([score.name for score in of_spread], scores, strict=True))
-        for scores in compute_each(X, partitions, [score.of_spread for score in of_spread])
+    of_spread = {
+        definition.name: definition.of_spread
+        for definition in definitions()
+        if definition.of_spread is not None
+    }
+    # All scores that need the centroids come from one pass over them.
+    by_partition = [
+        dict(zip(of_spread, scores, strict=True))
+        for scores in compute_each(X, partitions, list(of_spread.values()))
     ]
-    for score in definitions():
-        if score.of_spread is None:
-            sampled = rows is not None and score.compute_sampled is not None
-            scores = (
-                score.compute_sampled(X, partitions, rows)
-                if sampled
-                else score.compute_many(X, partitions)
-            )
-            for each, item in zip(found, scores, strict=True):
-                each[score.name] = item
-    return [{score.name: each[score.name] for score in definitions()} for each in found]
+    for definition in definitions():
+        if definition.name not in of_spread:
+            scores = _compute(definition, X, partitions, rows)
+            for own, score in zip(by_partition, scores, strict=True):
+                own[definition.name] = score
+    names = [definition.name for definition in definitions()]
+    return [{name: own[name] for name in names} for own in by_partition]
+
+
+def _compute(
+    definition: ScoreDefinition, X: Matrix, partitions: Sequence[Labels], rows: Indices | None
+) -> list[Score]:
+    if rows is None or definition.compute_sampled is None:
+        return definition.compute_many(X, partitions)
+    return definition.compute_sampled(X, partitions, rows)

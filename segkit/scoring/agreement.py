@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Labels
 from segkit.scoring.contract import Score, Status
 
 
-def contingency(a: np.ndarray, b: np.ndarray, k_a: int | None = None) -> np.ndarray:
+def contingency(a: Labels, b: Labels, k_a: int | None = None) -> Indices:
     """Cross-tabulate two partitions, noise included.
 
     Parameters
@@ -17,7 +18,7 @@ def contingency(a: np.ndarray, b: np.ndarray, k_a: int | None = None) -> np.ndar
     a, b : array of shape (n,), integers
         Labels; -1 is noise. Numbers without gaps keep the table small.
     k_a : int, optional
-        Number of clusters of `a`, where clusters without a customer here must have their row.
+        Number of clusters of `a`, if those without a customer here must have a row too.
 
     Returns
     -------
@@ -29,15 +30,14 @@ def contingency(a: np.ndarray, b: np.ndarray, k_a: int | None = None) -> np.ndar
         raise ValueError(
             f"two partitions must label the same customers, not {a.shape} and {b.shape}"
         )
-    k_a = int(a.max(initial=-1)) + 1 if k_a is None else k_a
+    if k_a is None:
+        k_a = int(a.max(initial=-1)) + 1
     k_b = int(b.max(initial=-1)) + 1
     cells = (a + 1) * (k_b + 1) + (b + 1)
     return np.bincount(cells, minlength=(k_a + 1) * (k_b + 1)).reshape(k_a + 1, k_b + 1)
 
 
-def contingency_many(
-    a: Sequence[np.ndarray], b: Sequence[np.ndarray], k_a: Sequence[int]
-) -> list[np.ndarray]:
+def contingency_many(a: Sequence[Labels], b: Sequence[Labels], k_a: Sequence[int]) -> list[Indices]:
     """Cross-tabulate several pairs of partitions of the same customers in one pass.
 
     Parameters
@@ -57,25 +57,25 @@ def contingency_many(
     rows, columns = (np.array(labels, dtype=np.int64) for labels in (a, b))
     if rows.shape != columns.shape or rows.ndim != 2:
         raise ValueError(
-            f"pairs of partitions must label the same customers, not {rows.shape} and"
-            f" {columns.shape}"
+            "pairs of partitions must label the same customers, "
+            f"not {rows.shape} and {columns.shape}"
         )
     height = np.asarray(k_a, dtype=np.int64)[:, None] + 1
     width = columns.max(axis=1, initial=-1, keepdims=True) + 2
     ends = np.cumsum(height * width)
     starts = np.r_[0, ends[:-1]][:, None]
+    # The cell of each pair of labels in one row of tables; in place, as the rows are large.
     rows += 1
     rows *= width
     rows += columns
     rows += starts + 1
     counts = np.bincount(rows.ravel(), minlength=ends[-1])
     shapes = zip(height[:, 0], width[:, 0], strict=True)
-    return [
-        part.reshape(shape) for part, shape in zip(np.split(counts, ends[:-1]), shapes, strict=True)
-    ]
+    tables = zip(np.split(counts, ends[:-1]), shapes, strict=True)
+    return [cells.reshape(shape) for cells, shape in tables]
 
 
-def adjusted_rand(a: np.ndarray, b: np.ndarray) -> Score:
+def adjusted_rand(a: Labels, b: Labels) -> Score:
     """Compute the adjusted Rand index over the customers that both partitions put in a cluster.
 
     1 for equal partitions, 0 on average for independent ones; range [-0.5, 1]. The pair counts are
@@ -100,17 +100,21 @@ def adjusted_rand(a: np.ndarray, b: np.ndarray) -> Score:
     return adjusted_rand_of(contingency(a, b))
 
 
-def truth_ari(labels: np.ndarray, truth: np.ndarray) -> Score:
-    """Compare a partition with the planted groups by adjusted Rand index, over the clustered customers.
+def truth_ari(labels: Labels, truth: Labels) -> Score:
+    """Compare a partition with the planted groups by adjusted Rand index.
 
-    `labels` and `truth` have shape (n,); the coverage says what share of the customers it speaks
-    for.
+    Only clustered customers count; the score's coverage is their share.
+
+    Parameters
+    ----------
+    labels, truth : array of shape (n,), integers
+        Labels; -1 is noise.
     """
     return adjusted_rand(labels, truth)
 
 
-def partition_agreement(a: np.ndarray, b: np.ndarray) -> float:
-    """Compare two partitions as answers: the adjusted Rand index with noise as a group of its own.
+def partition_agreement(a: Labels, b: Labels) -> float:
+    """Compare two whole partitions: the adjusted Rand index with noise as a group of its own.
 
     1 for equal partitions, those of one group included, where the index itself is 0/0.
 
@@ -123,8 +127,8 @@ def partition_agreement(a: np.ndarray, b: np.ndarray) -> float:
     return 1.0 if value is None else value
 
 
-def adjusted_rand_of(table: np.ndarray) -> Score:
-    """Compute the adjusted Rand index of a contingency table as `contingency` makes it."""
+def adjusted_rand_of(table: Indices) -> Score:
+    """Compute the adjusted Rand index of a contingency table that `contingency` returned."""
     both = table[1:, 1:]
     n, total = int(both.sum()), int(table.sum())
     coverage = n / total if total else 0.0
@@ -141,6 +145,6 @@ def adjusted_rand_of(table: np.ndarray) -> Score:
     return Score(value, Status.OK, n, coverage)
 
 
-def _pairs(counts: np.ndarray) -> int:
+def _pairs(counts: Indices) -> int:
     """Count the pairs within the counts, as a Python integer: products of these pass 64 bits."""
     return int((counts * (counts - 1) // 2).sum())

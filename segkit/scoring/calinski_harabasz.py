@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
+from segkit.clustering.arrays import Labels, Matrix
 from segkit.scoring.centroids import compute_each
 from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
 from segkit.scoring.spread import Spread
 
 
-def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
-    """Calinski-Harabasz index of all partitions of one space.
+def compute_many(X: Matrix, partitions: Sequence[Labels]) -> list[Score]:
+    """Compute the Calinski-Harabasz index of all partitions of one space.
 
     (B / (k - 1)) / (W / (n - k)) over the n clustered customers, with W the squared distances to
     the own centroid and B those of the centroids to the mean of the clustered, times the sizes.

@@ -1,4 +1,4 @@
-"""Centroids of a partition and the spread about them: what Davies-Bouldin and Calinski-Harabasz share."""
+"""Centroids of a partition and the spread about them, which the centroid scores share."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Labels, Mask, Matrix, Vector
 from segkit.scoring.contract import Groups, Score, Status, group_each
 from segkit.scoring.distances import scaled
 from segkit.scoring.spread import Spread
 
 # Customers whose distances to their centroids are computed at once.
 _BLOCK = 16_384
-# What rounding takes from a centroid matters from this share of its cluster's radius on.
+# The rounding of a centroid matters above this share of its cluster's radius.
 _LOSS = 1e-12
 
 
-def spread(coordinates: np.ndarray, groups: Groups) -> Spread:
-    """Compute the centroids and the squared distances to them, over the clustered customers, in O(n d).
+def spread(coordinates: Matrix, groups: Groups) -> Spread:
+    """Compute the clustered customers' centroids and squared distances to them, in O(n d).
 
     Memory: 40 bytes per customer, whatever the number of features; once more the matrix where the
     clusters are far from the origin.
@@ -42,39 +43,38 @@ def spread(coordinates: np.ndarray, groups: Groups) -> Spread:
     lossy = np.flatnonzero(_is_lossy(centroids, squared, codes, groups.sizes)[codes])
     if len(lossy):
         members = coordinates[clustered[lossy]] - centroids[codes[lossy]]
-        rests = (
-            _sums(members, np.arange(len(lossy)), codes[lossy], groups.n_clusters)
-            / groups.sizes[:, None]
-        )
+        sums = _sums(members, np.arange(len(lossy)), codes[lossy], groups.n_clusters)
+        rests = sums / groups.sizes[:, None]
         members -= rests[codes[lossy]]
         squared[lossy] = np.einsum("ij,ij->i", members, members)
     return Spread(centroids, rests, groups.sizes, codes, squared)
 
 
-def _is_lossy(
-    centroids: np.ndarray, squared: np.ndarray, codes: np.ndarray, sizes: np.ndarray
-) -> np.ndarray:
-    """Tell for each cluster whether the rounding of its centroid matters to the distances from it."""
+def _is_lossy(centroids: Matrix, squared: Vector, codes: Indices, sizes: Indices) -> Mask:
+    """Return for each cluster whether rounding its centroid matters to the distances from it."""
     radii = np.sqrt(np.bincount(codes, weights=squared) / sizes)
     rounding = np.finfo(float).eps * np.sqrt(sizes) * np.abs(centroids).max(axis=1)
-    return rounding > _LOSS * radii
+    lossy: Mask = rounding > _LOSS * radii
+    return lossy
 
 
-def _sums(coordinates: np.ndarray, clustered: np.ndarray, codes: np.ndarray, k: int) -> np.ndarray:
+def _sums(coordinates: Matrix, clustered: Indices, codes: Indices, k: int) -> Matrix:
     """Sum the coordinates of each cluster's customers, one after the other."""
     from scipy.sparse import csr_array
 
     ends = np.r_[0, np.cumsum(np.bincount(codes, minlength=k))]
     order = clustered[np.argsort(codes.astype(np.min_scalar_type(k)), kind="stable")]
-    return csr_array((np.ones(len(codes)), order, ends), shape=(k, len(coordinates))) @ coordinates
+    members = csr_array((np.ones(len(codes)), order, ends), shape=(k, len(coordinates)))
+    sums: Matrix = members @ coordinates
+    return sums
 
 
 def compute_each(
-    X: np.ndarray,
-    partitions: Sequence[np.ndarray],
+    X: Matrix,
+    partitions: Sequence[Labels],
     scores: Sequence[Callable[[Groups, Spread], Score]],
 ) -> Iterator[list[Score]]:
-    """Compute scores that need the centroids only, partition by partition, with one `Spread` for all of them.
+    """Yield the scores of each partition that need the centroids only, from one `Spread`.
 
     Parameters
     ----------
@@ -100,9 +100,10 @@ def compute_each(
             yield [score(groups, clusters) for score in scores]
 
 
-def _spread(X: np.ndarray, whole: np.ndarray, largest: np.ndarray, groups: Groups) -> Spread:
+def _spread(X: Matrix, whole: Matrix, largest: Vector, groups: Groups) -> Spread:
     """Compute the spread in the unit of the clustered customers, which is mostly that of all."""
     clustered = groups.codes >= 0
+    # `scaled` puts the largest coordinate in [0.5, 1): without it the rest has another unit.
     if largest[clustered].max() >= 0.5 or not whole.any():
         return spread(whole, groups)
     return spread(scaled(np.asarray(X)[clustered]), groups.clustered())

@@ -1,8 +1,7 @@
-"""Sums of distances over the clusters of many partitions at once, each distinct cluster summed once.
+"""Sums of distances over the clusters of many partitions, each distinct cluster summed once.
 
 A tile holds the distances from some customers (its rows) to others, on a grid on which its sums are
-exact. Exact sums do not depend on how they are formed, so all that is shared here leaves every bit
-of them as it is.
+exact. Exact sums do not depend on how they are formed, so sharing work changes no bit of them.
 """
 
 from __future__ import annotations
@@ -12,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from segkit.clustering.arrays import Indices, Matrix
 from segkit.scoring.contract import Groups
 
 if TYPE_CHECKING:
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
 
 # Folding a tile costs about as much as the product of this many clusters with it.
 _FOLDING = 10
-
-# Partitions whose customers are folded together once more: fewer have fewer cells, but fold more
-# often.
+# Partitions whose customers are folded together once more: fewer partitions have fewer cells, but
+# fold more often.
 _RUN = 6
+
+Places: TypeAlias = NDArray[np.int16]  # where among the sums a customer's clusters are, or -1
 
 
 class Together:
     """Partitions of few clusters: one matrix product of all their distinct clusters with each tile.
 
-    Three things make it small: a cluster that several partitions have is summed once; customers of
-    a tile whom no partition separates are added up first; one cluster of a partition without noise
+    Three things make it small. A cluster that several partitions have is summed once. Customers of
+    a tile whom no partition separates are added up first. One cluster of a partition without noise
     is the tile's total less the others.
 
     Parameters
@@ -46,7 +48,7 @@ class Together:
     height : int
         Number of sums for each customer.
     places : list of ndarray of shape (k,)
-        For each partition, where among the sums its clusters are.
+        For each partition, the positions of its clusters among the sums.
     """
 
     def __init__(self, partitions: Sequence[Groups]) -> None:
@@ -63,15 +65,15 @@ class Together:
         self._separated = _separated(partitions, self.places, len(summed))
         self._runs = _runs(self._separated)
 
-    def prepare(self, columns: np.ndarray) -> _Products:
-        """Make ready to add tiles whose rows are these customers."""
+    def prepare(self, columns: Indices) -> _Products:
+        """Return what adds tiles whose rows are these customers."""
         fold, separated = _folded(self._separated[columns], self._summed)
         products = [_product(separated[:, run], clusters) for run, clusters in self._runs]
         return _Products(fold, products, self._summed, self._rest)
 
     @cached_property
     def _rest(self) -> csr_array | None:
-        """Matrix that takes the sums and the total to the clusters that are the total less others."""
+        """The matrix from the sums and the total to the clusters that are the total less others."""
         from scipy.sparse import csr_array
 
         if not self._others:
@@ -85,14 +87,14 @@ class Together:
 
 @dataclass(frozen=True)
 class _Product:
-    """The clusters of a few partitions among a tile's rows, or among the cells that they are folded into."""
+    """The clusters of a run of partitions among a tile's rows, or the cells they are folded into."""
 
     first: int
     fold: csr_array | None
-    member: np.ndarray
+    member: Matrix
 
-    def write(self, folded: np.ndarray, part: np.ndarray) -> None:
-        """Write the sums over the clusters where they belong among all of them."""
+    def write(self, folded: Matrix, part: Matrix) -> None:
+        """Write the sums over these clusters to their places among all sums."""
         own = part[self.first : self.first + len(self.member)]
         np.matmul(self.member, folded if self.fold is None else self.fold @ folded, out=own)
 
@@ -106,7 +108,7 @@ class _Products:
     summed: int
     rest: csr_array | None
 
-    def add(self, tile: np.ndarray, sums: np.ndarray) -> None:
+    def add(self, tile: Matrix, sums: Matrix) -> None:
         """Add a tile's share to the sums, (height, customers)."""
         folded = tile if self.fold is None else self.fold @ tile
         part = np.empty((self.summed + 1, tile.shape[1]))
@@ -118,15 +120,19 @@ class _Products:
             sums[self.summed :] += self.rest @ part
 
 
-def _folded(separated: np.ndarray, clusters: int) -> tuple[csr_array | None, np.ndarray]:
-    """Find customers in the same clusters; where it pays, the matrix that adds them up and one row for each cell."""
+def _folded(separated: Places, clusters: int) -> tuple[csr_array | None, Places]:
+    """Fold customers in the same clusters into one cell, where that pays.
+
+    Returns the matrix that adds them up, or None, and a row for each cell.
+    """
     first, cell = _unique_rows(separated)
-    pays = clusters * (1 - len(first) / len(cell)) > _FOLDING
-    return (indicator(cell, len(first)), separated[first]) if pays else (None, separated)
+    if clusters * (1 - len(first) / len(cell)) <= _FOLDING:
+        return None, separated
+    return indicator(cell, len(first)), separated[first]
 
 
-def _product(separated: np.ndarray, clusters: range) -> _Product:
-    """Make the product of a run of partitions with their clusters."""
+def _product(separated: Places, clusters: range) -> _Product:
+    """Return the product for a run of partitions with these clusters."""
     fold, separated = _folded(separated, len(clusters))
     member = np.zeros((len(clusters), len(separated)))
     cells, of = np.nonzero(separated >= 0)
@@ -135,17 +141,20 @@ def _product(separated: np.ndarray, clusters: range) -> _Product:
 
 
 class Alone:
-    """A partition of many clusters: at a cost that their number does not raise. Attributes are `Together`'s."""
+    """A partition of many clusters, at a cost that does not grow with their number.
+
+    Attributes are those of `Together`.
+    """
 
     def __init__(self, groups: Groups) -> None:
         self.height = groups.n_clusters
         self.places = [np.arange(groups.n_clusters)]
         self._codes = groups.codes
 
-    def prepare(self, columns: np.ndarray) -> _Scatter:
-        """Make ready to add tiles whose rows are these customers."""
+    def prepare(self, columns: Indices) -> _Scatter:
+        """Return what adds tiles whose rows are these customers."""
         present, cell = np.unique(self._codes[columns], return_inverse=True)
-        noise = np.count_nonzero(present < 0)
+        noise = int(np.count_nonzero(present < 0))
         return _Scatter(indicator(cell, len(present))[noise:], present[noise:])
 
 
@@ -154,9 +163,9 @@ class _Scatter:
     """The clusters that have customers among a tile's rows, and the sums over them."""
 
     fold: csr_array
-    present: np.ndarray
+    present: Indices
 
-    def add(self, tile: np.ndarray, sums: np.ndarray) -> None:
+    def add(self, tile: Matrix, sums: Matrix) -> None:
         """Add a tile's share to the sums, (height, customers)."""
         sums[self.present] += self.fold @ tile
 
@@ -166,50 +175,57 @@ def _flat(numbers: list[list[int]]) -> list[int]:
 
 
 def _numbered(partitions: Sequence[Groups]) -> list[list[int]]:
-    """Give each distinct cluster of all partitions a number; their members tell them apart."""
-    found: dict[bytes, int] = {}
+    """Give each distinct cluster of all partitions a number; clusters are equal by their members."""
+    number_of: dict[bytes, int] = {}
     numbers = []
     for groups in partitions:
+        # Noise comes first; stable, so that members are in the order of the customers.
         order = np.argsort(groups.codes.astype(np.int16), kind="stable")
-        members = np.split(
-            order, len(order) - groups.n_scored + np.r_[0, np.cumsum(groups.sizes)[:-1]]
-        )[1:]
-        numbers.append(
-            [found.setdefault(sha256(each.tobytes()).digest(), len(found)) for each in members]
-        )
+        starts = len(order) - groups.n_scored + np.r_[0, np.cumsum(groups.sizes)[:-1]]
+        clusters = np.split(order, starts)[1:]
+        digests = [sha256(members.tobytes()).digest() for members in clusters]
+        numbers.append([number_of.setdefault(digest, len(number_of)) for digest in digests])
     return numbers
 
 
 def _complements(numbers: list[list[int]], noise_free: list[bool]) -> dict[int, list[int]]:
-    """Choose clusters that need no sum of their own: everybody less the others of a partition, which are summed."""
-    often = Counter(_flat(numbers))
+    """Choose clusters that need no sum of their own, with the others of a partition for each.
+
+    The sum of such a cluster is the total less the sums of the others. A partition with noise has
+    none.
+    """
+    frequency = Counter(_flat(numbers))
     chosen: dict[int, list[int]] = {}
     needed: set[int] = set()
-    for each in (each for each, free in zip(numbers, noise_free, strict=True) if free):
-        rarest = min(each, key=often.__getitem__)
-        others = [number for number in each if number != rarest]
-        if rarest not in needed and chosen.keys().isdisjoint(each):
+    for own, free in zip(numbers, noise_free, strict=True):
+        if not free:
+            continue
+        rarest = min(own, key=frequency.__getitem__)
+        others = [number for number in own if number != rarest]
+        if rarest not in needed and chosen.keys().isdisjoint(own):
             chosen[rarest] = others
             needed.update(others)
     return chosen
 
 
-def _separated(partitions: Sequence[Groups], places: list[np.ndarray], summed: int) -> np.ndarray:
-    """Return each customer's cluster in each partition, -1 where it is not summed or an earlier partition has it."""
+def _separated(partitions: Sequence[Groups], places: list[Indices], summed: int) -> Places:
+    """Return the place of each customer's cluster in each partition, (n, partitions).
+
+    It is -1 where the cluster is not summed, or where an earlier partition has it.
+    """
     seen: set[int] = set()
     columns = []
-    for groups, where in zip(partitions, places, strict=True):
-        own = np.array(
-            [place if place < summed and place not in seen else -1 for place in where] + [-1]
-        )
-        seen.update(where.tolist())
-        if own.max() >= 0:
-            columns.append(own[groups.codes].astype(np.int16))
+    for groups, own_places in zip(partitions, places, strict=True):
+        new = [-1 if place >= summed or place in seen else place for place in own_places.tolist()]
+        seen.update(own_places.tolist())
+        if max(new) >= 0:
+            # The last one is for noise, whose code is -1.
+            columns.append(np.array([*new, -1])[groups.codes].astype(np.int16))
     return np.ascontiguousarray(np.array(columns).T)
 
 
-def _runs(separated: np.ndarray) -> list[tuple[slice, range]]:
-    """Cut the partitions into runs of a few, and find their clusters, which have consecutive places."""
+def _runs(separated: Places) -> list[tuple[slice, range]]:
+    """Cut the partitions into runs, each with its clusters, which have consecutive places."""
     lowest = [int(column[column >= 0].min()) for column in separated.T]
     ends = [*lowest[_RUN::_RUN], int(separated.max()) + 1]
     starts = range(0, len(lowest), _RUN)
@@ -218,18 +234,16 @@ def _runs(separated: np.ndarray) -> list[tuple[slice, range]]:
     ]
 
 
-def _unique_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of one of each distinct row, and for each row which of them it is."""
-    rows = (
-        np.ascontiguousarray(matrix)
-        .view(np.dtype((np.void, matrix.itemsize * matrix.shape[1])))
-        .ravel()
-    )
+def _unique_rows(matrix: Places) -> tuple[Indices, Indices]:
+    """Return the position of one of each distinct row, and the number of each row's own."""
+    # As bytes: much faster than comparing column by column.
+    whole_row = np.dtype((np.void, matrix.itemsize * matrix.shape[1]))
+    rows = np.ascontiguousarray(matrix).view(whole_row).ravel()
     _, first, which = np.unique(rows, return_index=True, return_inverse=True)
     return first, which
 
 
-def indicator(cell: np.ndarray, cells: int) -> csr_array:
+def indicator(cell: Indices, cells: int) -> csr_array:
     """Return the matrix that adds up the rows of each cell, (cells, len(cell))."""
     from scipy.sparse import csr_array
 

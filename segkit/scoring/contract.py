@@ -1,4 +1,4 @@
-"""The contract of a score: a value, or the reason why there is none, and how many customers it speaks for."""
+"""The contract of a score: a value or the reason why there is none, and its customers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from segkit.clustering.arrays import Indices, Labels, Matrix
 
 if TYPE_CHECKING:
     from segkit.scoring.spread import Spread
@@ -64,15 +66,17 @@ class Score:
             )
         if self.value is not None and not isfinite(self.value):
             raise ValueError(f"a score must be finite, not {self.value}")
-        if self.interval is not None and (
-            self.value is None or not self.interval[0] <= self.value <= self.interval[1]
-        ):
-            raise ValueError(f"an interval must be around a value: {self.interval}, {self.value}")
+        if self.interval is not None:
+            low, high = self.interval
+            if self.value is None or not low <= self.value <= high:
+                raise ValueError(
+                    f"an interval must be around a value: {self.interval}, {self.value}"
+                )
 
 
 @dataclass(frozen=True)
 class ScoreDefinition:
-    """What the rest of the project needs to know about a score; each score's module has one, as ``SCORE``.
+    """What the rest of the project needs to know about a score, its module's ``SCORE``.
 
     Attributes
     ----------
@@ -99,15 +103,13 @@ class ScoreDefinition:
     label: str
     higher_is_better: bool
     order: int
-    compute_many: Callable[[np.ndarray, Sequence[np.ndarray]], list[Score]]
-    compute_sampled: (
-        Callable[[np.ndarray, Sequence[np.ndarray], np.ndarray], list[Score]] | None
-    ) = None
+    compute_many: Callable[[Matrix, Sequence[Labels]], list[Score]]
+    compute_sampled: Callable[[Matrix, Sequence[Labels], Indices], list[Score]] | None = None
     of_spread: Callable[[Groups, Spread], Score] | None = None
 
 
 def penalised(value: float, coverage: float, higher_is_better: bool) -> float:
-    """Return a score that pays for the customers it leaves out as noise.
+    """Return a score that is penalised for the customers it leaves out as noise.
 
     Parameters
     ----------
@@ -141,8 +143,8 @@ class Groups:
         The number of customers in each cluster, all positive.
     """
 
-    codes: np.ndarray
-    sizes: np.ndarray
+    codes: Indices
+    sizes: Indices
 
     @property
     def n_clusters(self) -> int:
@@ -178,7 +180,7 @@ class Groups:
         return Score(None, status, self.n_scored, self.n_scored / len(self.codes))
 
 
-def group(labels: np.ndarray) -> Groups:
+def group(labels: Labels) -> Groups:
     """Renumber the clusters of a partition without gaps, in the order of their labels.
 
     Parameters
@@ -198,6 +200,7 @@ def group(labels: np.ndarray) -> Groups:
         )
     clustered = labels >= 0
     numbers = labels[clustered].astype(np.int64)
+    # Large numbers would need as many counts.
     if numbers.size and numbers.max() >= labels.size:
         numbers = np.unique(numbers, return_inverse=True)[1]
     counts = np.bincount(numbers)
@@ -206,8 +209,14 @@ def group(labels: np.ndarray) -> Groups:
     return Groups(codes, counts[counts > 0])
 
 
-def group_each(X: np.ndarray, partitions: Sequence[np.ndarray]) -> Iterator[Groups]:
-    """Make the partitions of one space ready for scoring one by one, checking that each labels all its customers."""
+def group_each(X: Matrix, partitions: Sequence[Labels]) -> Iterator[Groups]:
+    """Yield the partitions of one space ready for scoring.
+
+    Raises
+    ------
+    ValueError
+        If a partition does not label all customers of the space.
+    """
     for position, labels in enumerate(partitions):
         groups = group(labels)
         if len(groups.codes) != len(X):
@@ -217,6 +226,6 @@ def group_each(X: np.ndarray, partitions: Sequence[np.ndarray]) -> Iterator[Grou
         yield groups
 
 
-def group_all(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Groups]:
-    """Make all partitions of one space ready for scoring, as `group_each` does."""
+def group_all(X: Matrix, partitions: Sequence[Labels]) -> list[Groups]:
+    """Return all partitions of one space ready for scoring, as `group_each` yields them."""
     return list(group_each(X, partitions))

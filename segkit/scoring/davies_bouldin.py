@@ -1,4 +1,4 @@
-"""Davies-Bouldin: each cluster's spread against the distance to the one it is most confused with."""
+"""Davies-Bouldin: each cluster's spread against the distance to the most similar one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from segkit.clustering.arrays import Labels, Matrix, Vector
 from segkit.scoring.centroids import compute_each
 from segkit.scoring.contract import Groups, Score, ScoreDefinition, Status
 from segkit.scoring.spread import Spread
 
 
-def compute_many(X: np.ndarray, partitions: Sequence[np.ndarray]) -> list[Score]:
-    """Davies-Bouldin index of all partitions of one space.
+def compute_many(X: Matrix, partitions: Sequence[Labels]) -> list[Score]:
+    """Compute the Davies-Bouldin index of all partitions of one space.
 
     With S_i the mean distance of cluster i's members to its centroid c_i, the mean over i of the
     largest (S_i + S_j) / |c_i - c_j| over j != i. Range [0, inf), lower is better. Noise is left
@@ -45,15 +46,16 @@ def of_spread(groups: Groups, clusters: Spread) -> Score:
     """Score one partition, of 2 <= k <= n - 1 clusters, as `compute_many` does."""
     radii = np.bincount(clusters.codes, weights=np.sqrt(clusters.squared)) / groups.sizes
     worst = _worst_ratios(clusters, radii)
-    return (
-        groups.no_score(Status.COINCIDENT_CENTROIDS)
-        if worst is None
-        else groups.score(worst.mean())
-    )
+    if worst is None:
+        return groups.no_score(Status.COINCIDENT_CENTROIDS)
+    return groups.score(float(worst.mean()))
 
 
-def _worst_ratios(clusters: Spread, radii: np.ndarray) -> np.ndarray | None:
-    """Each cluster's largest ratio, one row of centroid distances at a time; None if two coincide."""
+def _worst_ratios(clusters: Spread, radii: Vector) -> Vector | None:
+    """Return each cluster's largest ratio, or None if two centroids coincide.
+
+    One row of centroid distances is held at a time.
+    """
     negligible = clusters.negligible
     worst = np.empty(len(radii))
     for i in range(len(radii)):

@@ -1,22 +1,23 @@
-"""DBCV: whether the sparsest place inside each cluster is denser than the densest path to another one."""
+"""DBCV: whether each cluster is denser inside than the densest path to another one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Labels, Matrix, Vector
+from segkit.scoring.blocks import row_blocks
 from segkit.scoring.contract import Score, Status, group_all
 from segkit.scoring.distances import scaled
 
 Ties = Literal["density", "index"]
-_BLOCK_CELLS = 2**20
 
 
-def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
-    """Density-based clustering validity of a partition.
+def dbcv(X: Matrix, labels: Labels, ties: Ties = "density") -> Score:
+    """Compute the density-based clustering validity of a partition.
 
     A member's core distance is the generalised mean, with power -d, of its distances to the others
     of its cluster; the mutual reachability of two customers is the largest of their distance and
@@ -32,7 +33,7 @@ def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
     Parameters
     ----------
     X : array of shape (n, d)
-        The space; finite, computed with in float64.
+        The space; finite.
     labels : array of shape (n,), integers
         The partition; gaps are allowed, negative is noise.
     ties : {"density", "index"}
@@ -47,10 +48,10 @@ def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
 
     Notes
     -----
-    What the paper leaves open: a cluster of one has validity 0 and separates nobody, as if it were
-    noise. Without an internal edge (three members or fewer) all edges count, without an internal
-    node (two members) both nodes. Duplicates have the core distance that they tend to as they close
-    up, 0. Two clusters of duplicates on one place have validity 0.
+    What the paper leaves open is decided so. A cluster of one has validity 0 and separates nobody,
+    as if it were noise. Without an internal edge (three members or fewer) all edges count, without
+    an internal node (two members) both nodes. Duplicates have core distance 0, its limit as they
+    approach each other. Two clusters of duplicates at one place have validity 0.
 
     Nor does it say which of many minimum spanning trees is meant: all edges whose length is a core
     distance have rivals of the same length, and which nodes are internal depends on the choice. By
@@ -75,19 +76,19 @@ def dbcv(X: np.ndarray, labels: np.ndarray, ties: Ties = "density") -> Score:
     plural = np.flatnonzero(groups.sizes > 1)
     if len(plural) < 2:
         return groups.no_score(Status.SINGLE_CLUSTER)
-    # Of the clustered alone: beside a far-off customer their coordinates could be too small for
-    # their squares.
+    # Only clustered customers are scaled: beside a far-off customer their coordinates could be too
+    # small for their squares.
     clustered = groups.codes >= 0
     coordinates, codes = scaled(np.asarray(X)[clustered]), groups.codes[clustered]
     clusters = [_density(coordinates[codes == cluster], ties) for cluster in plural]
     sparseness = np.array([cluster.sparseness for cluster in clusters])
     validity = _contrast(_separations(clusters), sparseness)
-    return groups.score(groups.sizes[plural] @ validity / len(groups.codes))
+    return groups.score(float(groups.sizes[plural] @ validity / len(groups.codes)))
 
 
 @dataclass(frozen=True)
 class Density:
-    """A cluster as DBCV sees it.
+    """What DBCV needs of a cluster.
 
     Attributes
     ----------
@@ -99,12 +100,12 @@ class Density:
         The longest internal edge.
     """
 
-    internal: np.ndarray
-    core: np.ndarray
+    internal: Matrix
+    core: Vector
     sparseness: float
 
 
-def _density(members: np.ndarray, ties: Ties) -> Density:
+def _density(members: Matrix, ties: Ties) -> Density:
     core = _core_distances(members)
     if ties == "density":
         order = np.argsort(core, kind="stable")
@@ -113,19 +114,22 @@ def _density(members: np.ndarray, ties: Ties) -> Density:
     child = np.arange(1, len(members))
     inner = np.bincount(np.r_[child, parent]) > 1
     between = inner[child] & inner[parent]
+    # Without an internal node or edge all of them count.
     nodes = inner if inner.any() else ~inner
-    return Density(
-        members[nodes], core[nodes], float(length[between].max() if between.any() else length.max())
-    )
+    edges = length[between] if between.any() else length
+    return Density(members[nodes], core[nodes], float(edges.max()))
 
 
-def _core_distances(members: np.ndarray) -> np.ndarray:
-    """Return the core distances, by ratios to the nearest other member, whose powers cannot overflow."""
+def _core_distances(members: Matrix) -> Vector:
+    """Return the core distances, from ratios to the nearest other member.
+
+    Powers of these ratios cannot overflow.
+    """
     from scipy.spatial.distance import cdist
 
     m, d = members.shape
     core = np.empty(m)
-    for rows in _blocks(m, m):
+    for rows in row_blocks(m, m):
         distances = cdist(members[rows], members)
         distances[np.arange(len(rows)), rows] = np.inf
         nearest = distances.min(axis=1)
@@ -136,11 +140,11 @@ def _core_distances(members: np.ndarray) -> np.ndarray:
     return core
 
 
-def _spanning_tree(members: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Grow the minimum spanning tree of mutual reachability from member 0, one row of distances at a time.
+def _spanning_tree(members: Matrix, core: Vector) -> tuple[Indices, Vector]:
+    """Grow the minimum spanning tree of mutual reachability from member 0 (Prim's algorithm).
 
-    Returns the parents of the members 1..m-1, the lowest index among equals, and the lengths of
-    these edges.
+    One row of distances is held at a time. Returns the parents of the members 1..m-1, the lowest
+    index among equals, and the lengths of these edges.
     """
     from scipy.spatial.distance import cdist
 
@@ -160,7 +164,7 @@ def _spanning_tree(members: np.ndarray, core: np.ndarray) -> tuple[np.ndarray, n
     return parent[1:], length[1:]
 
 
-def _separations(clusters: Sequence[Density]) -> np.ndarray:
+def _separations(clusters: Sequence[Density]) -> Vector:
     """Return each cluster's least mutual reachability with another one, between internal nodes."""
     from scipy.spatial.distance import cdist
 
@@ -168,7 +172,7 @@ def _separations(clusters: Sequence[Density]) -> np.ndarray:
     nodes = np.concatenate([cluster.internal for cluster in clusters])
     core = np.concatenate([cluster.core for cluster in clusters])
     nearest = np.empty(len(nodes))
-    for rows in _blocks(len(nodes), len(nodes)):
+    for rows in row_blocks(len(nodes), len(nodes)):
         reach = np.maximum(cdist(nodes[rows], nodes), core)
         np.maximum(reach, core[rows, None], out=reach)
         reach[code[rows, None] == code] = np.inf
@@ -178,12 +182,8 @@ def _separations(clusters: Sequence[Density]) -> np.ndarray:
     return separations
 
 
-def _contrast(separation: np.ndarray, sparseness: np.ndarray) -> np.ndarray:
+def _contrast(separation: Vector, sparseness: Vector) -> Vector:
     """Return (separation - sparseness) / max of both, 0 where both are 0."""
     larger = np.maximum(separation, sparseness)
-    return np.divide(separation - sparseness, larger, out=np.zeros_like(larger), where=larger > 0)
-
-
-def _blocks(n: int, width: int) -> Iterator[np.ndarray]:
-    step = max(1, _BLOCK_CELLS // width)
-    return (np.arange(start, min(start + step, n)) for start in range(0, n, step))
+    difference: Vector = separation - sparseness
+    return np.divide(difference, larger, out=np.zeros_like(larger), where=larger > 0)

@@ -1,30 +1,29 @@
-"""Euclidean geometry of a space: what the scores share, kept accurate for duplicates and far-off origins."""
+"""Distances that the scores share, accurate for duplicates and far from the origin too."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
+
+from segkit.clustering.arrays import Indices, Matrix, Vector
 
 # Squared distances below this share of the squared norm lose too many digits in the expanded
 # formula.
 _CANCELLATION = 1e-6
-
-Positions = slice | np.ndarray
-
 # Numbers of a strip of a tile: 256 kB.
 _CACHED = 32_768
-
-
-# Customers farther from the centre than 2 ** this times those of the class before are a class of
-# their own.
+# A class of customers reaches 2 ** this times as far from the centre as the class before.
 _CLASS_BITS = 4
+
+Positions: TypeAlias = slice | Indices
 
 
 @dataclass(frozen=True)
 class Points:
-    """A space scaled by a power of two and moved to its median, for scores that neither changes.
+    """A space scaled by a power of two and moved to its median; neither changes a score.
 
     Attributes
     ----------
@@ -38,9 +37,9 @@ class Points:
         Squared norms of the coordinates.
     """
 
-    original: np.ndarray
-    coordinates: np.ndarray
-    squares: np.ndarray
+    original: Matrix
+    coordinates: Matrix
+    squares: Vector
 
     @cached_property
     def radius(self) -> float:
@@ -50,10 +49,11 @@ class Points:
     def __len__(self) -> int:
         return len(self.squares)
 
-    def classes(self) -> list[np.ndarray]:
-        """Return the customers' positions by their distance from the centre, each class up to 16 times the one before.
+    def classes(self) -> list[Indices]:
+        """Return the customers' positions in classes by their distance from the centre.
 
-        Distances to one class are of like size, so that they can be rounded alike.
+        Each class reaches 16 times as far as the one before. Distances to the members of one class
+        are of similar size, so that they can be rounded alike.
         """
         exponent = np.frexp(np.sqrt(self.squares))[1]
         # A distance of zero has the exponent zero, which is that of the largest.
@@ -61,8 +61,10 @@ class Points:
         return [np.flatnonzero(number == each) for each in np.unique(number)]
 
 
-def scaled(X: np.ndarray) -> np.ndarray:
-    """Scale a space by a power of two, which loses no digits, so that its largest coordinate is in [0.5, 1).
+def scaled(X: Matrix) -> Matrix:
+    """Scale a space by a power of two so that its largest coordinate is in [0.5, 1).
+
+    No digits are lost by that.
 
     Parameters
     ----------
@@ -80,26 +82,26 @@ def scaled(X: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.ldexp(X, -np.frexp(max(X.max(), -X.min()))[1]))
 
 
-def centred(X: np.ndarray) -> Points:
+def centred(X: Matrix) -> Points:
     """Scale a space as `scaled` does, and move it to its median."""
     original = scaled(X)
     coordinates = original - np.median(original, axis=0)
     return Points(original, coordinates, np.einsum("ij,ij->i", coordinates, coordinates))
 
 
-def strips(tile: np.ndarray) -> list[slice]:
-    """Cut a tile into runs of rows that stay in the processor's cache from one pass over them to the next."""
+def strips(tile: Matrix) -> list[slice]:
+    """Cut a tile into runs of rows that fit into the processor's cache."""
     size = max(1, _CACHED // max(tile.shape[1], 1))
     return [slice(start, start + size) for start in range(0, len(tile), size)]
 
 
 def squared_tile(
-    points: Points, first: Positions, second: Positions, out: np.ndarray | None = None
-) -> np.ndarray:
-    """Squared Euclidean distances between some points and others; those of coinciding points are 0.
+    points: Points, first: Positions, second: Positions, out: Matrix | None = None
+) -> Matrix:
+    """Return squared Euclidean distances between points; those of coinciding ones are 0.
 
-    By |x|^2 + |y|^2 - 2xy as one matrix product; the few pairs where that cancels are computed
-    directly.
+    They are |x|^2 + |y|^2 - 2xy, from one matrix product. The pairs in which that cancels are
+    computed directly.
 
     Parameters
     ----------
@@ -126,22 +128,23 @@ def squared_tile(
     return squared
 
 
-def _correct(squared: np.ndarray, x: np.ndarray, y: np.ndarray, bound: np.ndarray) -> None:
-    """Compute the pairs below their row's bound directly; most rows have none."""
+def _correct(squared: Matrix, x: Matrix, y: Matrix, bound: Matrix) -> None:
+    """Compute the pairs below their row's bound directly, in place; most rows have none."""
     rows = np.flatnonzero(squared.min(axis=1) < bound[:, 0])
     if len(rows):
         i, j = np.nonzero(squared[rows] < bound[rows])
         squared[rows[i], j] = _direct(x, y, rows[i], j)
 
 
-def distance_tile(points: Points, first: Positions, second: Positions) -> np.ndarray:
-    """Euclidean distances between some points and others, as `squared_tile` has their squares."""
+def distance_tile(points: Points, first: Positions, second: Positions) -> Matrix:
+    """Return Euclidean distances between points, the roots of `squared_tile`."""
     squared = squared_tile(points, first, second)
-    return np.sqrt(squared, out=squared)
+    np.sqrt(squared, out=squared)
+    return squared
 
 
-def _direct(x: np.ndarray, y: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Squared distances of the pairs (x[i], y[j]), feature by feature to stay small in memory."""
+def _direct(x: Matrix, y: Matrix, i: Indices, j: Indices) -> Vector:
+    """Return squared distances of the pairs (x[i], y[j]), feature by feature to save memory."""
     total = np.zeros(len(i))
     for feature in range(x.shape[1]):
         total += np.square(x[i, feature] - y[j, feature])

@@ -1,23 +1,28 @@
-"""How far a mean silhouette of drawn customers is from that of all."""
+"""The influences of drawn customers on their mean silhouette, for its interval."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
+
+from segkit.clustering.arrays import Indices, Matrix, Vector
 from segkit.scoring.contract import Groups
 from segkit.scoring.distances import Points, distance_tile
 
-# The spread of the influences is estimated from so many of the drawn customers: to about 2%.
+# Drawn customers from whom the spread of the influences is estimated, to about 2%.
 _JUDGED = 1024
 _BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Nearness:
-    """A partition's mean distances; all arrays have shape (m,), and mean nothing for noise.
+    """A partition's mean distances; all arrays have shape (m,) and are undefined for noise.
 
     Attributes
     ----------
@@ -29,19 +34,20 @@ class Nearness:
         Of each customer; NaN for noise.
     """
 
-    a: np.ndarray
-    b: np.ndarray
-    nearest: np.ndarray
-    silhouette: np.ndarray
+    a: Vector
+    b: Vector
+    nearest: Indices
+    silhouette: Vector
 
 
 def influences(
-    points: Points, partitions: Sequence[Groups], found: Sequence[Nearness]
-) -> list[np.ndarray]:
-    """Compute by how much each of the first 1,024 customers moves the mean silhouette, times their number.
+    points: Points, partitions: Sequence[Groups], nearness: Sequence[Nearness]
+) -> list[Vector]:
+    """Compute the influence of each of the first 1,024 customers on the mean silhouette.
 
-    A customer moves it by its own silhouette, and by its distances in the means of its cluster,
-    which are a and b of others. The derivative of the mean by the customer's weight has both.
+    The influence is the derivative of the mean by the customer's weight, times the number of
+    customers. A customer moves the mean by its own silhouette, and by its distances to others,
+    which are part of their a and b.
 
     Parameters
     ----------
@@ -49,8 +55,8 @@ def influences(
         The drawn customers, in random order.
     partitions : sequence of Groups
         Partitions of them, with 2 <= k <= m - 1.
-    found : sequence of Nearness
-        What is known of each.
+    nearness : sequence of Nearness
+        The mean distances of each.
 
     Returns
     -------
@@ -63,35 +69,39 @@ def influences(
     """
     m = len(points)
     judged = slice(0, min(m, _JUDGED))
-    slopes = [_slopes(groups, each) for groups, each in zip(partitions, found, strict=True)]
+    slopes = [_slopes(groups, near) for groups, near in zip(partitions, nearness, strict=True)]
     sums = [np.zeros((groups.n_clusters, judged.stop)) for groups in partitions]
     for start in range(0, m, _BLOCK):
         block = slice(start, min(start + _BLOCK, m))
         tile = distance_tile(points, block, judged)
-        for groups, each, slope, total in zip(partitions, found, slopes, sums, strict=True):
-            total += _weights(groups, each, slope, block) @ tile
-    return [_collect(*each, judged) for each in zip(partitions, found, slopes, sums, strict=True)]
+        for groups, near, slope, total in zip(partitions, nearness, slopes, sums, strict=True):
+            total += _weights(groups, near, slope, block) @ tile
+    return [
+        _collect(groups, near, slope, total, judged)
+        for groups, near, slope, total in zip(partitions, nearness, slopes, sums, strict=True)
+    ]
 
 
-def _slopes(groups: Groups, found: Nearness) -> tuple[np.ndarray, np.ndarray]:
+def _slopes(groups: Groups, near: Nearness) -> tuple[Vector, Vector]:
     """Differentiate each silhouette by the summed distances to its own and to its nearest cluster."""
     sizes = groups.sizes[groups.codes]
-    widest = np.maximum(found.a, found.b)
+    widest = np.maximum(near.a, near.b)
     moves = (groups.codes >= 0) & (sizes > 1) & (widest > 0)
     square = np.where(moves, widest, 1.0) ** 2
-    by_a = -np.where(found.a < found.b, widest, found.b) / square
-    by_b = np.where(found.a < found.b, found.a, widest) / square
-    return (
-        np.where(moves, by_a, 0.0) / np.maximum(sizes - 1, 1),
-        np.where(moves, by_b, 0.0) / groups.sizes[found.nearest],
-    )
+    by_a = -np.where(near.a < near.b, widest, near.b) / square
+    by_b = np.where(near.a < near.b, near.a, widest) / square
+    own: Vector = np.where(moves, by_a, 0.0) / np.maximum(sizes - 1, 1)
+    other: Vector = np.where(moves, by_b, 0.0) / groups.sizes[near.nearest]
+    return own, other
 
 
-def _weights(groups: Groups, found: Nearness, slopes: tuple[np.ndarray, np.ndarray], block: slice):
-    """Sparse matrix of shape (k, block): how a customer's distance to a member of each cluster moves its silhouette."""
+def _weights(
+    groups: Groups, near: Nearness, slopes: tuple[Vector, Vector], block: slice
+) -> csc_array:
+    """Return by how much a distance to a member of each cluster moves a silhouette, (k, block)."""
     from scipy.sparse import csc_array
 
-    clusters = np.column_stack([np.maximum(groups.codes[block], 0), found.nearest[block]])
+    clusters = np.column_stack([np.maximum(groups.codes[block], 0), near.nearest[block]])
     values = np.column_stack([slope[block] for slope in slopes])
     ends = np.arange(0, clusters.size + 1, 2)
     return csc_array(
@@ -101,16 +111,18 @@ def _weights(groups: Groups, found: Nearness, slopes: tuple[np.ndarray, np.ndarr
 
 def _collect(
     groups: Groups,
-    found: Nearness,
-    slopes: tuple[np.ndarray, np.ndarray],
-    sums: np.ndarray,
+    near: Nearness,
+    slopes: tuple[Vector, Vector],
+    sums: Matrix,
     judged: slice,
-) -> np.ndarray:
+) -> Vector:
+    """Return the influences of the judged customers that are in a cluster."""
     k, clustered = groups.n_clusters, groups.codes >= 0
-    own, other = slopes[0] * found.a, slopes[1] * found.b
+    own, other = slopes[0] * near.a, slopes[1] * near.b
     level = np.bincount(groups.codes[clustered], own[clustered], k)
-    level += np.bincount(found.nearest[clustered], other[clustered], k)
+    level += np.bincount(near.nearest[clustered], other[clustered], k)
     rows = np.flatnonzero(clustered[judged])
     codes = groups.codes[rows]
-    mean = found.silhouette[clustered].mean()
-    return found.silhouette[rows] - mean + sums[codes, rows] - level[codes] + own[rows]
+    mean = near.silhouette[clustered].mean()
+    influence: Vector = near.silhouette[rows] - mean + sums[codes, rows] - level[codes] + own[rows]
+    return influence

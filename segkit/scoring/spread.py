@@ -7,17 +7,23 @@ from functools import cached_property
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Matrix, Vector
+
+NEGLIGIBLE = 1e-10  # of the root mean square radius
+
 
 @dataclass(frozen=True)
 class Spread:
-    """Clusters as centroids and the customers' distances from them, in a unit that scores do not depend on.
+    """Clusters as centroids, and the customers' distances from them.
+
+    The unit is any that scores do not depend on.
 
     Attributes
     ----------
     centroids : ndarray of shape (k, d)
         Means of the clusters.
     rests : ndarray of shape (k, d)
-        What rounding took from them: a cluster may be small and far from the origin.
+        The rounding errors of the means, which matter for a small cluster far from the origin.
     sizes : ndarray of shape (k,)
         Numbers of customers.
     codes : ndarray of shape (m,)
@@ -26,15 +32,17 @@ class Spread:
         Squared distance of each clustered customer to its own centroid.
     """
 
-    centroids: np.ndarray
-    rests: np.ndarray
-    sizes: np.ndarray
-    codes: np.ndarray
-    squared: np.ndarray
+    centroids: Matrix
+    rests: Matrix
+    sizes: Indices
+    codes: Indices
+    squared: Vector
 
-    def seen_from(self, cluster: int) -> np.ndarray:
+    def seen_from(self, cluster: int) -> Matrix:
         """Return the centroids less that of one cluster, (k, d)."""
-        return (self.centroids - self.centroids[cluster]) + (self.rests - self.rests[cluster])
+        offsets: Matrix = self.centroids - self.centroids[cluster]
+        corrections: Matrix = self.rests - self.rests[cluster]
+        return offsets + corrections
 
     @cached_property
     def within(self) -> float:
@@ -43,15 +51,19 @@ class Spread:
 
     @cached_property
     def between(self) -> float:
-        """Squared distances of the centroids to the mean of the clustered customers, times the sizes, summed."""
+        """Squared distances of the centroids to the clustered mean, weighted by size and summed."""
         centroids = self.seen_from(0)
         mean = self.sizes @ centroids / self.sizes.sum()
         return float(self.sizes @ np.square(centroids - mean).sum(axis=1))
 
     @property
     def negligible(self) -> float:
-        """Length that counts as zero: 1e-10 of the clustered's root mean square radius, or their rounding."""
+        """Length that counts as zero.
+
+        It is 1e-10 of the clustered customers' root mean square radius, or the rounding of their
+        coordinates where that is larger.
+        """
         radius = np.sqrt((self.within + self.between) / self.sizes.sum())
         # The largest coordinate of a clustered customer is in [0.5, 1).
         rounding = 4 * np.finfo(float).eps * np.sqrt(self.centroids.shape[1])
-        return float(max(1e-10 * radius, rounding))
+        return float(max(NEGLIGIBLE * radius, rounding))

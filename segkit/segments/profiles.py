@@ -5,21 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-NOISE = -1
+from segkit.clustering.partition import NOISE
+
+Matrix = NDArray[np.float64]
+Labels = Sequence[int] | NDArray[np.integer[Any]] | pd.Series
+
 OTHER = "(other)"
 PLANTED = "planted group="
 COLUMNS = ("segment", "feature", "n", "mean", "median", "q25", "q75", "z")
+# The rarer values of a text column are one feature together.
 _CATEGORIES = 12
+# Features that are summarised at once: a wide table is never copied whole.
 _BLOCK = 32
+# A spread below this share of the mean is rounding.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """What is high and low in one segment.
+    """The features that are high and low in one segment.
 
     Attributes
     ----------
@@ -31,7 +41,7 @@ class Portrait:
         The features furthest above and below all customers' mean, in standard deviations, furthest
         first.
     words : str
-        The same in a line.
+        The same in one line.
     """
 
     segment: int
@@ -41,10 +51,8 @@ class Portrait:
     words: str
 
 
-def profile(
-    frame: pd.DataFrame, labels: Sequence[int], truth: Sequence[int] | None = None
-) -> pd.DataFrame:
-    """Summarise every feature in every segment, in long form.
+def profile(frame: pd.DataFrame, labels: Labels, truth: Labels | None = None) -> pd.DataFrame:
+    """Summarise every feature in every segment, one row for each.
 
     Parameters
     ----------
@@ -53,8 +61,8 @@ def profile(
         other column as one 0/1 feature ``column=value`` per value (the 12 commonest; the rest
         together as ``column=(other)``), so that its mean is the share of that value.
     labels : sequence of int, shape (n,)
-        A segment per customer; -1 is noise, a missing label (dropped before clustering) is left
-        out.
+        A segment per customer; -1 is noise. Customers without a label, which were dropped before
+        clustering, are left out.
     truth : sequence of int, shape (n,), optional
         Planted groups: adds the share of each in each segment, as ``planted group=<g>``.
 
@@ -72,22 +80,24 @@ def profile(
     ValueError
         If the labels are not one per row.
     """
-    codes, kept = _codes(labels, len(frame))
+    codes, is_labelled = _codes(labels, len(frame))
     segments, member, sizes = np.unique(codes, return_inverse=True, return_counts=True)
     order = np.argsort(member, kind="stable")
-    rows = np.flatnonzero(kept)[order]
+    rows = np.flatnonzero(is_labelled)[order]
     bounds = np.concatenate([[0], np.cumsum(sizes)])
-    parts, names = [], []
+    parts: list[Matrix] = []
+    names: list[str] = []
     for block_names, matrix in _blocks(feature_columns(frame, truth)):
         names += block_names
         parts.append(_summaries(matrix[rows], bounds))
     if not parts or not len(segments):
-        return _long(np.empty((0, 5, 0)), np.array([], dtype=int), np.array([], dtype=int), [])
+        nothing = np.array([], dtype=int)
+        return _long(np.empty((0, 5, 0)), nothing, nothing, [])
     return _long(np.concatenate(parts, axis=2), segments, sizes, names)
 
 
 def describe(profile: pd.DataFrame, top: int = 3, least: float = 0.25) -> list[Portrait]:
-    """Tell what is high and low in each segment of a profile.
+    """Return the portrait of each segment of a profile.
 
     Parameters
     ----------
@@ -105,13 +115,14 @@ def describe(profile: pd.DataFrame, top: int = 3, least: float = 0.25) -> list[P
     """
     named = profile[~profile["feature"].str.startswith(PLANTED)]
     portraits = [
-        _portrait(int(s), part, top, least) for s, part in named.groupby("segment", sort=True)
+        _portrait(int(part["segment"].iloc[0]), part, top, least)
+        for _, part in named.groupby("segment", sort=True)
     ]
-    return sorted(portraits, key=lambda p: (p.segment == NOISE, p.segment))
+    return sorted(portraits, key=lambda portrait: (portrait.segment == NOISE, portrait.segment))
 
 
 def shares(profile: pd.DataFrame) -> dict[str, float]:
-    """Find the features that are 0 or 1 for every customer; their means are shares.
+    """Return the features that are 0 or 1 for every customer; their means are shares.
 
     Parameters
     ----------
@@ -121,33 +132,34 @@ def shares(profile: pd.DataFrame) -> dict[str, float]:
     Returns
     -------
     dict
-        By feature: the share of all labelled customers with a value that have 1. Without features
-        in which no two segments differ.
+        By feature: the share of 1 among the labelled customers with a value. Features in which no
+        two segments differ are left out.
     """
-    return {
-        str(name): share
-        for name, part in profile.groupby("feature", sort=False)
-        if (share := _share(part))
-    }
+    all_shares = {str(name): _share(part) for name, part in profile.groupby("feature", sort=False)}
+    return {name: share for name, share in all_shares.items() if share}
 
 
 def _share(part: pd.DataFrame) -> float | None:
-    """Return everybody's mean if the feature is 0 or 1: no other within these bounds varies as much."""
+    """Return the mean of all customers in a feature that is 0 or 1; None for any other.
+
+    Parameters
+    ----------
+    part
+        The feature's rows of a profile. Mean and z of two segments give the mean and the standard
+        deviation of all customers; of the features between 0 and 1, only one of zeros and ones
+        has the variance p (1 - p).
+    """
     known = part.dropna(subset=["z", "mean"]).sort_values("z")
-    if (
-        len(known) < 2
-        or not known["z"].iloc[0] < known["z"].iloc[-1]
-        or not known["mean"].between(0.0, 1.0).all()
-    ):
+    if len(known) < 2 or not known["mean"].between(0.0, 1.0).all():
         return None
     (low, high), (least, most) = known["mean"].iloc[[0, -1]], known["z"].iloc[[0, -1]]
+    if not least < most:
+        return None
     spread = (high - low) / (most - least)
     overall = float(high - most * spread)
-    return (
-        overall
-        if 0 < overall < 1 and np.isclose(spread**2, overall * (1 - overall), rtol=1e-6)
-        else None
-    )
+    if 0 < overall < 1 and np.isclose(spread**2, overall * (1 - overall), rtol=1e-6):
+        return overall
+    return None
 
 
 def _portrait(segment: int, part: pd.DataFrame, top: int, least: float) -> Portrait:
@@ -159,31 +171,32 @@ def _portrait(segment: int, part: pd.DataFrame, top: int, least: float) -> Portr
 
 
 def _words(high: Sequence[tuple[str, float]], low: Sequence[tuple[str, float]]) -> str:
-    sides = {"high": high, "low": low}
-    lists = {
-        side: ", ".join(f"{name} ({_signed(z)} sd)" for name, z in pairs)
-        for side, pairs in sides.items()
-    }
-    told = [f"{side} {names}" for side, names in lists.items() if names]
-    return "; ".join(told) or "near the average in everything"
+    sides = []
+    for side, pairs in (("high", high), ("low", low)):
+        if pairs:
+            names = ", ".join(f"{name} ({_signed(z)} sd)" for name, z in pairs)
+            sides.append(f"{side} {names}")
+    return "; ".join(sides) or "near the average in everything"
 
 
 def _signed(z: float) -> str:
     return f"{z:+.1f}".replace("-", "−")
 
 
-def _codes(labels: Sequence[int], n: int) -> tuple[np.ndarray, np.ndarray]:
-    values = labels.array if isinstance(labels, pd.Series) else labels
-    values = pd.array(values, dtype="Int64")
+def _codes(labels: Labels, n: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the labels that are not missing, and where they are."""
+    # pandas' overloads of `array` know no union of what it takes.
+    given: Any = labels.array if isinstance(labels, pd.Series) else labels
+    values = pd.array(given, dtype="Int64")
     if len(values) != n:
         raise ValueError(f"one label per row is needed: {n} rows, {len(values)} labels")
-    kept = ~np.asarray(values.isna())
-    return np.asarray(values[kept].to_numpy(dtype=np.int64)), kept
+    is_labelled = ~np.asarray(values.isna())
+    return np.asarray(values[is_labelled].to_numpy(dtype=np.int64)), is_labelled
 
 
 def feature_columns(
-    frame: pd.DataFrame, truth: Sequence[int] | None = None
-) -> Iterator[tuple[str, np.ndarray]]:
+    frame: pd.DataFrame, truth: Labels | None = None
+) -> Iterator[tuple[str, Matrix]]:
     """Yield the names and values of the features that :func:`profile` summarises, in its order."""
     for position, name in enumerate(frame.columns):
         column = frame.iloc[:, position]
@@ -196,7 +209,8 @@ def feature_columns(
         yield from ((f"{PLANTED}{g}", (groups == g).astype(np.float64)) for g in np.unique(groups))
 
 
-def _indicators(name: str, column: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
+def _indicators(name: str, column: pd.Series[Any]) -> Iterator[tuple[str, Matrix]]:
+    """Yield a feature of zeros and ones for each of the commonest values, NaN where missing."""
     codes, values = pd.factorize(column.astype("object"), sort=False)
     counts = np.bincount(codes[codes >= 0], minlength=len(values))
     common = np.argsort(-counts, kind="stable")[:_CATEGORIES]
@@ -207,10 +221,10 @@ def _indicators(name: str, column: pd.Series) -> Iterator[tuple[str, np.ndarray]
         yield f"{name}={OTHER}", missing + ~np.isin(codes, [*common, -1])
 
 
-def _blocks(columns: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Bundle columns into matrices, so that a wide table of a million rows is never copied whole."""
+def _blocks(columns: Iterator[tuple[str, Matrix]]) -> Iterator[tuple[list[str], Matrix]]:
+    """Yield columns in matrices of at most ``_BLOCK``, with their names."""
     names: list[str] = []
-    arrays: list[np.ndarray] = []
+    arrays: list[Matrix] = []
     for name, values in columns:
         names.append(name)
         arrays.append(values)
@@ -221,8 +235,20 @@ def _blocks(columns: Iterator[tuple[str, np.ndarray]]) -> Iterator[tuple[list[st
         yield names, np.column_stack(arrays)
 
 
-def _summaries(matrix: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """(segments, 5, d) of mean, median, q25, q75 and z, of rows that are sorted by segment."""
+def _summaries(matrix: Matrix, bounds: NDArray[np.int64]) -> Matrix:
+    """Return mean, median, q25, q75 and z of rows that are sorted by segment.
+
+    Parameters
+    ----------
+    matrix
+        Shape (n, d).
+    bounds
+        The first row of each segment, and n.
+
+    Returns
+    -------
+    ndarray of shape (segments, 5, d)
+    """
     centre, spread = _moments(matrix)
     out = np.empty((len(bounds) - 1, 5, matrix.shape[1]))
     for i, (start, stop) in enumerate(pairwise(bounds)):
@@ -236,18 +262,19 @@ def _summaries(matrix: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     return out
 
 
-def _moments(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and population standard deviation of each column's present values; a rounding-size spread is 0."""
+def _moments(block: Matrix) -> tuple[Matrix, Matrix]:
+    """Return the mean and the population standard deviation of each column's present values."""
     present = ~np.isnan(block)
     counts = present.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(present, block, 0.0).sum(axis=0) / counts
         sd = np.sqrt((np.where(present, block - mean, 0.0) ** 2).sum(axis=0) / counts)
-    return mean, np.where(sd > 1e-12 * np.abs(mean), sd, 0.0)
+    return mean, np.where(sd > _ROUNDING * np.abs(mean), sd, 0.0)
 
 
-def _quantiles(block: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-    """Linear quantiles of each column's present values; sorting puts missing ones last, where none looks."""
+def _quantiles(block: Matrix, levels: Sequence[float]) -> Matrix:
+    """Return linear quantiles of each column's present values, shape (levels, d)."""
+    # Missing values are sorted last and never read.
     ordered = np.sort(block, axis=0)
     counts = (~np.isnan(block)).sum(axis=0)
     at = np.multiply.outer(np.asarray(levels), np.maximum(counts - 1, 0))
@@ -255,12 +282,14 @@ def _quantiles(block: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     high = np.minimum(low + 1, np.maximum(counts - 1, 0))
     columns = np.arange(block.shape[1])
     below, above = ordered[low, columns], ordered[high, columns]
-    return below + (at - low) * (above - below)
+    quantiles: Matrix = below + (at - low) * (above - below)
+    return quantiles
 
 
 def _long(
-    values: np.ndarray, segments: np.ndarray, sizes: np.ndarray, names: list[str]
+    values: Matrix, segments: NDArray[np.int64], sizes: NDArray[np.int64], names: list[str]
 ) -> pd.DataFrame:
+    """Return a profile from its values, shape (segments, 5, d)."""
     d = len(names)
     mean, median, q25, q75, z = (values[:, i, :].ravel() for i in range(5))
     return pd.DataFrame(

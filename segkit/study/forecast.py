@@ -1,15 +1,15 @@
-"""What a sweep would do, told before it runs: counts, what is stored, what is impossible, estimated time and disk."""
+"""What a sweep would do: counts of runs and stages, what is stored, estimated time and disk."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from segkit.study.keep.customers import embedding_runs
-from segkit.study.keep.runs_table import Collector
-from segkit.study.keep.writer import Record
+from segkit.study.judge.selection import runs_by_embedding, runs_to_confirm
+from segkit.study.keep.customers import load_customers
+from segkit.study.keep.state import StudyState
 from segkit.study.plan.confirmation import ConfirmSettings, plan_confirmation, siblings
 from segkit.study.plan.cost import Pace, duration, node_seconds, task_class, task_seconds
 from segkit.study.plan.disk import amount, bytes_by_kind
@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from segkit.study.run.preparation import Prepared
 
 
+# Tasks of each kind and class whose records are read.
+_LEARNED = 5
+
+
 def forecast(prepared: Prepared) -> dict[str, Any]:
-    """Return the counts of runs and stages, stored and to compute, the reasons of skipped runs, and estimates.
+    """Return what a sweep would do: counts of runs and stages, and estimates.
 
     Returns
     -------
     dict
-        ``seconds`` is CPU time over all workers, ``wall_seconds`` its share of each worker,
+        ``seconds`` is the CPU time of all workers, ``wall_seconds`` the share of each of them, and
         ``disk_bytes`` what is added to the store by kind of stage: estimates. ``confirm`` has the
-        same for the confirmation, ``exact`` where the screen is stored, so that the runs to confirm
-        are known.
+        same for the confirmation; its ``exact`` says that the screen is stored, so that the runs
+        to confirm are known.
     """
     plan = prepared.plan
     tasks = make_tasks(plan.nodes, plan.leaves, prepared.stored)
@@ -66,10 +70,9 @@ def forecast(prepared: Prepared) -> dict[str, Any]:
 
 
 def expected_seconds(prepared: Prepared) -> tuple[float, float | None]:
-    """Return the estimated wall seconds of the screen and of the confirmation; None where there is none."""
+    """Return the estimated wall seconds of the screen, and of the confirmation if there is one."""
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, prepared.stored)
-    # With the screen stored, the confirmation is planned at once, and says itself how long it
-    # takes.
+    # With the screen stored, the confirmation is planned at once, with an estimate of its own.
     if not tasks:
         return 0.0, None
     pace, workers = _stored_pace(prepared), prepared.engine.n_workers
@@ -79,8 +82,8 @@ def expected_seconds(prepared: Prepared) -> tuple[float, float | None]:
 
 
 def _paced(tasks: Sequence[Task], planner: Planner, pace: Pace) -> float:
-    """Return the estimated CPU seconds of tasks, by what like ones took."""
-    estimates: Counter[tuple[str, str]] = Counter()
+    """Return the estimated CPU seconds of tasks, corrected by what similar ones took."""
+    estimates: dict[tuple[str, str], float] = defaultdict(float)
     for task in tasks:
         estimates[task_class(task)] += task_seconds(task, planner.shapes)
     return pace.seconds(estimates)
@@ -92,27 +95,43 @@ def _stored_pace(prepared: Prepared) -> Pace:
     learned: Counter[tuple[str, str]] = Counter()
     for task in make_tasks(plan.nodes, plan.leaves, ()):
         name = task_class(task)
-        if learned[name] < _LEARNED and all(node.key in prepared.stored for node in task.nodes):
-            records = [prepared.store.record(node.key) for node in task.nodes]
-            if all(records):
+        if learned[name] < _LEARNED:
+            seconds = _stored_seconds(task, prepared)
+            if seconds is not None:
                 learned[name] += 1
-                pace.learn(
-                    task,
-                    task_seconds(task, plan.planner.shapes),
-                    sum(item["seconds"] for item in records),
-                )
+                pace.learn(task, task_seconds(task, plan.planner.shapes), seconds)
     return pace
 
 
-# Tasks of each kind and class whose records are read.
-_LEARNED = 5
+def _stored_seconds(task: Task, prepared: Prepared) -> float | None:
+    """Return the CPU seconds that a task's stages took; None if not all of them are stored."""
+    if not all(node.key in prepared.stored for node in task.nodes):
+        return None
+    seconds = 0.0
+    for node in task.nodes:
+        record = prepared.store.record(node.key)
+        if not record:
+            return None
+        seconds += record["seconds"]
+    return seconds
 
 
 @dataclass(frozen=True)
 class ExpectedConfirmation:
-    """What the confirmation takes: its tasks, CPU seconds, stages in all and to compute by kind, bytes by kind.
+    """What the confirmation is expected to take.
 
-    ``exact`` says that the screen is stored, so that it is known which runs are confirmed.
+    Attributes
+    ----------
+    seconds
+        CPU seconds.
+    tasks
+        The number of tasks.
+    stages, to_compute
+        The number of its stages by kind: of all, and of those that are not stored.
+    size
+        Bytes that are added to the store by kind.
+    exact
+        Whether the screen is stored, so that the runs to confirm are known.
     """
 
     seconds: float
@@ -126,9 +145,8 @@ class ExpectedConfirmation:
 def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmation | None:
     """Return what the confirmation is expected to take; None where nothing is confirmed.
 
-    Which runs are confirmed is known after the screen. Before, it is planned for as many runs of
-    this plan, from the cheapest to the most costly: what they share is then shared in the estimate
-    too.
+    Which runs are confirmed is known after the screen. Before that, the confirmation is planned for
+    as many typical runs, so that the estimate includes what runs share.
     """
     study = prepared.composition.study["scoring"]
     able = [run for run in prepared.plan.runs if run.stages]
@@ -139,7 +157,7 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
     chosen = _shortlisted(prepared) if known else _typical(able, planner, study["shortlist"])
     if chosen is None:
         return None
-    pictured = [runs[0] for runs in embedding_runs(able).values()]
+    pictured = [runs[0] for runs in runs_by_embedding(able).values()]
     settings = ConfirmSettings.of(study)
     confirmation = plan_confirmation(planner, chosen, siblings(able, chosen), pictured, settings)
     own = wanted_keys(confirmation.nodes, confirmation.leaves, prepared.plan.nodes)
@@ -157,59 +175,54 @@ def expected_confirmation(prepared: Prepared, pace: Pace) -> ExpectedConfirmatio
 
 
 def _shortlisted(prepared: Prepared) -> list[RunPlan] | None:
-    """Return the runs that the stored screen is followed by; None if none passes the gates."""
-    record = Record(prepared, [], Collector(prepared.plan))
-    record.collector.add(
-        settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored).values()
-    )
-    confirmation = record.shortlist()
-    if confirmation is None:
-        return None
-    plans = {run.id: run for run in prepared.plan.runs}
-    return [plans[run] for run in confirmation.shortlist]
+    """Return the runs that a stored screen leads to; None if none passes the gates."""
+    plan, store = prepared.plan, prepared.store
+    scoring = prepared.composition.study["scoring"]
+    state = StudyState(plan, store, load_customers(plan), scoring["gates"])
+    state.take(settled_outcomes(plan.nodes, store, prepared.stored).values())
+    partitions, _ = state.partitions()
+    chosen = runs_to_confirm(state.ranked(), partitions, scoring["shortlist"])
+    return [state.plans[run] for run in chosen] or None
 
 
 def _typical(able: Sequence[RunPlan], planner: Planner, size: int) -> list[RunPlan]:
-    """Return runs at even distances in the order of what a run costs on its own, and as many in the same spaces.
+    """Return runs from the cheapest to the most costly, and as many again in the same spaces.
 
     The best runs of a study share their spaces: the 20 confirmed ones of the card customers have
     about half as many.
     """
 
-    def seconds(run: RunPlan) -> tuple[float, str]:
-        made = {
-            key
-            for role, key in run.stages.items()
-            if role in ("neighbours", "projection", "clustering")
-        }
-        return (
-            sum(node_seconds(planner.nodes[key], planner.shapes[key].customers) for key in made),
-            run.id,
-        )
+    def cost(run: RunPlan) -> tuple[float, str]:
+        roles = ("neighbours", "projection", "clustering")
+        keys = {run.stages[role] for role in roles if role in run.stages}
+        seconds = [node_seconds(planner.nodes[key], planner.shapes[key].customers) for key in keys]
+        # By id too, so that equal costs have an order.
+        return sum(seconds), run.id
 
-    ordered = sorted(able, key=seconds)
+    ordered = sorted(able, key=cost)
     size = min(size, len(ordered))
     spread = (size + 1) // 2
     chosen = {run.id: run for run in _evenly(ordered, spread)}
     spaces = {space_of(run.stages) for run in chosen.values()}
     others = [run for run in ordered if run.id not in chosen]
-    alike = [run for run in others if space_of(run.stages) in spaces]
-    return [*chosen.values(), *_evenly(alike or others, size - len(chosen))]
+    same_space = [run for run in others if space_of(run.stages) in spaces]
+    return [*chosen.values(), *_evenly(same_space or others, size - len(chosen))]
 
 
 def _evenly(runs: Sequence[RunPlan], count: int) -> list[RunPlan]:
+    """Return so many runs at even distances: of each part of the list, the middle one."""
     count = min(count, len(runs))
     return [runs[(2 * place + 1) * len(runs) // (2 * count)] for place in range(count)]
 
 
 def _drawn(prepared: Prepared) -> dict[str, int]:
-    """Return on how many drawn customers each kind of stage is done, where it is not done on all."""
+    """Return the number of drawn customers of each kind of stage that is not done on all."""
     sizes = {node.kind: node.sample for node in prepared.plan.nodes.values() if node.sample}
     return {kind: sizes[kind] for kind in KINDS if kind in sizes}
 
 
 def _racing(prepared: Prepared) -> dict[str, int] | None:
-    """Return how many draws how many runs may still have in a race; which ones go on is known as it goes."""
+    """Return the most draws of a race and the runs that enter it; None without one."""
     scoring = prepared.composition.study["scoring"]
     if not scoring["racing"]:
         return None
@@ -238,95 +251,98 @@ def _confirmation(prepared: Prepared, pace: Pace) -> dict[str, Any] | None:
     }
 
 
-def forecast_text(found: dict[str, Any]) -> str:
+def forecast_text(forecast: Mapping[str, Any]) -> str:
     """Return a forecast in lines for people."""
-    stages = [
-        f"  {kind:<12} {count:>8} {found['stored'].get(kind, 0):>8}"
-        f" {found['to_compute'].get(kind, 0):>10}"
-        for kind, count in found["stages"].items()
-    ]
-    impossible = [f"  {item['runs']} x {item['reason']}" for item in found["impossible"]]
-    left = "nothing to compute"
-    if found["tasks"]:
-        wall, cpu = duration(found["wall_seconds"]), duration(found["seconds"])
-        disk = amount(sum(found["disk_bytes"].values()))
-        left = (
-            f"estimated: {wall} {found['engine']} ({cpu} of CPU, {found['tasks']} tasks), {disk} of"
-            " disk"
-        )
-    skipped = (
-        [f"skipped: {found['skipped']}, which cannot be done:", *impossible] if impossible else []
-    )
     lines = [
-        f"{found['experiment'] or 'study'}: {found['runs']} runs",
+        f"{forecast['experiment'] or 'study'}: {forecast['runs']} runs",
         f"  {'stage':<12} {'unique':>8} {'stored':>8} {'to compute':>10}",
-        *stages,
-        *skipped,
-        *(f"warning: {text}" for text in found["warnings"]),
-        *_drawn_lines(found),
-        *_approximate_lines(found),
-        left,
+        *_stage_lines(forecast),
+        *_skipped_lines(forecast),
+        *(f"warning: {text}" for text in forecast["warnings"]),
+        *_drawn_lines(forecast),
+        *_approximate_lines(forecast),
+        _estimate_line(forecast),
     ]
-    if found["skipped"] < found["runs"]:
-        lines += [*_racing_lines(found["racing"]), *_confirmation_lines(found["confirm"])]
+    if forecast["skipped"] < forecast["runs"]:
+        lines += [*_racing_lines(forecast["racing"]), *_confirmation_lines(forecast["confirm"])]
     return "\n".join(lines)
 
 
-def _drawn_lines(found: dict[str, Any]) -> list[str]:
-    if not found["drawn"]:
-        return []
-    sizes = ", ".join(f"{kind} {size:,}" for kind, size in found["drawn"].items())
+def _stage_lines(forecast: Mapping[str, Any]) -> list[str]:
+    stored, to_compute = forecast["stored"], forecast["to_compute"]
     return [
-        f"drawn customers stand for all {max(found['customers'].values()):,} in: {sizes}"
-        " (sampling=none: never)"
+        f"  {kind:<12} {count:>8} {stored.get(kind, 0):>8} {to_compute.get(kind, 0):>10}"
+        for kind, count in forecast["stages"].items()
     ]
 
 
-def _approximate_lines(found: dict[str, Any]) -> list[str]:
-    told = (
-        "the neighbours of UMAP and t-SNE are searched approximately (sampling.neighbours=null:"
-        " exactly)"
+def _skipped_lines(forecast: Mapping[str, Any]) -> list[str]:
+    if not forecast["impossible"]:
+        return []
+    reasons = [f"  {entry['runs']} x {entry['reason']}" for entry in forecast["impossible"]]
+    return [f"skipped: {forecast['skipped']}, which cannot be done:", *reasons]
+
+
+def _estimate_line(forecast: Mapping[str, Any]) -> str:
+    if not forecast["tasks"]:
+        return "nothing to compute"
+    wall, cpu = duration(forecast["wall_seconds"]), duration(forecast["seconds"])
+    disk = amount(sum(forecast["disk_bytes"].values()))
+    return (
+        f"estimated: {wall} {forecast['engine']} ({cpu} of CPU, {forecast['tasks']} tasks), "
+        f"{disk} of disk"
     )
-    return [told] if found["approximate"] else []
 
 
-def _racing_lines(race: dict[str, int] | None) -> list[str]:
+def _drawn_lines(forecast: Mapping[str, Any]) -> list[str]:
+    if not forecast["drawn"]:
+        return []
+    sizes = ", ".join(f"{kind} {size:,}" for kind, size in forecast["drawn"].items())
+    return [
+        f"drawn customers stand for all {max(forecast['customers'].values()):,} in: {sizes} "
+        "(sampling=none: never)"
+    ]
+
+
+def _approximate_lines(forecast: Mapping[str, Any]) -> list[str]:
+    if not forecast["approximate"]:
+        return []
+    return [
+        "the neighbours of UMAP and t-SNE are searched approximately (sampling.neighbours=null: "
+        "exactly)"
+    ]
+
+
+def _racing_lines(race: Mapping[str, int] | None) -> list[str]:
     if race is None:
         return []
     return [
-        f"then, not in the estimate: a race of {race['runs']:,} runs over up to {race['draws']}"
-        " draws each"
+        f"then, not in the estimate: a race of {race['runs']:,} runs over up to {race['draws']} "
+        "draws each"
     ]
 
 
-def _confirmation_lines(confirm: dict[str, Any] | None) -> list[str]:
+def _confirmation_lines(confirm: Mapping[str, Any] | None) -> list[str]:
     if confirm is None:
         return ["screen only (scoring.confirm=false)"]
-    tables = sum(confirm["nulls"].values())
-    how = (
-        f"{confirm['confirm_draws']} fresh draws, {confirm['refits']} refits, {confirm['seeds']}"
-        " other seeds"
-    )
     if "stages" not in confirm:
         return ["no run of the stored screen passes the gates: nothing will be confirmed"]
+    tables = sum(confirm["nulls"].values())
     runs = (
-        f"then up to {confirm['shortlist']} runs are confirmed with {how} and {tables} tables"
-        " without segments"
+        f"then up to {confirm['shortlist']} runs are confirmed with {confirm['confirm_draws']} "
+        f"fresh draws, {confirm['refits']} refits, {confirm['seeds']} other seeds and {tables} "
+        "tables without segments"
     )
     stages, to_compute = sum(confirm["stages"].values()), sum(confirm["to_compute"].values())
     if not to_compute:
         return [f"{runs}: {stages:,} stages, all stored"]
     wall, cpu = duration(confirm["wall_seconds"]), duration(confirm["seconds"])
-    basis = (
-        "the runs are known"
-        if confirm["exact"]
-        else "which runs is known after the screen: typical ones"
-    )
+    disk = amount(sum(confirm["disk_bytes"].values()))
+    basis = "which runs is known after the screen: typical ones"
+    if confirm["exact"]:
+        basis = "the runs are known"
     return [
         f"{runs}:",
         f"  {stages:,} stages, {to_compute:,} to compute ({basis})",
-        (
-            f"  estimated: {wall} ({cpu} of CPU), {amount(sum(confirm['disk_bytes'].values()))} of"
-            " disk"
-        ),
+        f"  estimated: {wall} ({cpu} of CPU), {disk} of disk",
     ]

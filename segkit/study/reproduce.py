@@ -1,13 +1,13 @@
-"""Recompute one run from the raw data with an empty store, and say stage by stage how it compares."""
+"""Recomputes one run from the raw data with an empty store, and compares it stage by stage."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segkit.data import TableInfo, source
 from segkit.data.load import existing_file
@@ -38,15 +38,22 @@ from segkit.study.run.store import Store
 from segkit.study.run.tables import load_unchanged
 from segkit.version import __version__
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
 EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
-# Of what the study kept no digests: it says nothing of the run, and nothing for it.
+# The study has no digests: it speaks neither against a run nor for it.
 UNVERIFIED = "unverified"
+# Of matrices, relative to the largest entry of a row of the sketch.
 MATRIX_TOLERANCE = 1e-6
+# Labels that agree at least so far are equivalent.
 LABELS_ARI = 0.99
+# Of scores, most of which lie between -1 and 1.
 SCORE_TOLERANCE = 0.005
-# What begins the name of what is compared with the study's files themselves.
+# The beginning of a comparison's name if it is with one of the study's files.
 PUBLISHED = "published:"
-_ORDER = (EXACT, EQUIVALENT, DIFFERENT)
+_BEST_FIRST = (EXACT, EQUIVALENT, DIFFERENT)
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,19 @@ class StageComparison:
 
 @dataclass(frozen=True)
 class Reproduction:
-    """How a run compares with its recomputation: the verdict, each stage, and what changed around it."""
+    """How a run compares with its recomputation.
+
+    Attributes
+    ----------
+    run
+        The run's id.
+    verdict
+        ``exact``, ``equivalent`` or ``different``.
+    stages
+        How each stage compares.
+    changed
+        What is not as it was: data, versions, code.
+    """
 
     run: str
     verdict: str
@@ -73,7 +92,7 @@ class Reproduction:
 
 
 def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduction:
-    """Recompute a run and compare it with what its study kept.
+    """Recompute a run and compare it with the results of its study.
 
     Parameters
     ----------
@@ -94,57 +113,94 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
     Raises
     ------
     UsageError
-        If the run has no result to compare with.
+        If the run has no result to compare with, or the study claims something that cannot be
+        computed.
     """
     if run not in study.configurations:
         raise UsageError(f"run {run} is not in {study.folder}/configs.jsonl")
     check_claims(study, run)
-    entry = study.configurations[run]
-    row = study.runs.set_index("run").loc[run] if run in set(study.runs["run"]) else None
-    if row is None or str(row["status"]) != "ok":
-        told = "is not finished" if row is None else f"was {row['status']} ({row['reason']})"
-        raise UsageError(f"run {run} of {study.folder} {told}: there is nothing to reproduce")
-    data = _located(study, entry, data_path)
-    another = _data_change(entry, data)
-    if another and data_path is None and "path" in data:
-        # A file that the study names may be any of this user's: one that it was not made of is not
-        # read as a table.
+    entry, row = study.configurations[run], _finished_row(study, run)
+    data = _located_data(study, entry, data_path)
+    data_change = _data_change(entry, data)
+    if data_change and data_path is None and "path" in data:
+        # The study may name any file of this user: one that it was not computed from is not even
+        # read.
         reason = (
             "the file that the study names is not the one it was made of; give the data by --data"
         )
-        return Reproduction(
-            run, DIFFERENT, (StageComparison("features", DIFFERENT, reason),), (another,)
-        )
+        return _without_data(run, reason, data_change)
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
-        store = Store(folder)
         try:
             plan = _plan(study, entry, row, data)
         except UsageError as error:
-            if another is None:
+            if data_change is None:
                 raise
-            return Reproduction(
-                run, DIFFERENT, (StageComparison("features", DIFFERENT, str(error)),), (another,)
-            )
-        collector = Collector(plan)
-        with Engine(EngineSettings(mode="inline"), folder) as engine:
-            for _task, outcomes in engine.run(make_tasks(plan.nodes, plan.leaves, set()), {}):
-                collector.add(outcomes)
-        stages = _compare(study, entry, row, plan.runs[0], collector, store)
-        stages += _published(study, run, row, stages, collector, store)
-    changed = _changes(study, entry, plan)
-    return Reproduction(run, _verdict(stages), tuple(stages), tuple(changed))
+            return _without_data(run, str(error), data_change)
+        computed = _Computed(_collected(plan, folder), Store(folder))
+        stages = _compare_stages(study, entry, row, computed)
+        stages += _compare_files(study, row, stages, computed)
+    return Reproduction(run, _verdict(stages), tuple(stages), tuple(_changes(study, entry, plan)))
 
 
-def _plan(study: Study, entry: Mapping[str, Any], row: Any, data: Mapping[str, Any]) -> Plan:
+@dataclass(frozen=True)
+class _Computed:
+    """A recomputed run: the outcomes of its stages, and the store of their results."""
+
+    collector: Collector
+    store: Store
+
+    @property
+    def run(self) -> RunPlan:
+        """The only run of the plan."""
+        return self.collector.plan.runs[0]
+
+    def outcome(self, role: str) -> Outcome | None:
+        """Return the outcome of a stage; None if this version has no such stage."""
+        return self.collector.outcomes.get(self.run.stages.get(role, ""))
+
+    def arrays(self, role: str) -> dict[str, NDArray[Any]]:
+        """Return the results of a stage."""
+        return self.store.arrays(self.run.stages[role])
+
+
+def _collected(plan: Plan, folder: str) -> Collector:
+    """Compute a plan in this process, with its store in a folder."""
+    collector = Collector(plan)
+    tasks = make_tasks(plan.nodes, plan.leaves, set())
+    with Engine(EngineSettings(mode="inline"), folder) as engine:
+        for _task, outcomes in engine.run(tasks, {}):
+            collector.add(outcomes)
+    return collector
+
+
+def _finished_row(study: Study, run: str) -> pd.Series[Any]:
+    """Return a run's row of the runs table, if it is ok."""
+    rows = study.runs[study.runs["run"] == run]
+    if rows.empty:
+        problem = "is not finished"
+    elif str(rows["status"].iloc[0]) != "ok":
+        problem = f"was {rows['status'].iloc[0]} ({rows['reason'].iloc[0]})"
+    else:
+        return rows.set_index("run").iloc[0]
+    raise UsageError(f"run {run} of {study.folder} {problem}: there is nothing to reproduce")
+
+
+def _without_data(run: str, reason: str, data_change: str) -> Reproduction:
+    """Return the verdict on a run whose data is not there any more."""
+    comparison = StageComparison("features", DIFFERENT, reason)
+    return Reproduction(run, DIFFERENT, (comparison,), (data_change,))
+
+
+def _plan(
+    study: Study, entry: Mapping[str, Any], row: pd.Series[Any], data: Mapping[str, Any]
+) -> Plan:
     groups = {**entry["groups"], "data": data}
     configuration = Configuration(entry["choices"], groups, entry["seed"])
     settings = study.settings
-    # A race may have stopped before all of them.
-    draws = (
-        int(row["stability_draws"])
-        if settings["scoring"].get("racing")
-        else settings["scoring"]["draws"]
-    )
+    draws = settings["scoring"]["draws"]
+    if settings["scoring"].get("racing"):
+        # The race may have ended for this run before all draws.
+        draws = int(row["stability_draws"])
     return make_plan(
         [configuration], STAGES, settings["references"], draws, _info, Sampling.of(settings)
     )
@@ -155,49 +211,49 @@ def _info(data: Mapping[str, Any]) -> TableInfo:
     return source(data).info()
 
 
-def _located(study: Study, entry: Mapping[str, Any], data_path: str | None) -> dict[str, Any]:
+def _located_data(study: Study, entry: Mapping[str, Any], data_path: str | None) -> dict[str, Any]:
+    """Return a run's ``data`` group with the path of its file on this machine."""
     data = dict(entry["groups"]["data"])
     if data_path is not None:
         if "path" not in data:
             raise UsageError(
-                f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a"
-                " file"
+                f"--data={data_path}: the data of this run ({entry['choices']['data']}) is not a "
+                "file"
             )
         data["path"] = str(existing_file(Path(data_path).expanduser(), "--data"))
     elif isinstance(data.get("path"), str):
-        data["path"] = str(_found(study, Path(data["path"]).expanduser()))
+        data["path"] = str(_existing_path(study, Path(data["path"]).expanduser()))
     return data
 
 
-def _found(study: Study, path: Path) -> Path:
-    """Return where a study's data file is: beside where the study was launched, else as seen from here."""
-    launched = None if path.is_absolute() else _launched_in(study)
-    places = [path] if launched is None else [launched / path, path]
-    # A pipe or a device would be read for ever; False too for what cannot be looked at.
-    there = [place for place in places if os.path.isfile(place)]
-    if there:
-        return there[0]
-    seen = "" if path.is_absolute() else ", relative to where it was launched"
+def _existing_path(study: Study, path: Path) -> Path:
+    """Return where a study's data file is, first as seen from where the study was launched."""
+    launched_in = None if path.is_absolute() else _launched_in(study)
+    candidates = [path] if launched_in is None else [launched_in / path, path]
+    for candidate in candidates:
+        # A pipe or a device would be read for ever; False too for what may not be looked at.
+        if os.path.isfile(candidate):
+            return candidate
+    seen_from = "" if path.is_absolute() else ", relative to where it was launched"
     raise UsageError(
-        f"{path}: no such file (data.path, as the study had it{seen}); give the file by --data"
+        f"{path}: no such file (data.path, as the study had it{seen_from}); give the file by --data"
     )
 
 
 def _launched_in(study: Study) -> Path | None:
-    """Return the folder that a study's own was written into, None where its place does not tell."""
-    folder, settings = (
-        study.folder.absolute(),
-        study.settings,
-    )  # not resolved: outputs may be a link to another disk
-    given = [
-        str(text)
-        for text in settings.get("overrides") or []
-        if str(text).startswith("hydra.sweep.dir=")
-    ]
-    default = Path("outputs", str(settings.get("name")), folder.name)
-    written = Path(given[-1].partition("=")[2].strip("'\"")) if given else default
-    count = 0 if written.is_absolute() else len(written.parts)
-    return folder.parents[count - 1] if count and folder.parts[-count:] == written.parts else None
+    """Return the folder that a study was launched in; None if its place does not show it."""
+    # Not resolved: outputs may be a link to another disk.
+    folder, settings = study.folder.absolute(), study.settings
+    option = "hydra.sweep.dir="
+    overrides = [str(text) for text in settings.get("overrides") or []]
+    given = [text for text in overrides if text.startswith(option)]
+    written = Path("outputs", str(settings.get("name")), folder.name)
+    if given:
+        written = Path(given[-1].removeprefix(option).strip("'\""))
+    depth = 0 if written.is_absolute() else len(written.parts)
+    if depth and folder.parts[-depth:] == written.parts:
+        return folder.parents[depth - 1]
+    return None
 
 
 def _data_change(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str | None:
@@ -205,124 +261,112 @@ def _data_change(entry: Mapping[str, Any], data: Mapping[str, Any]) -> str | Non
     return None if before == now else f"data: {before[:12]} before, {now[:12]} now"
 
 
-def _compare(
-    study: Study,
-    entry: Mapping[str, Any],
-    row: Any,
-    run: RunPlan,
-    collector: Collector,
-    store: Store,
+def _compare_stages(
+    study: Study, entry: Mapping[str, Any], row: pd.Series[Any], computed: _Computed
 ) -> list[StageComparison]:
-    found = []
-    for role, old in entry["stages"].items():
-        outcome = collector.outcomes.get(run.stages.get(role, ""))
+    """Compare each stage by its digest; if that is another, by what it holds."""
+    comparisons = []
+    for role, before in entry["stages"].items():
+        outcome = computed.outcome(role)
         if outcome is None or outcome.status != "ok":
-            reason = outcome.reason if outcome else run.reason or "this version has no such stage"
-            found.append(StageComparison(role, DIFFERENT, reason))
-        elif outcome.record["digest"] == old["digest"]:
-            found.append(StageComparison(role, EXACT))
+            reason = computed.run.reason or "this version has no such stage"
+            if outcome is not None:
+                reason = outcome.reason
+            verdict, detail = DIFFERENT, reason
+        elif outcome.record["digest"] == before["digest"]:
+            verdict, detail = EXACT, ""
+        elif role == "clustering":
+            verdict, detail = _compare_labels(study, row, computed)
+        elif role == "stability" or role.startswith("scoring:"):
+            verdict, detail = _compare_scores(study, row, role, outcome.record["facts"])
         else:
-            compare = _comparison(role)
-            verdict, detail = compare(study, old, row, role, outcome, store)
-            found.append(StageComparison(role, verdict, detail))
-    return found
+            sketches = study.provenance.get("sketches", {})
+            verdict, detail = _compare_matrices(sketches.get(before["key"], []), outcome)
+        comparisons.append(StageComparison(role, verdict, detail))
+    return comparisons
 
 
-def _published(
-    study: Study,
-    run: str,
-    row: Any,
-    stages: Sequence[StageComparison],
-    collector: Collector,
-    store: Store,
+def _compare_files(
+    study: Study, row: pd.Series[Any], stages: Sequence[StageComparison], computed: _Computed
 ) -> list[StageComparison]:
-    """Compare what was published of a run with what was computed, not only with the digests kept beside it."""
-    outcomes = {
-        role: collector.outcomes.get(key) for role, key in collector.plan.runs[0].stages.items()
-    }
-    if any(outcome is None or outcome.status != "ok" for outcome in outcomes.values()):
+    """Compare the study's own files with what was computed: digests alone can be edited too."""
+    run = str(row.name)
+    outcomes = [computed.outcome(role) for role in computed.run.stages]
+    if any(outcome is None or outcome.status != "ok" for outcome in outcomes):
         return []
     verdicts = {stage.stage: stage.verdict for stage in stages}
-    exact = set(verdicts.values()) == {EXACT}
-    computed = collector.frame().set_index("run").iloc[0]
-    # Where labels were computed otherwise, their agreement was compared above.
-    same_labels = verdicts["clustering"] == EXACT
-    labels = _labels_published(study, run, outcomes, collector, store) if same_labels else ""
+    tolerance = None if set(verdicts.values()) == {EXACT} else SCORE_TOLERANCE
+    computed_row = computed.collector.frame().set_index("run").iloc[0]
+    labels = ""
+    # Labels that were computed otherwise were compared above, by their agreement.
+    if verdicts["clustering"] == EXACT:
+        labels = _labels_difference(study, run, computed)
     differences = {
-        "runs.parquet": row_difference(row, computed, None if exact else SCORE_TOLERANCE),
+        "runs.parquet": row_difference(row, computed_row, tolerance),
         "partitions.parquet": labels,
         "recommendation.json": verdict_difference(study),
     }
-    compared = [
-        StageComparison(
-            f"{PUBLISHED}{name}", DIFFERENT if text else EXACT, f"run {run}, {text}" if text else ""
-        )
-        for name, text in differences.items()
-    ]
-    return [*compared, _files_published(study)]
+    comparisons = []
+    for name, difference in differences.items():
+        if difference:
+            detail = f"run {run}, {difference}"
+            comparisons.append(StageComparison(f"{PUBLISHED}{name}", DIFFERENT, detail))
+        else:
+            comparisons.append(StageComparison(f"{PUBLISHED}{name}", EXACT))
+    return [*comparisons, _compare_digests(study)]
 
 
-def _files_published(study: Study) -> StageComparison:
+def _compare_digests(study: Study) -> StageComparison:
+    """Compare the study's files with the digests that it wrote of them."""
+    name = f"{PUBLISHED}files"
     if study.provenance.get("files") is None:
-        text = "provenance.json has no digests: whether other runs' rows were edited is not known"
-        return StageComparison(f"{PUBLISHED}files", UNVERIFIED, text)
+        detail = "provenance.json has no digests: whether other runs' rows were edited is not known"
+        return StageComparison(name, UNVERIFIED, detail)
     lines = edited_lines(edited(study.folder, study.provenance))
-    return StageComparison(f"{PUBLISHED}files", DIFFERENT if lines else EXACT, " ".join(lines))
+    return StageComparison(name, DIFFERENT if lines else EXACT, " ".join(lines))
 
 
-def _labels_published(
-    study: Study, run: str, outcomes: Mapping[str, Any], collector: Collector, store: Store
-) -> str:
+def _labels_difference(study: Study, run: str, computed: _Computed) -> str:
+    """Return how a run's published labels differ from the computed ones; empty if they do not."""
     if run not in study.partitions:
         return "its labels are missing"
-    features = outcomes["features"]
-    rows = store.arrays(features.key)["rows"]
-    labels = store.arrays(outcomes["clustering"].key)["labels"]
-    table = load_unchanged(collector.plan.runs[0].groups["data"], collector.plan.runs[0].data)
+    rows = computed.arrays("features")["rows"]
+    labels = computed.arrays("clustering")["labels"]
+    data = computed.run.data
+    table = load_unchanged(computed.run.groups["data"], data)
     published, ids = study.partitions, [str(name) for name in table.ids]
-    prefix = f"{collector.plan.runs[0].data[:8]}:"
+    prefix = f"{data[:8]}:"
     own = published["id"].astype(str).str.startswith(prefix) if "id" in published else None
     if own is not None and own.any() and not own.all():
-        # Of a study of several tables: this one's customers are told from the others' by its
-        # identity.
+        # A study of several tables has the beginning of a table's identity before its ids.
         ids = [f"{prefix}{name}" for name in ids]
         published = published[own]
     return ids_difference(published, ids) or labels_difference(published[run], rows, labels)
 
 
-def _comparison(role: str) -> Callable[..., tuple[str, str]]:
-    if role == "clustering":
-        return _compare_labels
-    if role == "stability" or role.startswith("scoring:"):
-        return _compare_scores
-    return _compare_matrices
-
-
-def _compare_matrices(
-    study: Study, old: Mapping[str, Any], _row: Any, _role: str, outcome: Outcome, _store: Store
-) -> tuple[str, str]:
+def _compare_matrices(before_sketch: Any, outcome: Outcome) -> tuple[str, str]:
     import numpy as np
 
-    before = np.asarray(study.provenance.get("sketches", {}).get(old["key"], []), dtype=float)
+    before = np.asarray(before_sketch, dtype=float)
     after = np.asarray(outcome.record["facts"]["sketch"], dtype=float)
     if before.shape != after.shape:
         return DIFFERENT, f"{len(before)} columns before, {len(after)} now"
-    difference = float(
-        (np.abs(before - after) / np.abs(before).max(axis=1, keepdims=True).clip(1e-300)).max()
-    )
+    scale = np.abs(before).max(axis=1, keepdims=True).clip(1e-300)
+    difference = float((np.abs(before - after) / scale).max())
     return _within(difference, MATRIX_TOLERANCE, "largest relative difference")
 
 
-def _compare_labels(
-    study: Study, _old: Mapping[str, Any], row: Any, _role: str, outcome: Outcome, store: Store
-) -> tuple[str, str]:
+def _compare_labels(study: Study, row: pd.Series[Any], computed: _Computed) -> tuple[str, str]:
     from segkit.scoring.agreement import partition_agreement
 
-    published = study.partitions.get(row.name)
-    if published is None or (problem := labels_problem(published)):
-        return DIFFERENT, "its labels are missing" if published is None else problem
+    published = study.partitions.get(str(row.name))
+    if published is None:
+        return DIFFERENT, "its labels are missing"
+    problem = labels_problem(published)
+    if problem:
+        return DIFFERENT, problem
     before = published.dropna().to_numpy(dtype=int)
-    after = store.arrays(outcome.key)["labels"]
+    after = computed.arrays("clustering")["labels"]
     if len(before) != len(after):
         return DIFFERENT, f"{len(before)} customers before, {len(after)} now"
     agreement = partition_agreement(before, after)
@@ -331,9 +375,8 @@ def _compare_labels(
 
 
 def _compare_scores(
-    study: Study, _old: Mapping[str, Any], row: Any, role: str, outcome: Outcome, _store: Store
+    study: Study, row: pd.Series[Any], role: str, facts: Mapping[str, Any]
 ) -> tuple[str, str]:
-    facts = outcome.record["facts"]
     if role == "stability":
         after = {name: facts[name] for name in ("stability_ari", "stability_jaccard_min")}
     else:
@@ -344,13 +387,13 @@ def _compare_scores(
 
 
 def _difference(before: Any, after: float | None, name: str) -> float:
-    """Absolute difference; relative for the score whose size grows with the number of customers."""
+    """Return the difference of two scores; relative for the one that grows with the customers."""
     import pandas as pd
 
     if pd.isna(before) or after is None:
         return 0.0 if pd.isna(before) and after is None else float("inf")
     scale = max(abs(before), 1.0) if name.startswith("calinski_harabasz") else 1.0
-    return abs(before - after) / scale
+    return float(abs(before - after) / scale)
 
 
 def _within(difference: float, tolerance: float, what: str) -> tuple[str, str]:
@@ -358,32 +401,35 @@ def _within(difference: float, tolerance: float, what: str) -> tuple[str, str]:
     return verdict, f"{what} {difference:.3g} (allowed {tolerance:g})"
 
 
-def _verdict(stages: list[StageComparison]) -> str:
-    """Return the worst stage's verdict; what leads to the labels only makes a difference if the labels differ."""
-    decisive = [stage for stage in stages if stage.stage == "clustering" or ":" in stage.stage]
-    decisive += [stage for stage in stages if stage.stage == "stability"]
-    stages = [stage for stage in stages if stage.verdict != UNVERIFIED]
-    decisive = [stage for stage in decisive if stage.verdict != UNVERIFIED]
-    worst = max((stage.verdict for stage in decisive), key=_ORDER.index, default=DIFFERENT)
-    if worst == EXACT and any(stage.verdict != EXACT for stage in stages):
+def _verdict(stages: Sequence[StageComparison]) -> str:
+    """Return the worst verdict of the stages that decide: labels, scores, stability, files.
+
+    What leads to the labels matters only if it makes them differ.
+    """
+    verified = [stage for stage in stages if stage.verdict != UNVERIFIED]
+    decisive = [
+        stage.verdict
+        for stage in verified
+        if stage.stage in ("clustering", "stability") or ":" in stage.stage
+    ]
+    worst = max(decisive, key=_BEST_FIRST.index, default=DIFFERENT)
+    if worst == EXACT and any(stage.verdict != EXACT for stage in verified):
         return EQUIVALENT
     return worst
 
 
 def _changes(study: Study, entry: Mapping[str, Any], plan: Plan) -> list[str]:
-    """List what is not as it was: data, versions, code."""
-    before = study.provenance
-    changed = []
-    if plan.runs[0].data != entry["data_identity"]:
-        changed.append(f"data: {entry['data_identity'][:12]} before, {plan.runs[0].data[:12]} now")
-    now = versions()
-    changed += [
-        f"{name}: {version} before, {now.get(name, 'not installed')} now"
-        for name, version in before.get("versions", {}).items()
-        if now.get(name) != version
-    ]
+    """Return what is not as it was: data, versions, code."""
+    before, now = study.provenance, versions()
+    changes = []
+    data = plan.runs[0].data
+    if data != entry["data_identity"]:
+        changes.append(f"data: {entry['data_identity'][:12]} before, {data[:12]} now")
+    for name, version in before.get("versions", {}).items():
+        if now.get(name) != version:
+            changes.append(f"{name}: {version} before, {now.get(name, 'not installed')} now")
     if before.get("segkit") != __version__:
-        changed.append(f"segkit: {before.get('segkit')} before, {__version__} now")
+        changes.append(f"segkit: {before.get('segkit')} before, {__version__} now")
     elif before.get("commit") != commit():
-        changed.append(f"segkit's commit: {before.get('commit')} before, {commit()} now")
-    return changed
+        changes.append(f"segkit's commit: {before.get('commit')} before, {commit()} now")
+    return changes

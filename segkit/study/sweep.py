@@ -1,25 +1,37 @@
-"""A study from its plan to its folder: screen every run, confirm the best, write what was found."""
+"""A study from its plan to its folder: screen every run, confirm the best, write the results."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
-from itertools import chain, count
-from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from segkit.errors import UsageError, WorkersLost
-from segkit.files import DiskFull, writable_folder
+from segkit.files import DiskFull
 from segkit.signals import ends_here, held, last_words
 from segkit.study.forecast import expected_seconds
-from segkit.study.judge.racing import drawn_further, schedule
-from segkit.study.keep.lock import locked
-from segkit.study.keep.reader import Study
-from segkit.study.keep.runs_table import Collector
-from segkit.study.keep.writer import Finished, Record
-from segkit.study.plan import cost
+from segkit.study.judge.agreement import agreement_of
+from segkit.study.judge.conclusion import conclude
+from segkit.study.judge.racing import drawn_further, schedule, still_racing
+from segkit.study.judge.ranking import best_first, recommend
+from segkit.study.judge.selection import confirmation_of, runs_to_confirm
+from segkit.study.keep.customers import (
+    customers_frame,
+    drawn_customers,
+    load_customers,
+    pictures,
+    strata,
+)
+from segkit.study.keep.finished import Finished
+from segkit.study.keep.provenance import Launch, provenance
+from segkit.study.keep.runs_table import mark_lost, status_counts
+from segkit.study.keep.state import StudyState
+from segkit.study.keep.study_folder import claimed
+from segkit.study.keep.writer import FlushSchedule, StudyWriter
+from segkit.study.plan.cost import task_seconds
 from segkit.study.plan.graph import Task, make_tasks, wanted_keys
 from segkit.study.plan.planner import Plan
 from segkit.study.plan.schedule import priorities
@@ -30,12 +42,17 @@ from segkit.study.run.preparation import Prepared
 from segkit.study.run.settled import settled_outcomes
 from segkit.study.run.stages import KINDS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from segkit.study.compose import Composition
+
 # How often a result is computed again that is damaged again.
 _ATTEMPTS = 3
 
 
 class Watch(Protocol):
-    """Is told how a study goes on."""
+    """Receives a study's progress."""
 
     def expect(
         self,
@@ -44,21 +61,21 @@ class Watch(Protocol):
         screen: float,
         confirmation: float | None,
     ) -> None:
-        """Take note of a study that begins: what is at work, and how many wall seconds both parts are to take."""
+        """Begin a study: what is at work, and the expected wall seconds of both parts."""
 
     def start(
         self, prepared: Prepared, tasks: Sequence[Task], finished: Mapping[str, int], part: str
     ) -> None:
-        """Take note that a part begins: the tasks to do, and the runs by status that need none."""
+        """Begin a part: its tasks, and the number of runs by status that need none."""
 
     def compiling(self, expected: float | None) -> None:
-        """Take note that the compilation of kernels begins, in so many wall seconds, or (None) ends."""
+        """Begin the compilation of kernels, in so many expected wall seconds, or (None) end it."""
 
     def advance(self, task: Task, outcomes: Sequence[Outcome], counts: Mapping[str, int]) -> None:
-        """Take note that a task is done, with its outcomes and the number of runs by status."""
+        """Take a finished task, its outcomes, and the number of runs by status."""
 
     def stop(self) -> None:
-        """Take note that execution ended, well or not."""
+        """End: nothing is computed any more, for whatever reason."""
 
 
 def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished:
@@ -67,185 +84,262 @@ def launch(prepared: Prepared, command: Sequence[str], watch: Watch) -> Finished
     Whatever ends the study early (an interrupt, a full disk), what was finished is written before
     the exception goes on.
     """
-    with claimed(prepared) as prepared:
-        record = Record(prepared, command, Collector(prepared.plan))
-        with last_words(record.interrupted):
-            return _launched(prepared, record, watch)
+    with claimed(prepared) as ready:
+        sweep = _Sweep(ready, command, watch)
+        with last_words(lambda: sweep.write_provenance("interrupted")):
+            return sweep.run()
 
 
-def _launched(prepared: Prepared, record: Record, watch: Watch) -> Finished:
-    scoring = prepared.composition.study["scoring"]
-    state = "finished"
-    try:
-        with Engine(prepared.engine, str(prepared.store.root)) as engine, ends_here():
-            record.work, engine.compiling = engine.work, watch.compiling
-            watch.expect(prepared, engine.running, *expected_seconds(prepared))
-            _screen(prepared, engine, record, watch)
-            _mend(engine, record, watch)
-            if scoring["racing"]:
-                _race(prepared, engine, record, watch)
-            if scoring["confirm"]:
-                _confirm(prepared, engine, record, watch)
-            _mend(engine, record, watch)
-    except KeyboardInterrupt:
-        state = "interrupted"
-        raise
-    except DiskFull:
-        state = "stopped: disk full"
-        raise
-    except WorkersLost as error:
-        state = "stopped: workers lost"
-        raise WorkersLost(f"{error}; what was finished is kept in {prepared.folder}") from error
-    except UsageError:
-        state = "stopped: no workers"
-        raise
-    except BaseException:
-        state = "stopped: internal error"
-        raise
-    finally:
-        with held():
-            watch.stop()
-            finished = record.end(state)
-    return finished
+class _Sweep:
+    """One launch of a study: its steps, in their order."""
 
+    def __init__(self, prepared: Prepared, command: Sequence[str], watch: Watch):
+        self.prepared = prepared
+        self.watch = watch
+        self.scoring = prepared.composition.study["scoring"]
+        self.launch = Launch(list(command), prepared.engine.description)
+        self.writer = StudyWriter(prepared.folder)
+        self.flushes = FlushSchedule()
+        # Loaded now: the data may be gone when the study ends.
+        customers = load_customers(prepared.plan)
+        self.state = StudyState(prepared.plan, prepared.store, customers, self.scoring["gates"])
 
-@contextmanager
-def claimed(prepared: Prepared) -> Iterator[Prepared]:
-    """Check what the study needs around it, make its folder and hold it for this process while the block runs.
+    def run(self) -> Finished:
+        """Compute what is missing and write everything; an exception is raised after that."""
+        state = "finished"
+        try:
+            with Engine(self.prepared.engine, str(self.prepared.store.root)) as engine, ends_here():
+                self._compute_all(engine)
+        except KeyboardInterrupt:
+            state = "interrupted"
+            raise
+        except DiskFull:
+            state = "stopped: disk full"
+            raise
+        except WorkersLost as error:
+            state = "stopped: workers lost"
+            raise WorkersLost(
+                f"{error}; what was finished is kept in {self.prepared.folder}"
+            ) from error
+        except UsageError:
+            state = "stopped: no workers"
+            raise
+        except BaseException:
+            state = "stopped: internal error"
+            raise
+        finally:
+            with held():
+                self.watch.stop()
+                finished = self._end(state)
+        return finished
 
-    Raises
-    ------
-    UsageError
-        If something is missing, the folder is not for this study, or another process is at work on
-        it.
-    """
-    if prepared.claimed:
-        yield prepared
-        return
-    prepared.store.prepare()
-    folder = _claimed_folder(prepared)
-    with locked(folder, "hydra.sweep.dir"):
-        _check_same_study(prepared, folder)
-        yield replace(prepared, folder=folder, claimed=True)
+    def _compute_all(self, engine: Engine) -> None:
+        self.launch.work, engine.compiling = engine.work, self.watch.compiling
+        self.watch.expect(self.prepared, engine.running, *expected_seconds(self.prepared))
+        self._screen(engine)
+        self._mend(engine)
+        if self.scoring["racing"]:
+            self._race(engine)
+        if self.scoring["confirm"]:
+            self._confirm(engine)
+        self._mend(engine)
 
+    def _screen(self, engine: Engine) -> None:
+        """Compute what every run needs; a run's row is complete as soon as its stages are."""
+        plan, store = self.prepared.plan, self.prepared.store
+        self.state.take(settled_outcomes(plan.nodes, store, self.prepared.stored).values())
+        self._begin()
+        self._compute(engine, plan.nodes, plan.leaves, "screen")
 
-def _claimed_folder(prepared: Prepared) -> Path:
-    """Make the study's folder: one that the user named may hold this study already, any other is a new one."""
-    folder = prepared.folder
-    if prepared.folder_is_given:
-        writable_folder(folder, "hydra.sweep.dir")
-        if not (folder / "study.yaml").exists() and any(
-            not path.name.startswith(".") for path in folder.iterdir()
-        ):
-            told = (
-                "holds files but no study; name a folder that is empty, new, or that of this study"
-            )
-            raise UsageError(f"hydra.sweep.dir={folder}: {told}")
-        return folder
-    writable_folder(folder.parent, "hydra.sweep.dir")
-    # Two studies may be launched in the same second.
-    names = chain([folder.name], (f"{folder.name}_{number}" for number in count(2)))
-    return next(claimed for claimed in map(folder.with_name, names) if _made(claimed))
+    def _race(self, engine: Engine) -> None:
+        """Recluster draws, more and more of them, for the runs that can still be shortlisted."""
+        state, store = self.state, self.prepared.store
+        # By run: how many draws it has, and the key of their stage.
+        done: dict[str, tuple[int, str]] = {}
+        for draws in schedule(self.scoring["draws"]):
+            runs = still_racing(state.collector.frame(), state.partition_identity, self.scoring)
+            racing = [state.plans[run] for run in runs if not done or run in done]
+            plan, done = drawn_further(state.plan, racing, draws, done)
+            self.prepared = replace(self.prepared, plan=plan)
+            state.adopt(plan)
+            added = {key: plan.nodes[key] for _, key in done.values()}
+            stored = frozenset(store.keys(("stability",)))
+            state.take(settled_outcomes(added, store, stored).values())
+            self._compute(engine, plan.nodes, plan.leaves, "race")
 
+    def _confirm(self, engine: Engine) -> None:
+        """Confirm the best of the screen; nothing is done if no run passed the gates."""
+        state, store = self.state, self.prepared.store
+        runs = state.ranked()
+        partitions, _ = state.partitions()
+        chosen = runs_to_confirm(runs, partitions, self.scoring["shortlist"])
+        if not chosen:
+            return
+        planner = state.plan.planner
+        confirmation = confirmation_of(chosen, runs, state.plans, planner, self.scoring)
+        nodes, known = confirmation.nodes, state.collector.outcomes
+        stored = frozenset(store.keys(KINDS))
+        state.confirm(confirmation, settled_outcomes(nodes, store, stored, known))
+        if wanted_keys(nodes, confirmation.leaves, state.outcomes):
+            self._write_screen()
+        self._compute(engine, nodes, confirmation.leaves, "confirmation")
 
-def _check_same_study(prepared: Prepared, folder: Path) -> None:
-    if (folder / "configs.jsonl").exists():
-        others = set(Study(folder).configurations) - {run.id for run in prepared.plan.runs}
-        if others:
-            told = (
-                f"holds another study, with {len(others)} runs that this one has not; name another"
-                " folder"
-            )
-            raise UsageError(f"hydra.sweep.dir={folder}: {told}")
+    def _mend(self, engine: Engine) -> None:
+        """Compute again what cannot be read of what the study's tables are made of."""
+        attempts: Counter[str] = Counter()
+        while keys := [key for key in self.state.unreadable() if attempts[key] < _ATTEMPTS]:
+            attempts.update(keys)
+            self.state.forget(keys)
+            self._compute(engine, self.state.nodes, keys, "mending")
 
+    def _compute(
+        self, engine: Engine, nodes: Mapping[str, Node], leaves: Sequence[str], part: str
+    ) -> None:
+        """Compute the leaves and what they need, as far as it has no outcome.
 
-def _made(folder: Path) -> bool:
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        return False
-    return True
+        Results that turn out to be damaged on the way are computed again, and so are the stages
+        that failed for them.
+        """
+        state = self.state
+        attempts: Counter[str] = Counter()
+        wanted = list(leaves)
+        while True:
+            tasks = make_tasks(nodes, wanted, state.outcomes)
+            self.watch.start(self.prepared, tasks, state.collector.counts(), part)
+            waiting = self._run(engine, tasks)
+            damaged = {key for outcome in waiting for key in outcome.damaged if key in nodes}
+            attempts.update(damaged)
+            # On a disk that keeps nothing, what was computed again is damaged again.
+            if not damaged or max(attempts[key] for key in damaged) > _ATTEMPTS:
+                state.take(waiting)
+                return
+            state.forget(damaged)
+            wanted = [*leaves, *damaged]
 
-
-def _screen(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
-    """Compute what every run needs; rows are made as runs finish."""
-    settled = settled_outcomes(prepared.plan.nodes, prepared.store, prepared.stored)
-    record.collector.add(settled.values())
-    record.begin()
-    _compute(prepared.plan.nodes, prepared.plan.leaves, engine, record, watch, "screen")
-
-
-def _race(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
-    """Recluster draws, more and more of them, for the runs that can still reach the shortlist."""
-    done: dict[str, tuple[int, str]] = {}
-    for draws in schedule(prepared.composition.study["scoring"]["draws"]):
-        plan, done = drawn_further(record.collector.plan, record.contenders(done), draws, done)
-        record.adopt(plan)
-        new = {key: plan.nodes[key] for _, key in done.values()}
-        stored = frozenset(prepared.store.keys(("stability",)))
-        record.collector.add(settled_outcomes(new, prepared.store, stored).values())
-        _compute(plan.nodes, plan.leaves, engine, record, watch, "race")
-
-
-def _confirm(prepared: Prepared, engine: Engine, record: Record, watch: Watch) -> None:
-    """Confirm the best of the screen; nothing is done if no run passed the gates."""
-    confirmation = record.shortlist()
-    if confirmation is None:
-        return
-    nodes = confirmation.nodes
-    stored, known = frozenset(prepared.store.keys(KINDS)), record.collector.outcomes
-    outcomes = record.confirming(settled_outcomes(nodes, prepared.store, stored, known))
-    if wanted_keys(nodes, confirmation.leaves, outcomes):
-        record.screened()
-    _compute(nodes, confirmation.leaves, engine, record, watch, "confirmation")
-
-
-def _compute(
-    nodes: Mapping[str, Node],
-    leaves: Sequence[str],
-    engine: Engine,
-    record: Record,
-    watch: Watch,
-    part: str,
-) -> None:
-    """Compute what is not settled; what turns out to be damaged on the way is computed again, and all that waits."""
-    attempts: Counter[str] = Counter()
-    wanted = list(leaves)
-    while True:
-        settled = record.settled()
-        tasks = make_tasks(nodes, wanted, settled)
-        watch.start(record.prepared, tasks, record.collector.counts(), part)
+    def _run(self, engine: Engine, tasks: Sequence[Task]) -> list[Outcome]:
+        """Run tasks and take in their outcomes; return those that wait for damaged inputs."""
+        state = self.state
+        priorities, seconds = _estimates(tasks, state.plan)
         waiting: list[Outcome] = []
-        with closing(
-            engine.run(tasks, *_expected(tasks, record.prepared.plan), settled.values())
-        ) as results:
+        with closing(engine.run(tasks, priorities, seconds, state.outcomes.values())) as results:
             for task, outcomes in results:
                 waiting += [outcome for outcome in outcomes if outcome.waits]
-                record.take(outcome for outcome in outcomes if not outcome.waits)
-                watch.advance(task, outcomes, record.collector.counts())
-                record.flush()
-        damaged = {key for outcome in waiting for key in outcome.damaged if key in nodes}
-        attempts.update(damaged)
-        # On a disk that keeps nothing, what was computed again is damaged again.
-        if not damaged or max(attempts[key] for key in damaged) > _ATTEMPTS:
-            record.take(waiting)
-            return
-        record.forget(damaged)
-        wanted = [*leaves, *damaged]
+                state.take(outcome for outcome in outcomes if not outcome.waits)
+                self.watch.advance(task, outcomes, state.collector.counts())
+                self.flushes.flush(self._write_rows)
+        return waiting
+
+    def _begin(self) -> None:
+        """Write what was asked, before anything is computed."""
+        self.writer.settings(_settings(self.prepared.composition))
+        self.writer.remove_verdict()
+        self.writer.configurations(self.state.configurations())
+        self.write_provenance("running")
+        # Where every run is settled, the table is written at once with its ranks.
+        if self.state.collector.counts()["waiting"]:
+            self.writer.runs(self.state.collector.frame())
+
+    def _write_rows(self) -> None:
+        """Write the rows so far."""
+        self.writer.runs(self.state.collector.frame())
+        self.write_provenance("running")
+
+    def _write_screen(self) -> None:
+        """Write the results of the screen, in case that nothing comes after it."""
+        runs = self.state.ranked()
+        self.writer.runs(runs)
+        partitions, _ = self.state.partitions()
+        # A study of many runs would hold gigabytes while the confirmation is computed.
+        self.state.release_partitions()
+        self.writer.partitions(partitions)
+        self.writer.recommendation(recommend(runs, self.scoring["gates"], agreement_of(partitions)))
+        self.write_provenance("running")
+
+    def write_provenance(self, state: str) -> None:
+        """Write the study's state, and what is known of its origin before it ends."""
+        self.writer.provenance(provenance(self.launch, self.state, state, self.scoring["draws"]))
+
+    def _end(self, state: str) -> Finished:
+        """Write everything that is known."""
+        try:
+            return self._write_results(state)
+        except BaseException:
+            if state == "finished":
+                state = "stopped: its tables could not be written"
+            with contextlib.suppress(Exception):
+                self.write_provenance(state)
+            raise
+
+    def _write_results(self, state: str) -> Finished:
+        study, writer = self.state, self.writer
+        # First of all, so that the state is right even if the rest cannot be written.
+        self.write_provenance("concluding" if state == "finished" else state)
+        runs = study.ranked()
+        try:
+            writer.configurations(study.configurations())
+            partitions, damaged = study.partitions()
+            runs = mark_lost(runs, damaged)
+            writer.partitions(partitions)
+            runs = self._conclude(runs, partitions)
+        finally:
+            # Whatever else cannot be written, the finished runs are not lost.
+            writer.runs(runs)
+        best = best_first(runs)
+        drawn = drawn_customers(strata(partitions, best))
+        writer.customers(customers_frame(study.customers, drawn))
+        best_plans = [study.plans[run] for run in best]
+        writer.embeddings(*pictures(best_plans, study.store, study.customers, drawn))
+        # Counted in the table that was written: some damage shows only while it is made.
+        counts = status_counts(runs, len(study.plan.runs))
+        draws, tables = self.scoring["draws"], study.customers.tables
+        writer.provenance(provenance(self.launch, study, state, draws, tables, counts))
+        return Finished(
+            folder=self.prepared.folder,
+            runs=runs,
+            customers=study.customers,
+            plan=study.plan,
+            store=study.store,
+            state=state,
+            counts=counts,
+            lost_stages=study.lost_stages,
+            damaged=study.damaged_by_kind(),
+            work=self.launch.work.figures(),
+        )
+
+    def _conclude(self, runs: pd.DataFrame, partitions: pd.DataFrame) -> pd.DataFrame:
+        """Write the recommendation and return the runs table with all that is known."""
+        study, agreement = self.state, agreement_of(partitions)
+        if study.confirmation is None or not study.is_confirmed:
+            self.writer.recommendation(recommend(runs, self.scoring["gates"], agreement))
+            return runs
+        confirmed = conclude(
+            study.confirmation,
+            study.confirm_outcomes,
+            study.store,
+            runs,
+            study.plans,
+            self.scoring,
+            agreement,
+        )
+        self.writer.nulls(confirmed.nulls)
+        self.writer.recommendation(confirmed.recommendation)
+        return confirmed.runs
 
 
-def _mend(engine: Engine, record: Record, watch: Watch) -> None:
-    """Compute again what cannot be read of what the study's tables are made of."""
-    attempts: Counter[str] = Counter()
-    while keys := [key for key in record.unreadable() if attempts[key] < _ATTEMPTS]:
-        attempts.update(keys)
-        record.forget(keys)
-        _compute(record.nodes, keys, engine, record, watch, "mending")
-
-
-def _expected(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
-    """Return the order of work and the estimated seconds by task's name."""
-    shapes = plan.planner.shapes
-    return priorities(tasks, shapes), {
-        task.name: cost.task_seconds(task, shapes) for task in tasks
+def _settings(composition: Composition) -> dict[str, Any]:
+    """Return what was asked, as ``study.yaml`` has it."""
+    return {
+        "experiment": composition.experiment,
+        "question": composition.question,
+        "overrides": list(composition.asked),
+        "axes": composition.axes,
+        **composition.study,
+        "references": composition.references,
     }
+
+
+def _estimates(tasks: Sequence[Task], plan: Plan) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the priority and the estimated CPU seconds of each task, by its name."""
+    shapes = plan.planner.shapes
+    seconds = {task.name: task_seconds(task, shapes) for task in tasks}
+    return priorities(tasks, shapes), seconds

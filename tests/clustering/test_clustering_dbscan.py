@@ -177,5 +177,5 @@ def test_kernels_work_where_nothing_can_be_written(tmp_path):
 
 
 def test_what_is_usual_is_what_the_class_has():
-    assert dbscan._USUAL.items() <= DBSCAN().get_params().items()
-    assert set(DBSCAN().get_params()) == {*dbscan._USUAL, *dbscan._FREE}
+    assert dbscan._DEFAULTS.items() <= DBSCAN().get_params().items()
+    assert set(DBSCAN().get_params()) == {*dbscan._DEFAULTS, *dbscan._FREE}

@@ -34,7 +34,13 @@ def error_of(path: Path, **options) -> str:
     return str(caught.value)
 
 
-MIXED = "id,age,member,city,spend\na,31,True,Rome,1.5\nb,,False,,-2e3\nc,40,true,Oslo,NA\nd,52,FALSE,Rome,.25\n"
+MIXED = (
+    "id,age,member,city,spend\n"
+    "a,31,True,Rome,1.5\n"
+    "b,,False,,-2e3\n"
+    "c,40,true,Oslo,NA\n"
+    "d,52,FALSE,Rome,.25\n"
+)
 
 
 def test_kinds_of_columns(write):
@@ -347,11 +353,11 @@ def test_an_ending_alone_makes_no_file_name_alike(write, tmp_path, given, near):
 @pytest.mark.parametrize("value", ["1.1e140", "-2e140", "1e200", "-1e308"])
 def test_a_number_too_large_to_square_is_named_with_its_first_row(write, tmp_path, value):
     path = write(f"A,B\n1,3\n\n2,{value}\n3,1e300\n")
-    told = (
-        f"row 4, column 'B': {float(value):g} is too large to compute with; numbers from -1e+140 to"
-        " 1e+140"
+    message = (
+        f"row 4, column 'B': {float(value):g} is too large to compute with; numbers from "
+        "-1e+140 to 1e+140"
     )
-    assert told in error_of(path)
+    assert message in error_of(path)
     assert load(path, drop=["B"]).frame.columns.tolist() == ["A"]
     pd.read_csv(path).to_parquet(tmp_path / "t.parquet")
     assert "row 2, column 'B'" in error_of(tmp_path / "t.parquet")

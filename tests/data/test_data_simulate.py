@@ -156,9 +156,9 @@ def test_card_groups_are_recoverable_but_overlap():
     table = card_usage(1000, 42)
     space = _power_space(table)
     with threadpool_limits(1):
-        found = {k: KMeans(k, n_init=10, random_state=42).fit_predict(space) for k in range(2, 8)}
-    assert 0.8 < adjusted_rand_score(table.truth, found[5]) < 0.95
-    silhouettes = {k: silhouette_score(space, labels) for k, labels in found.items()}
+        labels = {k: KMeans(k, n_init=10, random_state=42).fit_predict(space) for k in range(2, 8)}
+    assert 0.8 < adjusted_rand_score(table.truth, labels[5]) < 0.95
+    silhouettes = {k: silhouette_score(space, cut) for k, cut in labels.items()}
     assert max(silhouettes, key=silhouettes.get) == 5
 
 

@@ -76,8 +76,8 @@ def test_a_wrong_configuration_is_one_clear_line(config, words):
 )
 def test_a_simulation_is_described_without_being_made(monkeypatch, name, columns):
     monkeypatch.setattr("segkit.data.simulate._simulate", lambda *_: pytest.fail("simulated"))
-    made = source({"_target_": TARGET + name, "n": 10_000_000, "seed": 5})
-    assert made.info() == TableInfo(made.identity(), 10_000_000, columns, ())
+    customers = source({"_target_": TARGET + name, "n": 10_000_000, "seed": 5})
+    assert customers.info() == TableInfo(customers.identity(), 10_000_000, columns, ())
 
 
 def test_identities_of_simulations_tell_recipe_size_and_seed_apart():
@@ -87,18 +87,20 @@ def test_identities_of_simulations_tell_recipe_size_and_seed_apart():
         for n in (10, 11)
         for seed in (1, 2)
     ]
-    made = [
+    identities = [
         source({"_target_": TARGET + name, "n": n, "seed": seed}).identity()
         for name, n, seed in configs
     ]
-    assert len(set(made)) == 8
-    assert made[0] == source({"_target_": f"{TARGET}Simulated", "n": 10, "seed": 1}).identity()
+    assert len(set(identities)) == 8
+    assert (
+        identities[0] == source({"_target_": f"{TARGET}Simulated", "n": 10, "seed": 1}).identity()
+    )
 
 
 def test_a_loaded_simulation_is_what_its_info_says():
-    made = source({"_target_": f"{TARGET}Simulated", "n": 50, "seed": 5})
-    table = made.load()
-    assert (table.n_customers, tuple(table.frame.columns)) == (50, made.info().columns)
+    customers = source({"_target_": f"{TARGET}Simulated", "n": 50, "seed": 5})
+    table = customers.load()
+    assert (table.n_customers, tuple(table.frame.columns)) == (50, customers.info().columns)
 
 
 def test_identity_and_fingerprint_ignore_line_ends_and_path(csv_path, tmp_path):

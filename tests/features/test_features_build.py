@@ -221,13 +221,13 @@ def test_extremes_that_are_clipped_are_in_range():
 
 def test_of_what_overflows_nothing_is_left_but_missing_values():
     frame = {"a": [-2.0, -1.0, 1.0, 900.0], "b": [0.0, 1.0, 2.0, 3.0]}
-    found = build(
+    features = build(
         frame,
         columns=["b"],
         expressions={"odd": "exp(a)", "log": "log(a)", "power": "(a * 1e150) ** 3"},
     )
-    assert np.isfinite(found.matrix).all()
-    assert found.names == ("b", "odd", "log")
+    assert np.isfinite(features.matrix).all()
+    assert features.names == ("b", "odd", "log")
 
 
 # clipping
@@ -346,14 +346,14 @@ def test_no_feature_left(frame):
         ),
     ],
 )
-def test_bad_declarations_are_told_in_one_line_before_anything_runs(config, named):
+def test_bad_declarations_get_one_line_before_anything_runs(config, named):
     columns = ["PURCHASES", "TENURE", *[f"c{i}" for i in range(15)]]
     frame = pd.DataFrame(np.eye(17), columns=columns)
     for call in (lambda: check(config, columns), lambda: build_features(table(frame), config)):
-        with pytest.raises(UsageError) as told:
+        with pytest.raises(UsageError) as caught:
             call()
-        assert named in str(told.value)
-        assert "\n" not in str(told.value)
+        assert named in str(caught.value)
+        assert "\n" not in str(caught.value)
 
 
 def test_text_in_an_expression():
@@ -404,9 +404,9 @@ def test_option_runs_on_the_simulated_customers():
 def test_behaviour_equals_pandas(card_customers):
     c = card_customers
     names, matrix = _named(build_features(table(c), option("behaviour")))
-    told = (c.PURCHASES_TRX > 0) | (c.PURCHASES == 0)
-    average = (c.PURCHASES / c.PURCHASES_TRX).where(c.PURCHASES != 0, 0.0).where(told)
-    assert (~told).sum() == 3
+    known = (c.PURCHASES_TRX > 0) | (c.PURCHASES == 0)
+    average = (c.PURCHASES / c.PURCHASES_TRX).where(c.PURCHASES != 0, 0.0).where(known)
+    assert (~known).sum() == 3
     spent = c.CASH_ADVANCE + c.PURCHASES
     instalments = c.INSTALLMENTS_PURCHASES / (c.ONEOFF_PURCHASES + c.INSTALLMENTS_PURCHASES)
     expected = {

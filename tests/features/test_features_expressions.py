@@ -182,12 +182,12 @@ def test_backticks_inside_quotes_are_text():
         ("a + " + "9" * 5000, "cannot be read"),
     ],
 )
-def test_what_cannot_be_read_is_told_in_one_line(text, named):
+def test_what_cannot_be_read_gets_one_line(text, named):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with pytest.raises(UsageError) as told:
+        with pytest.raises(UsageError) as caught:
             parse(text, "features.expressions.x")
-    message = str(told.value)
+    message = str(caught.value)
     assert message.startswith("features.expressions.x: ")
     assert named in message
     assert "\n" not in message

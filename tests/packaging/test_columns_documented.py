@@ -14,10 +14,10 @@ import pytest
 
 from segkit import scoring
 from segkit.progress import Silent
-from segkit.segments.silhouettes import keep_silhouettes
-from segkit.segments.write_profiles import keep_profiles
+from segkit.segments.write_profiles import write_profiles
+from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study.compose import compose_study
-from segkit.study.keep.runs_table import GROUPS
+from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.run.preparation import prepare
 from segkit.study.sweep import launch
 
@@ -50,11 +50,11 @@ STUDIES = {
     "nothing_eligible": ["clusterer=kmeans", "projection=none", "scoring.gates.clusters=[11,12]"],
 }
 PLACES = {
-    "<score>": [item.name for item in scoring.definitions()],
+    "<score>": [definition.name for definition in scoring.definitions()],
     "<reference>": ["standard", "quantile"],
 }
 PATTERNS = {
-    "<group>": f"({'|'.join(GROUPS)})",
+    "<group>": f"({'|'.join(RUN_GROUPS)})",
     "<name>": r"(?!explained_variance|fitted_customers|placement_r2|neighbours_recall)\w+",
     "<run>": "[0-9a-f]{12}",
     "<space>": "[a-z]+-[0-9a-f]{8}",
@@ -68,8 +68,8 @@ def folders(tmp_path_factory) -> dict[str, Path]:
     for name, lines in STUDIES.items():
         overrides = [*TINY, *lines, f"store={root / 'store'}", f"hydra.sweep.dir={root / name}"]
         finished = launch(prepare(compose_study(overrides, None)), ["segkit"], Silent())
-        keep_profiles(finished)
-        keep_silhouettes(finished)
+        write_profiles(finished)
+        write_silhouettes(finished)
     return {name: root / name for name in STUDIES}
 
 
@@ -141,8 +141,8 @@ def test_the_dictionary_has_every_column_and_no_other(folders, file):
 @pytest.mark.parametrize("file", ["runs", "profiles"])
 def test_a_csv_has_the_columns_of_the_parquet_file(folders, file):
     folder = folders["recommended"]
-    found = pd.read_csv(folder / f"{file}.csv", nrows=0).columns
-    assert list(found) == list(pd.read_parquet(folder / f"{file}.parquet").columns)
+    header = pd.read_csv(folder / f"{file}.csv", nrows=0).columns
+    assert list(header) == list(pd.read_parquet(folder / f"{file}.parquet").columns)
 
 
 def test_a_study_that_is_only_screened_has_no_column_of_its_own(folders):
@@ -151,15 +151,16 @@ def test_a_study_that_is_only_screened_has_no_column_of_its_own(folders):
 
 
 def test_the_dictionary_has_every_key_of_every_recommendation_and_no_other(folders):
-    told = {
+    recommendations = {
         name: json.loads((folder / "recommendation.json").read_text("utf-8"))
         for name, folder in folders.items()
     }
-    assert {name: found["verdict"] for name, found in told.items()} == {
-        name: name for name in STUDIES
-    }
+    assert {
+        name: recommendation["verdict"] for name, recommendation in recommendations.items()
+    } == {name: name for name in STUDIES}
     assert differences(
-        documented("recommendation.json"), {key for found in told.values() for key in keys(found)}
+        documented("recommendation.json"),
+        {key for recommendation in recommendations.values() for key in keys(recommendation)},
     ) == (
         [],
         [],

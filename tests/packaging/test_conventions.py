@@ -127,7 +127,7 @@ def project_texts() -> Iterator[tuple[Path, str]]:
                 continue
 
 
-def found(pattern: re.Pattern[str]) -> list[str]:
+def places(pattern: re.Pattern[str]) -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:100]}"
         for path, text in project_texts()
@@ -142,12 +142,12 @@ def canonical(name: str) -> str:
 
 def test_no_absolute_path_of_a_machine() -> None:
     assert MACHINE_PATH.search('Path("/' + 'home/me/table.csv")')
-    assert found(MACHINE_PATH) == []
+    assert places(MACHINE_PATH) == []
 
 
 def test_no_address_of_a_package_registry() -> None:
     assert REGISTRY.search("https://pyp" + "i.org/simpl" + "e/numpy")
-    assert found(REGISTRY) == []
+    assert places(REGISTRY) == []
 
 
 def test_every_locked_package_has_one_version_per_machine_and_hashes() -> None:

@@ -93,10 +93,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: str, pattern: str = "*") -> set[str]:
-    found = (ROOT / folder).rglob(pattern)
+    paths = (ROOT / folder).rglob(pattern)
     return {
         path.relative_to(ROOT).as_posix()
-        for path in found
+        for path in paths
         if path.is_file() and "__pycache__" not in path.parts
     }
 

@@ -50,7 +50,7 @@ def test_too_few_neighbours_are_an_error(config, whole):
 
 
 def plain_umap(X: np.ndarray, size: int) -> np.ndarray:
-    """UMAP called alone, with a graph of the given size that scikit-learn found."""
+    """Call UMAP alone, with a graph of the given size by scikit-learn."""
     import umap
 
     distances, indices = (
@@ -102,7 +102,7 @@ def test_duplicated_customers_are_projected(config):
     assert np.isfinite(projection.project(config, X).coordinates).all()
 
 
-def test_customers_without_coordinates_are_told():
+def test_customers_without_coordinates_are_counted():
     X = np.vstack([np.random.default_rng(0).normal(size=(60, 3)), [[1e3, 1e3, 1e3]]])
     with pytest.raises(Infeasible, match="gave 1 customers no finite coordinates"):
         projection.project({**UMAP, "disconnection_distance": 50.0}, X)
@@ -146,8 +146,8 @@ def test_fresh_processes_agree(config):
 @pytest.mark.slow
 def test_fresh_processes_agree_on_umap(tmp_path):
     """Compiled anew, and read from numba's folder of compiled code."""
-    compiled, kept = (digest(UMAP, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
-    assert compiled == kept == digest(UMAP)
+    compiled, cached = (digest(UMAP, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert compiled == cached == digest(UMAP)
 
 
 def repeated() -> np.ndarray:
@@ -182,7 +182,7 @@ def test_repeated_and_whole_numbers_are_embedded_the_same_each_time(config, data
 def test_the_eigenvectors_of_others_are_left_alone():
     import scipy.sparse.linalg
 
-    from segkit.projection.eigen import repeatable_eigenvectors
+    from segkit.projection.compat import repeatable_eigenvectors
 
     plain = scipy.sparse.linalg.eigsh
     with pytest.raises(KeyError), repeatable_eigenvectors():

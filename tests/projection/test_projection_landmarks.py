@@ -1,4 +1,4 @@
-"""Landmarks: who is nearest to whom, placing between them and joining them."""
+"""Landmarks: the nearest of each customer, placing customers between them and joining them."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ def rows():
 
 
 def test_the_nearest_landmarks_are_those_of_the_whole_distance_matrix(space, rows):
-    found = nearest(space, rows)
+    landmarks = nearest(space, rows)
     distances = cdist(space, space[rows])
     distances[rows, np.arange(len(rows))] = np.inf
     expected = np.argsort(distances, axis=1)[:, :NEAREST]
-    assert np.array_equal(found.indices, expected)
-    assert np.allclose(found.distances, np.take_along_axis(distances, expected, 1), rtol=1e-5)
+    assert np.array_equal(landmarks.indices, expected)
+    assert np.allclose(landmarks.distances, np.take_along_axis(distances, expected, 1), rtol=1e-5)
 
 
 def test_a_landmark_is_not_its_own_neighbour_even_among_duplicates():
     space = np.repeat(np.arange(5.0), 8)[:, None]
     rows = np.arange(0, 40, 2)
-    found = nearest(space, rows)
-    assert (found.indices[rows] != np.arange(len(rows))[:, None]).all()
-    assert (found.distances[:, 0] == 0).all()
+    landmarks = nearest(space, rows)
+    assert (landmarks.indices[rows] != np.arange(len(rows))[:, None]).all()
+    assert (landmarks.distances[:, 0] == 0).all()
 
 
 def test_two_landmarks_are_enough():
-    found = nearest(np.arange(6.0)[:, None], np.array([0, 5]))
-    assert found.indices[:, 0].tolist() == [1, 0, 0, 1, 1, 0]
+    landmarks = nearest(np.arange(6.0)[:, None], np.array([0, 5]))
+    assert landmarks.indices[:, 0].tolist() == [1, 0, 0, 1, 1, 0]
 
 
 def test_everybody_is_placed_by_inverse_distance_and_landmarks_stay(space, rows):
     coordinates = np.random.default_rng(2).normal(size=(len(rows), 3))
     landmarks = nearest(space, rows)
-    found, _ = placed(coordinates, landmarks)
-    assert np.array_equal(found[rows], coordinates)
+    everybody, _ = placed(coordinates, landmarks)
+    assert np.array_equal(everybody[rows], coordinates)
     other = np.setdiff1d(np.arange(400), rows)[7]
     weights = 1 / landmarks.distances[other].astype(float)
     expected = weights @ coordinates[landmarks.indices[other]] / weights.sum()
-    assert np.allclose(found[other], expected, rtol=1e-5)
+    assert np.allclose(everybody[other], expected, rtol=1e-5)
 
 
 def test_one_who_coincides_with_landmarks_is_placed_on_them():
     space = np.array([0.0, 0.0, 0.0, 1.0, 2.0])[:, None]
-    found, _ = placed(np.array([[1.0], [3.0], [9.0]]), nearest(space, np.array([0, 1, 4])))
-    assert found[2, 0] == pytest.approx(2.0)
+    everybody, _ = placed(np.array([[1.0], [3.0], [9.0]]), nearest(space, np.array([0, 1, 4])))
+    assert everybody[2, 0] == pytest.approx(2.0)
 
 
 def test_placing_is_judged_by_leaving_landmarks_out():
@@ -73,9 +73,9 @@ def test_placing_is_judged_by_leaving_landmarks_out():
 
 def test_everybody_joins_the_nearest_landmark(space, rows):
     labels = np.random.default_rng(4).integers(-1, 3, len(rows))
-    found, _ = joined(labels, nearest(space, rows))
+    everybody, _ = joined(labels, nearest(space, rows))
     expected = labels[cdist(space, space[rows]).argmin(axis=1)]
-    assert np.array_equal(found, expected)
+    assert np.array_equal(everybody, expected)
 
 
 def test_joining_is_judged_by_leaving_landmarks_out():

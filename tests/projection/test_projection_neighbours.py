@@ -51,12 +51,12 @@ KINDS = [
 @pytest.mark.parametrize("k", [1, 30, 128])
 def test_the_search_is_exact(kind, k):
     X = points(kind)
-    found = search(X, k)
+    neighbours = search(X, k)
     indices, distances = brute_force(X, min(k, len(X) - 1))
-    np.testing.assert_array_equal(found.indices, indices)
-    np.testing.assert_array_equal(found.distances, distances)
-    assert found.indices.dtype == np.int32
-    assert found.distances.dtype == np.float64
+    np.testing.assert_array_equal(neighbours.indices, indices)
+    np.testing.assert_array_equal(neighbours.distances, distances)
+    assert neighbours.indices.dtype == np.int32
+    assert neighbours.distances.dtype == np.float64
 
 
 @pytest.mark.parametrize("kind", ["scattered", "many ties", "identical rows"])
@@ -67,17 +67,17 @@ def test_the_tree_gives_the_same(kind, monkeypatch):
     monkeypatch.setattr(module, "KD_TREE_COLUMNS", 10)
     monkeypatch.setattr(module, "_CHUNK_ROWS", 77)
     monkeypatch.setattr(module, "_CHUNK_CELLS", 1000)
-    found = search(X, 60)
-    np.testing.assert_array_equal(found.indices, expected.indices)
-    np.testing.assert_array_equal(found.distances, expected.distances)
+    neighbours = search(X, 60)
+    np.testing.assert_array_equal(neighbours.indices, expected.indices)
+    np.testing.assert_array_equal(neighbours.distances, expected.distances)
 
 
 def test_the_same_as_scikit_learn():
     X = np.random.default_rng(0).normal(size=(500, 4))
     distances, indices = NearestNeighbors(n_neighbors=50, algorithm="kd_tree").fit(X).kneighbors()
-    found = search(X, 50)
-    np.testing.assert_array_equal(found.indices, indices)
-    np.testing.assert_allclose(found.distances, distances, rtol=1e-14)
+    neighbours = search(X, 50)
+    np.testing.assert_array_equal(neighbours.indices, indices)
+    np.testing.assert_allclose(neighbours.distances, distances, rtol=1e-14)
 
 
 @pytest.mark.parametrize("copies", [1, 30])
@@ -92,11 +92,11 @@ def test_a_slice_does_not_depend_on_the_size_of_the_search(copies):
 
 def test_duplicates_are_at_distance_zero_and_nobody_is_their_own_neighbour():
     X = np.repeat(np.random.default_rng(2).normal(size=(20, 17)) * 1e3, 10, axis=0)
-    found = search(X, 30)
-    assert (found.distances[:, :9] == 0).all()
-    assert (found.distances[:, 9:] > 0).all()
-    assert (found.indices != np.arange(200)[:, None]).all()
-    assert (found.indices[:, :9] // 10 == np.arange(200)[:, None] // 10).all()
+    neighbours = search(X, 30)
+    assert (neighbours.distances[:, :9] == 0).all()
+    assert (neighbours.distances[:, 9:] > 0).all()
+    assert (neighbours.indices != np.arange(200)[:, None]).all()
+    assert (neighbours.indices[:, :9] // 10 == np.arange(200)[:, None] // 10).all()
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_neighbours_check_themselves():
 @pytest.mark.parametrize(
     "kind", ["normal", "far away", "repeated", "extreme", "tiny", "huge", "equal"]
 )
-def test_a_descent_finds_nearly_all_neighbours_with_exact_distances_and_tells_its_recall(kind):
+def test_a_descent_finds_nearly_all_neighbours_with_exact_distances_and_estimates_its_recall(kind):
     rng = np.random.default_rng(6)
     X = rng.normal(size=(3000, 8))
     match kind:
@@ -134,20 +134,20 @@ def test_a_descent_finds_nearly_all_neighbours_with_exact_distances_and_tells_it
         case "equal":
             X[:] = 3.5
     exact = search(X, 40)
-    found, recall = descend(X, 40)
-    assert found.indices.shape == (3000, 40)
-    assert not (found.indices == np.arange(3000)[:, None]).any()
-    assert (np.sort(found.indices)[:, 1:] != np.sort(found.indices)[:, :-1]).all()
-    true = np.sqrt(((X[:, None] - X[found.indices]) ** 2).sum(axis=2))
-    assert np.allclose(found.distances, true, rtol=1e-9, atol=1e-40)
-    share = (found.distances <= exact.distances[:, -1:]).mean()
+    neighbours, recall = descend(X, 40)
+    assert neighbours.indices.shape == (3000, 40)
+    assert not (neighbours.indices == np.arange(3000)[:, None]).any()
+    assert (np.sort(neighbours.indices)[:, 1:] != np.sort(neighbours.indices)[:, :-1]).all()
+    true = np.sqrt(((X[:, None] - X[neighbours.indices]) ** 2).sum(axis=2))
+    assert np.allclose(neighbours.distances, true, rtol=1e-9, atol=1e-40)
+    share = (neighbours.distances <= exact.distances[:, -1:]).mean()
     assert share > 0.98
     assert abs(recall - share) < 0.01
     again, _ = descend(X, 40)
-    assert (again.indices == found.indices).all()
+    assert (again.indices == neighbours.indices).all()
 
 
-def test_the_recall_of_a_poor_descent_is_told_as_poor(monkeypatch):
+def test_the_recall_of_a_poor_descent_is_poor(monkeypatch):
     from pynndescent import NNDescent
 
     class Poor:
@@ -160,9 +160,9 @@ def test_the_recall_of_a_poor_descent_is_told_as_poor(monkeypatch):
 
     monkeypatch.setattr("pynndescent.NNDescent", Poor)
     X = np.random.default_rng(7).normal(size=(2000, 7))
-    found, recall = descend(X, 30)
+    neighbours, recall = descend(X, 30)
     exact = search(X, 30)
-    assert (found.indices[::4] == exact.indices[::4]).all()
-    share = (found.distances <= exact.distances[:, -1:]).mean()
+    assert (neighbours.indices[::4] == exact.indices[::4]).all()
+    share = (neighbours.distances <= exact.distances[:, -1:]).mean()
     assert 0.4 < share < 0.75
     assert abs(recall - share) < 0.04

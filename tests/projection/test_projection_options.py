@@ -118,8 +118,8 @@ def test_principal_components_are_those_of_scikit_learn(components, blobs):
     plain = PCA(n_components=components, svd_solver="full").fit(blobs)
     np.testing.assert_array_equal(space.coordinates, plain.fit_transform(blobs))
     values = np.sort(np.linalg.eigvalsh(np.cov(blobs.T)))[::-1]
-    kept = values[: space.coordinates.shape[1]].sum() / values.sum()
-    assert space.figures["explained_variance"] == pytest.approx(kept, rel=1e-12)
+    share = values[: space.coordinates.shape[1]].sum() / values.sum()
+    assert space.figures["explained_variance"] == pytest.approx(share, rel=1e-12)
 
 
 def test_published_shares_of_the_card_customers(cc_general_csv):

@@ -1,5 +1,4 @@
-"""Parts that several projections of one matrix share: made once, and nothing comes out
-differently."""
+"""Parts that several projections share are computed once, and change no coordinate."""
 
 from __future__ import annotations
 
@@ -57,9 +56,9 @@ def test_one_after_another_gives_the_bits_of_each_alone(configs, kind, fresh):
     together = [
         projection.project(config, X, graph).coordinates for config in (*configs, configs[0])
     ]
-    for config, found in zip((*configs, configs[0]), together, strict=True):
+    for config, coordinates in zip((*configs, configs[0]), together, strict=True):
         fresh()
-        assert projection.project(config, X, graph).coordinates.tobytes() == found.tobytes()
+        assert projection.project(config, X, graph).coordinates.tobytes() == coordinates.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -70,7 +69,7 @@ def test_one_after_another_gives_the_bits_of_each_alone(configs, kind, fresh):
         (TSNES, "openTSNE.affinity", "joint_probabilities_nn"),
     ],
 )
-def test_the_shared_part_is_made_once(configs, module, part, fresh, monkeypatch):
+def test_the_shared_part_is_computed_once(configs, module, part, fresh, monkeypatch):
     calls = []
     plain = getattr(__import__(module, fromlist=[part]), part)
 
@@ -91,17 +90,17 @@ def test_the_shared_part_is_made_once(configs, module, part, fresh, monkeypatch)
     assert len(calls) == 3
 
 
-def drawn(state: np.random.RandomState, scale: float, *, kept: dict | None = None) -> np.ndarray:
-    return state.normal(size=3) * scale + (kept or {}).get("shift", 0)
+def drawn(state: np.random.RandomState, scale: float, *, options: dict | None = None) -> np.ndarray:
+    return state.normal(size=3) * scale + (options or {}).get("shift", 0)
 
 
-def test_what_is_held_leaves_the_random_generator_as_making_it_would():
+def test_what_is_held_leaves_the_random_generator_as_computing_it_would():
     remembered = Memo().remembering(drawn)
     states = [np.random.RandomState(1) for _ in range(3)]
     expected = drawn(states[0], 2.0)
-    found = [remembered(state, 2.0) for state in states[1:]]
-    found[0][:] = 0  # each caller has a copy of its own
-    assert (found[1] == expected).all()
+    values = [remembered(state, 2.0) for state in states[1:]]
+    values[0][:] = 0  # each caller has a copy of its own
+    assert (values[1] == expected).all()
     assert len({state.randint(10**9) for state in states}) == 1
 
 
@@ -115,11 +114,11 @@ def test_other_arguments_are_another_result():
         (1, 2.0, {"shift": 2}),
     ]
     for _ in range(2):
-        for seed, scale, kept in given:
+        for seed, scale, options in given:
             state = np.random.RandomState(seed)
             assert (
-                remembered(state, scale, kept=kept)
-                == drawn(np.random.RandomState(seed), scale, kept=kept)
+                remembered(state, scale, options=options)
+                == drawn(np.random.RandomState(seed), scale, options=options)
             ).all()
 
 
@@ -136,7 +135,7 @@ def test_a_memo_holds_no_more_than_its_limit():
     assert calls == [100, 150, 100, 1000, 1000]
 
 
-def test_an_argument_whose_content_cannot_be_told_makes_a_plain_call():
+def test_an_argument_whose_content_cannot_be_read_makes_a_plain_call():
     class Odd:
         pass
 

@@ -137,9 +137,9 @@ def test_a_scaler_that_refuses_the_data_is_infeasible():
     config = {"_target_": "sklearn.preprocessing.PowerTransformer", "method": "box-cox"}
     with pytest.raises(
         Infeasible, match=r"scaler: sklearn.*PowerTransformer: .*strictly positive"
-    ) as told:
+    ) as caught:
         scale(_data("normal"), config)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_values_that_are_not_finite_are_infeasible():

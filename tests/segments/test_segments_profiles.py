@@ -25,7 +25,7 @@ def customers() -> tuple[pd.DataFrame, np.ndarray]:
 
 def test_equals_pandas_groupby(customers):
     frame, labels = customers
-    found = profile(frame, labels).set_index(["segment", "feature"])
+    summary = profile(frame, labels).set_index(["segment", "feature"])
     groups = frame.astype(float).groupby(labels)
     for column, expected in {
         "mean": groups.mean(),
@@ -36,22 +36,22 @@ def test_equals_pandas_groupby(customers):
             constant=0.0
         ),
     }.items():
-        wide = found.pivot_table(index="segment", columns="feature", values=column)[
+        wide = summary.pivot_table(index="segment", columns="feature", values=column)[
             list(frame.columns)
         ]
         np.testing.assert_allclose(
             wide.to_numpy(), expected.to_numpy(float), rtol=1e-10, atol=1e-12
         )
-    sizes = found.xs("spend", level="feature")["n"]
+    sizes = summary.xs("spend", level="feature")["n"]
     assert sizes.to_dict() == pd.Series(labels).value_counts().to_dict()
 
 
 def test_categories_become_shares():
     frame = pd.DataFrame({"plan": ["a", "a", "b", None, "b", "b"]})
-    found = profile(frame, [0, 0, 0, 0, 1, 1]).set_index(["segment", "feature"])["mean"]
-    assert found[0, "plan=a"] == pytest.approx(2 / 3)
-    assert found[0, "plan=b"] == pytest.approx(1 / 3)
-    assert found[1, "plan=b"] == 1.0
+    summary = profile(frame, [0, 0, 0, 0, 1, 1]).set_index(["segment", "feature"])["mean"]
+    assert summary[0, "plan=a"] == pytest.approx(2 / 3)
+    assert summary[0, "plan=b"] == pytest.approx(1 / 3)
+    assert summary[1, "plan=b"] == 1.0
 
 
 def test_features_of_zeros_and_ones_are_found_and_no_others(customers):
@@ -63,19 +63,19 @@ def test_features_of_zeros_and_ones_are_found_and_no_others(customers):
     frame["nearly"] = np.where(rng.random(n) < 0.02, 0.5, rng.random(n) < 0.5)
     frame["two"] = rng.integers(1, 3, n)
     frame["share"] = rng.random(n)
-    found = shares(profile(frame, labels))
-    assert set(found) == {"active", "flag", "plan=a", "plan=b", "plan=c"}
-    assert found["flag"] == pytest.approx(frame["flag"].mean())
-    assert found["plan=b"] == pytest.approx((frame["plan"] == "b").mean())
+    by_feature = shares(profile(frame, labels))
+    assert set(by_feature) == {"active", "flag", "plan=a", "plan=b", "plan=c"}
+    assert by_feature["flag"] == pytest.approx(frame["flag"].mean())
+    assert by_feature["plan=b"] == pytest.approx((frame["plan"] == "b").mean())
     assert shares(profile(frame, np.zeros(n, dtype=int))) == {}
 
 
 def test_many_categories_are_gathered():
     frame = pd.DataFrame({"city": [f"c{i % 40}" for i in range(400)]})
-    found = profile(frame, np.zeros(400, dtype=int))
-    assert len(found) == 13
-    assert found["mean"].sum() == pytest.approx(1.0)
-    assert found["feature"].iloc[-1] == f"city={OTHER}"
+    summary = profile(frame, np.zeros(400, dtype=int))
+    assert len(summary) == 13
+    assert summary["mean"].sum() == pytest.approx(1.0)
+    assert summary["feature"].iloc[-1] == f"city={OTHER}"
 
 
 def test_missing_labels_are_left_out(customers):
@@ -86,25 +86,25 @@ def test_missing_labels_are_left_out(customers):
 
 
 def test_segment_without_any_value_has_none():
-    found = profile(pd.DataFrame({"x": [1.0, 2.0, np.nan, np.nan]}), [0, 0, 1, 1]).set_index(
+    summary = profile(pd.DataFrame({"x": [1.0, 2.0, np.nan, np.nan]}), [0, 0, 1, 1]).set_index(
         "segment"
     )
-    assert found.loc[1, ["mean", "median", "q25", "q75", "z"]].isna().all()
-    assert found.loc[0, "mean"] == 1.5
+    assert summary.loc[1, ["mean", "median", "q25", "q75", "z"]].isna().all()
+    assert summary.loc[0, "mean"] == 1.5
 
 
 def test_truth_adds_the_share_of_planted_groups():
-    found = profile(pd.DataFrame({"x": [0.0, 1, 2, 3]}), [0, 0, 1, 1], truth=[5, 5, 5, 7])
-    shares = found[found["feature"] == "planted group=5"].set_index("segment")["mean"]
+    summary = profile(pd.DataFrame({"x": [0.0, 1, 2, 3]}), [0, 0, 1, 1], truth=[5, 5, 5, 7])
+    shares = summary[summary["feature"] == "planted group=5"].set_index("segment")["mean"]
     assert shares.to_dict() == {0: 1.0, 1: 0.5}
-    assert all("planted" not in p.words for p in describe(found))
+    assert all("planted" not in p.words for p in describe(summary))
 
 
 def test_wide_tables_keep_order():
     frame = pd.DataFrame(np.random.default_rng(1).normal(size=(20, 100)))
-    found = profile(frame, [0] * 10 + [1] * 10)
-    assert found["feature"].tolist() == [str(i) for i in range(100)] * 2
-    np.testing.assert_allclose(found["mean"][:100], frame.iloc[:10].mean())
+    summary = profile(frame, [0] * 10 + [1] * 10)
+    assert summary["feature"].tolist() == [str(i) for i in range(100)] * 2
+    np.testing.assert_allclose(summary["mean"][:100], frame.iloc[:10].mean())
 
 
 def test_nothing_clustered_gives_no_rows(customers):
@@ -136,5 +136,5 @@ def test_describe_names_the_furthest_features_and_puts_noise_last():
 
 
 def test_describe_of_an_average_segment():
-    found = profile(pd.DataFrame({"x": [0.0, 1.0, 0.0, 1.0]}), [0, 0, 1, 1])
-    assert describe(found)[0].words == "near the average in everything"
+    summary = profile(pd.DataFrame({"x": [0.0, 1.0, 0.0, 1.0]}), [0, 0, 1, 1])
+    assert describe(summary)[0].words == "near the average in everything"

@@ -9,15 +9,15 @@ import pytest
 import yaml
 
 from segkit.data.table import Table
-from segkit.segments import write_profiles as keep
 from segkit.segments.profiles import profile
+from segkit.segments.write_profiles import write_profiles
 from segkit.study.keep.customers import Customers
 from segkit.study.run.store import Store
 
 
 @pytest.fixture
 def finished(tmp_path):
-    """A study of 20 runs over two tables, as it is when its profiles are made."""
+    """A study of 20 runs over two tables, as it is when its profiles are written."""
     rng = np.random.default_rng(0)
     frames = {"one": pd.DataFrame(rng.normal(size=(80, 3)), columns=list("abc"))}
     frames["two"] = pd.DataFrame(rng.normal(size=(50, 2)), columns=["b", "d"])
@@ -53,43 +53,48 @@ def finished(tmp_path):
     return SimpleNamespace(folder=tmp_path, frames=frames, **known)
 
 
-def kept(folder: Path) -> pd.DataFrame:
+def written(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(folder / "profiles.parquet")
 
 
 def test_the_shortlist_is_profiled_and_a_partition_once(finished):
-    keep.keep_profiles(finished)
-    found = kept(finished.folder)
-    assert found["run"].unique().tolist() == [f"{i:012d}" for i in range(16) if i != 5]
+    write_profiles(finished)
+    profiles = written(finished.folder)
+    assert profiles["run"].unique().tolist() == [f"{i:012d}" for i in range(16) if i != 5]
     partitions = pd.read_parquet(finished.folder / "partitions.parquet")
     labels = partitions[f"{3:012d}"][80:]
     true = profile(finished.frames["two"], labels.reset_index(drop=True))
-    mine = found[found["run"] == f"{3:012d}"].drop(columns="run").reset_index(drop=True)
+    mine = profiles[profiles["run"] == f"{3:012d}"].drop(columns="run").reset_index(drop=True)
     pd.testing.assert_frame_equal(mine, true, check_dtype=False)
     assert set(mine["feature"]) == {"b", "d"}
-    assert len(pd.read_csv(finished.folder / "profiles.csv")) == len(found)
+    assert len(pd.read_csv(finished.folder / "profiles.csv")) == len(profiles)
 
 
 def test_too_many_rows_leave_the_later_runs_out_but_never_the_first_twelve(finished):
-    keep.keep_profiles(finished, most_rows=10)
-    assert kept(finished.folder)["run"].nunique() == 12
-    keep.keep_profiles(finished, most=3)
-    assert kept(finished.folder)["run"].nunique() == 3
+    write_profiles(finished, most_rows=10)
+    assert written(finished.folder)["run"].nunique() == 12
+    write_profiles(finished, most=3)
+    assert written(finished.folder)["run"].nunique() == 3
 
 
-def test_a_profile_is_found_in_the_store_the_next_time_and_made_again_where_it_is_damaged(
+def test_a_profile_is_found_in_the_store_the_next_time_and_computed_again_where_it_is_damaged(
     finished, monkeypatch
 ):
     finished.frames["one"]["d"] = np.nan
-    keep.keep_profiles(finished)
-    first = kept(finished.folder)
-    made = []
-    monkeypatch.setattr(keep, "profile", lambda *asked: made.append(asked) or profile(*asked))
-    keep.keep_profiles(finished)
-    pd.testing.assert_frame_equal(kept(finished.folder), first)
-    assert not made
+    write_profiles(finished)
+    first = written(finished.folder)
+    computed = []
+
+    def counted(frame, labels):
+        computed.append(labels)
+        return profile(frame, labels)
+
+    monkeypatch.setattr("segkit.segments.write_profiles.profile", counted)
+    write_profiles(finished)
+    pd.testing.assert_frame_equal(written(finished.folder), first)
+    assert not computed
     damaged = sorted((finished.folder / "store" / "profiles").rglob("*.npz"))[0]
     damaged.write_bytes(b"no archive")
-    keep.keep_profiles(finished)
-    pd.testing.assert_frame_equal(kept(finished.folder), first)
-    assert len(made) == 1
+    write_profiles(finished)
+    pd.testing.assert_frame_equal(written(finished.folder), first)
+    assert len(computed) == 1

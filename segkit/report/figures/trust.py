@@ -30,12 +30,14 @@ from segkit.report.figures.style import (
     styled,
     texts,
 )
+from segkit.study.judge.bars import AGREES, HIGHLY_STABLE, PATTERN, VALID
+from segkit.study.plan.confirmation import COPULA, PERMUTED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NULL_TINTS = {"copula": GREY, "permuted": COLOURS[3]}
+NULL_TINTS = {COPULA: GREY, PERMUTED: COLOURS[3]}
 _MANY_BARS = 40
 _NAMES = 1.9
 # Points: a run's mark is smaller where there are many; a box is this much wider, and a ring goes around box and star.
@@ -154,9 +156,9 @@ def jaccard(table: pd.DataFrame, names: Sequence[str]) -> Figure:
                     SMALL if len(levels) == 1 else 7,
                 )
     for bar, word, side in (
-        (0.6, "a pattern", "center"),
-        (0.75, "valid", "center"),
-        (0.85, "highly stable", "left"),
+        (PATTERN, "a pattern", "center"),
+        (VALID, "valid", "center"),
+        (HIGHLY_STABLE, "highly stable", "left"),
     ):
         ax.axvline(bar, color=INK, lw=0.9, ls="--", zorder=3)
         place = {
@@ -205,7 +207,7 @@ def levels(
             part["ari"], y, marker=MARKERS[place], s=30, c=faces, edgecolors=tint, lw=1.1, zorder=3
         )
     name_lanes(ax, runs, names)
-    least = min(float(table[["ari", "low"]].min().min()), 0.75)
+    least = min(float(table[["ari", "low"]].min().min()), AGREES)
     ax.set(
         xlim=(least - 0.03, 1.02),
         xlabel="Agreement with the run's own segments (adjusted Rand index, ARI)",
@@ -290,7 +292,7 @@ def _observed_handles() -> list[Line2D]:
 
 
 def _null_handle(kind: str, tint: str) -> Line2D:
-    told = {"copula": "no segments, same correlations", "permuted": "columns shuffled"}
+    told = {COPULA: "no segments, same correlations", PERMUTED: "columns shuffled"}
     return Line2D([], [], ls="", marker="|", color=tint, ms=9, mew=1.4, label=told[kind])
 
 

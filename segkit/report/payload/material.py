@@ -25,8 +25,8 @@ from segkit.report.payload.codec import (
 from segkit.report.payload.few import coarse, telling_planes
 from segkit.report.payload.portraits import EXACT_DIGITS, customers, kept_profiles, portrait
 from segkit.scoring.agreement import partition_agreement
+from segkit.segments.detailed_runs import detailed_runs, with_same_scores
 from segkit.segments.profiles import feature_columns
-from segkit.segments.shortlist import alike, shortlisted
 from segkit.study.keep.customers import MOST_POINTS, drawn_customers
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Material:
         Of the table, and those in the page.
     best : str or None
     table : DataFrame
-        Of the runs: what :func:`segkit.segments.shortlist.shortlisted` needs.
+        Of the runs: what :func:`segkit.segments.detailed_runs.detailed_runs` needs.
     shortlist : list of str
         Runs with different partitions, best first.
     runs : list of str
@@ -105,7 +105,7 @@ class Material:
 
     def runs_of(self, most: int) -> list[str]:
         """Return the runs of a shortlist of at most so many, and those with the same partitions."""
-        first = shortlisted(self.table, most, self.best, self.shortlist)
+        first = detailed_runs(self.table, most, self.best, self.shortlist)
         chosen = {self.places[run] for run in first}
         return [run for run in self.runs if self.places[run] in chosen]
 
@@ -174,8 +174,8 @@ def read_material(summary: Summary) -> Material:
     """Read what the page may hold."""
     files, asked = Files(summary.folder), summary.options
     stored = files.columns("partitions.parquet")
-    shortlist = shortlisted(summary.runs, asked.shortlist, summary.best, stored[1:])
-    again = set(alike(summary.runs, shortlist)) & set(stored)
+    shortlist = detailed_runs(summary.runs, asked.shortlist, summary.best, stored[1:])
+    again = set(with_same_scores(summary.runs, shortlist)) & set(stored)
     runs = shortlist + [
         run for run in summary.runs["run"] if run in again and run not in set(shortlist)
     ]

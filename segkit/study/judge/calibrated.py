@@ -1,30 +1,41 @@
-"""What the confirmation says: figures of each confirmed run, and whether the best beats tables without segments."""
+"""The confirmation's figures of each run, and the test against tables without segments."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from segkit import scoring
 from segkit.scoring import calibration
-from segkit.study.judge.ranking import CHOOSING_SCORES, pareto_front, weight_shares
+from segkit.study.judge.agreement import Agreement
+from segkit.study.judge.bars import SAME_ANSWER
+from segkit.study.judge.ranking import (
+    CHOOSING_SCORES,
+    pareto_front,
+    score_directions,
+    weight_shares,
+)
 from segkit.study.plan.confirmation import COPULA, PERMUTED, Confirmation
 from segkit.study.run.outcome import Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-# What the confirmed runs are chosen by; all higher is better. The excess counts in standard
-# deviations of the null: as it is, it favours pipelines whose scores scatter widely on tables
-# without segments, such as DBSCAN's. They are the pipeline's, the same for all its numbers of
-# clusters: those of single runs are too uncertain to choose k.
+    Matrix = NDArray[np.float64]
+
+# What the confirmed runs are chosen by; all higher is better. The excess over the null is divided
+# by the null's standard deviation: undivided, it favours pipelines whose scores scatter widely on
+# tables without segments, such as DBSCAN's. The deviation is pooled over all numbers of clusters
+# of a pipeline: that of a single run is too uncertain to choose k.
 CRITERIA = ("silhouette_pooled_z", "davies_bouldin_pooled_z", "stability_ari_refit")
-# Without it a run cannot be recommended.
+# A run without these cannot be recommended.
 NEEDED = ("stability_ari_refit",)
-SAME_ANSWER = 0.8
+# Resampled sets of refits for the interval of a run's place.
 RESAMPLES = 200
 
 # A table on which a stage failed, or could not be done, says nothing about the run.
@@ -34,7 +45,7 @@ _QUALITY = ("trustworthiness", "continuity", "r_nx_area", "distance_spearman", "
 
 
 def null_scores(confirmation: Confirmation, outcomes: Mapping[str, Outcome]) -> pd.DataFrame:
-    """Return the scores on the tables without segments, in the primary reference space fitted on each.
+    """Return the scores on the tables without segments, each in its own reference space.
 
     Returns
     -------
@@ -45,21 +56,17 @@ def null_scores(confirmation: Confirmation, outcomes: Mapping[str, Outcome]) -> 
     """
     import pandas as pd
 
+    names = [definition.name for definition in scoring.definitions()]
     rows = []
     for run, kinds in confirmation.nulls.items():
         for kind, keys in kinds.items():
             for index, key in enumerate(keys):
                 facts = _facts(outcomes, key)
-                values = {
-                    item.name: facts.get(item.name, {}).get("value")
-                    for item in scoring.definitions()
-                }
+                values = {name: facts.get(name, {}).get("value") for name in names}
                 status = facts["silhouette"]["status"] if facts else _lost(outcomes, key)
                 rows.append({"run": run, "kind": kind, "index": index, "status": status, **values})
-    columns = ["run", "kind", "index", "status", *(item.name for item in scoring.definitions())]
-    return pd.DataFrame(rows, columns=columns).astype(
-        {item.name: float for item in scoring.definitions()}
-    )
+    frame = pd.DataFrame(rows, columns=["run", "kind", "index", "status", *names])
+    return frame.astype(dict.fromkeys(names, float))
 
 
 def confirmed_columns(
@@ -68,59 +75,73 @@ def confirmed_columns(
     nulls: pd.DataFrame,
     runs: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Return what the confirmation adds to the runs table, by the table's index."""
+    """Return the columns that the confirmation adds to the runs table, by the table's index.
+
+    Parameters
+    ----------
+    confirmation
+        What was planned to confirm.
+    outcomes
+        The outcomes of its stages by key.
+    nulls
+        As ``null_scores`` returns them.
+    runs
+        The runs table of the screen.
+    """
     import pandas as pd
 
     ids = runs["run"]
-    cells = {run: _stage_cells(stages, outcomes) for run, stages in confirmation.stages.items()}
+    cells: dict[str, dict[str, Any]] = {}
     for run, stages in confirmation.stages.items():
-        keys = [
-            *stages.values(),
-            *(key for scores in confirmation.nulls[run].values() for key in scores if key),
-        ]
-        cells[run]["confirm_reason"] = _what_was_lost(
-            [outcomes[key] for key in keys if key in outcomes]
-        )
-    # Texts are compared faster as objects.
+        keys = list(stages.values())
+        for scores in confirmation.nulls[run].values():
+            keys += [key for key in scores if key]
+        cells[run] = _stage_cells(stages, outcomes)
+        cells[run]["confirm_reason"] = _loss([outcomes[key] for key in keys if key in outcomes])
+    # pandas compares texts faster as objects.
     null_by_run = dict(iter(nulls.astype({"kind": object, "status": object}).groupby("run")))
-    observed = runs[[f"{name}_reference" for name in CHOOSING_SCORES]]
-    for index, run in ids.items():
-        if run in null_by_run:
-            cells.setdefault(run, {}).update(_null_cells(observed.loc[index], null_by_run[run]))
+    for row in runs[["run", *(f"{name}_reference" for name in CHOOSING_SCORES)]].to_dict("records"):
+        if row["run"] in null_by_run:
+            null_cells = _null_cells(row, null_by_run[row["run"]])
+            cells.setdefault(row["run"], {}).update(null_cells)
     frame = pd.DataFrame([cells.get(run, {}) for run in ids], index=runs.index)
     frame = frame.join(_pooled(frame, ids.map(confirmation.pipelines)))
     frame["confirmed"] = [run in confirmation.stages for run in ids]
-    for name in frame.columns[
-        frame.columns.str.match("(stability_jaccard|dissolved|recovered)_(fresh|refit)$")
-    ]:
+    lists = frame.columns.str.match("(stability_jaccard|dissolved|recovered)_(fresh|refit)$")
+    for name in frame.columns[lists]:
         frame[name] = list_texts(frame[name])
     counts = frame.columns[frame.columns.str.match("stability_(fresh|refit|seed)_draws(_valid)?$")]
     return frame.astype(dict.fromkeys(counts, "Int64"))
 
 
-def list_texts(column: pd.Series) -> pd.Series:
+def list_texts(column: pd.Series[Any]) -> pd.Series[str]:
     """Return a column of lists as JSON text."""
-    return column.map(lambda value: json.dumps(value) if isinstance(value, list) else None).astype(
-        "string"
-    )
+    texts = column.map(lambda value: json.dumps(value) if isinstance(value, list) else None)
+    return texts.astype("string")
 
 
 def quality_columns(
     confirmation: Confirmation, outcomes: Mapping[str, Outcome], spaces: Sequence[str]
 ) -> pd.DataFrame:
-    """Return the embedding quality of each run's space (its key; any other has none), as columns in the same order."""
+    """Return the embedding quality of each run's space, one row per space in the same order.
+
+    Parameters
+    ----------
+    confirmation, outcomes
+        As for ``confirmed_columns``.
+    spaces
+        The key of each run's space; one that was not projected has no values.
+    """
     import pandas as pd
 
-    found = [_facts(outcomes, confirmation.qualities.get(space)) for space in spaces]
     ends = {"picture": "", "random_projection": "_control_random", "identity": "_control_identity"}
-    rows = [
-        {
-            f"{name}{end}": item.get(part, {}).get(name)
-            for part, end in ends.items()
-            for name in _QUALITY
-        }
-        for item in found
-    ]
+    rows = []
+    for space in spaces:
+        facts = _facts(outcomes, confirmation.qualities.get(space))
+        row: dict[str, Any] = {}
+        for part, end in ends.items():
+            row |= {f"{name}{end}": facts.get(part, {}).get(name) for name in _QUALITY}
+        rows.append(row)
     return pd.DataFrame(rows).astype(float)
 
 
@@ -129,18 +150,18 @@ def _facts(outcomes: Mapping[str, Outcome], key: str | None) -> Mapping[str, Any
     return outcome.record["facts"] if outcome and outcome.status == "ok" else {}
 
 
-def _what_was_lost(outcomes: Sequence[Outcome]) -> str:
-    """Return the first reason for which a stage has no result, and how many have none."""
+def _loss(outcomes: Sequence[Outcome]) -> str:
+    """Return why the first stage without a result has none, and how many have none."""
     lost = [outcome.reason for outcome in outcomes if outcome.status != "ok"]
     return f"{lost[0]} ({len(lost)} of {len(outcomes)} stages)" if lost else ""
 
 
 def _lost(outcomes: Mapping[str, Outcome], key: str | None) -> str:
-    return outcomes[key].status if key in outcomes else "skipped"
+    return "skipped" if key is None or key not in outcomes else outcomes[key].status
 
 
-def _silhouettes(nulls: pd.DataFrame) -> pd.Series:
-    """Return null silhouettes for comparison: 0 where no segments were found, missing where a stage failed."""
+def _silhouettes(nulls: pd.DataFrame) -> pd.Series[float]:
+    """Return silhouettes to compare with: 0 where a table has no segments, missing if lost."""
     return nulls["silhouette"].where(nulls["silhouette"].notna() | nulls["status"].isin(_LOST), 0.0)
 
 
@@ -170,54 +191,81 @@ def _stage_cells(stages: Mapping[str, str], outcomes: Mapping[str, Outcome]) -> 
     return cells
 
 
-def _null_cells(run: pd.Series, nulls: pd.DataFrame) -> dict[str, Any]:
-    """Return p, z and excess of the choosing scores against each kind of table."""
-    directions = {item.name: item.higher_is_better for item in scoring.definitions()}
+def _null_cells(row: Mapping[Hashable, Any], nulls: pd.DataFrame) -> dict[str, Any]:
+    """Return p, z and excess of the choosing scores against each kind of table.
+
+    Parameters
+    ----------
+    row
+        A run's choosing scores in the primary reference space, by column.
+    nulls
+        Its rows of ``null_scores``.
+    """
+    directions = score_directions()
     cells: dict[str, Any] = {}
-    kinds, kept = nulls["kind"].to_numpy(), ~nulls["status"].isin(_LOST).to_numpy()
+    kinds, is_valid = nulls["kind"].to_numpy(), ~nulls["status"].isin(_LOST).to_numpy()
     for name in CHOOSING_SCORES:
-        observed, higher = _number(run[f"{name}_reference"]), directions[name]
+        observed = _number(row[f"{name}_reference"])
         compared = _silhouettes(nulls) if name == "silhouette" else nulls[name]
         for kind, prefix in ((COPULA, name), (PERMUTED, f"{name}_permuted")):
-            own = kinds == kind
-            if not own.any():
+            if not (kinds == kind).any():
                 continue
-            values, found = (
-                column.to_numpy(dtype=float)[own & kept] for column in (compared, nulls[name])
-            )
-            # The excess is over the tables on which the run finds something: what its segments are
-            # better by.
-            found = values if np.isnan(found).all() else found[~np.isnan(found)]
-            cells[f"{prefix}_null_mean"] = (
-                float(np.nanmean(found)) if not np.isnan(found).all() else None
-            )
-            cells[f"{prefix}_null_sd"] = calibration.spread(values)
-            cells[f"{prefix}_excess"] = calibration.excess(observed, found, higher)
-            cells[f"{prefix}_z"] = calibration.z(observed, values, higher)
-            cells[f"{prefix}_p"] = (
-                calibration.p_value(observed, values, higher) if len(values) else None
-            )
+            chosen = (kinds == kind) & is_valid
+            values = compared.to_numpy(dtype=float)[chosen]
+            scores = nulls[name].to_numpy(dtype=float)[chosen]
+            cells |= _calibrated_cells(prefix, observed, values, scores, directions[name])
     return cells
 
 
-def _pooled(frame: pd.DataFrame, pipelines: pd.Series) -> pd.DataFrame:
-    """Return each choosing score's z with the standard deviation pooled over the runs of a pipeline.
+def _calibrated_cells(
+    prefix: str, observed: float | None, values: Matrix, scores: Matrix, higher: bool
+) -> dict[str, Any]:
+    """Compare an observed score with those on tables without segments.
 
-    A run that finds segments on hardly any table has no z. It counts what it does in the test if no
-    table is as good, M / sqrt(M + 1) for M tables, and less if some are.
+    Parameters
+    ----------
+    prefix
+        What the names of the cells begin with.
+    observed
+        The run's score; None if it has none.
+    values
+        What the tables count in the test, 0 where the run finds no segments.
+    scores
+        Their scores; NaN where the run finds no segments.
+    higher
+        Whether a higher score is better.
+    """
+    has_score = ~np.isnan(scores)
+    # The excess is over the tables on which the run finds segments, if there are any: it says by
+    # how much its own are better.
+    baseline = scores[has_score] if has_score.any() else values
+    is_unknown = np.isnan(baseline).all()
+    return {
+        f"{prefix}_null_mean": None if is_unknown else float(np.nanmean(baseline)),
+        f"{prefix}_null_sd": calibration.spread(values),
+        f"{prefix}_excess": calibration.excess(observed, baseline, higher),
+        f"{prefix}_z": calibration.z(observed, values, higher),
+        f"{prefix}_p": calibration.p_value(observed, values, higher) if len(values) else None,
+    }
+
+
+def _pooled(frame: pd.DataFrame, pipelines: pd.Series[str]) -> pd.DataFrame:
+    """Return each choosing score's z, with the null's deviation pooled over a pipeline's runs.
+
+    A run that finds segments on hardly any table has no z. It then counts what it would in the
+    test if no table is as good, M / sqrt(M + 1) for M tables, and less if some are.
     """
     import pandas as pd
 
-    found = {}
+    columns: dict[str, pd.Series[float]] = {}
     for name in CHOOSING_SCORES:
         if f"{name}_null_sd" in frame:
             variance = frame[f"{name}_null_sd"].astype(float) ** 2
             pooled = variance.groupby(pipelines).transform("mean")
             z, p = frame[f"{name}_z"].astype(float), frame[f"{name}_p"].astype(float)
-            found[f"{name}_pooled_z"] = (z * np.sqrt(variance / pooled)).fillna(
-                (1 - p) / np.sqrt(p)
-            )
-    return pd.DataFrame(found, index=frame.index)
+            without_z: pd.Series[float] = (1 - p) / np.sqrt(p)
+            columns[f"{name}_pooled_z"] = (z * np.sqrt(variance / pooled)).fillna(without_z)
+    return pd.DataFrame(columns, index=frame.index)
 
 
 def _number(value: Any) -> float | None:
@@ -229,14 +277,27 @@ def _number(value: Any) -> float | None:
 def best_against_nulls(
     runs: pd.DataFrame, shortlist: Sequence[str], nulls: pd.DataFrame
 ) -> calibration.MaxT:
-    """Test the best reference silhouette of the shortlist against the best on each copula table (max-T).
+    """Test the shortlist's best reference silhouette against the best on each copula table.
 
     A run that finds no segments on a table has the silhouette 0 there, which is what the absence of
     structure is worth. A table that is lost for one run of the shortlist is left out for all.
+
+    Parameters
+    ----------
+    runs
+        The runs table.
+    shortlist
+        Ids of the confirmed runs.
+    nulls
+        As ``null_scores`` returns them.
+
+    Returns
+    -------
+    MaxT
+        The max-T test.
     """
-    observed = (
-        runs.set_index("run").loc[list(shortlist), "silhouette_reference"].to_numpy(dtype=float)
-    )
+    silhouettes = runs.set_index("run").loc[list(shortlist), "silhouette_reference"]
+    observed = silhouettes.to_numpy(dtype=float)
     copula = nulls[nulls["kind"] == COPULA]
     copula = copula.assign(silhouette=_silhouettes(copula))
     table = copula.pivot_table(index="index", columns="run", values="silhouette", dropna=False)
@@ -244,28 +305,38 @@ def best_against_nulls(
     return calibration.max_t({"silhouette": (observed, table.to_numpy(dtype=float), True)})
 
 
-def answers(shortlist: Sequence[str], agreement: Callable[[str, str], float]) -> dict[str, int]:
-    """Return the number of each run's answer, best first: average linkage of 1 - ARI, cut at ``1 - SAME_ANSWER``."""
+def answers(shortlist: Sequence[str], agreement: Agreement) -> dict[str, int]:
+    """Return the number of each run's answer: runs with the same one find much the same segments.
+
+    Answers are clusters of average linkage of 1 - ARI, cut at ``1 - SAME_ANSWER``.
+
+    Parameters
+    ----------
+    shortlist
+        Ids of the confirmed runs, best first; so are the answers.
+    agreement
+        From two run ids to the ARI of their partitions.
+    """
     from scipy.cluster.hierarchy import fcluster, linkage
 
     if len(shortlist) < 2:
         return dict.fromkeys(shortlist, 0)
-    pairs = [1 - agreement(a, b) for i, a in enumerate(shortlist) for b in shortlist[i + 1 :]]
-    groups = fcluster(linkage(np.clip(pairs, 0, None), "average"), 1 - SAME_ANSWER, "distance")
+    distances = [1 - agreement(first, second) for first, second in combinations(shortlist, 2)]
+    tree = linkage(np.clip(distances, 0, None), "average")
+    groups = fcluster(tree, 1 - SAME_ANSWER, "distance")
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     return {run: numbers[group] for run, group in zip(shortlist, groups, strict=True)}
 
 
-def rank_confirmed(confirmed: pd.DataFrame, refits: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """Rank confirmed runs by their criteria: Pareto front, share of the weightings won, place and its interval.
+def rank_confirmed(confirmed: pd.DataFrame, refits: Mapping[str, Matrix]) -> pd.DataFrame:
+    """Rank confirmed runs by the share of weightings won, with an interval of each place.
 
     Parameters
     ----------
     confirmed
         Rows of the runs table that may be recommended.
     refits
-        By run, its ARI in each refitted draw: places are found again on resampled draws, for the
-        interval.
+        By run, its ARI in each refitted draw: the draws are resampled for the interval.
 
     Returns
     -------
@@ -277,42 +348,48 @@ def rank_confirmed(confirmed: pd.DataFrame, refits: Mapping[str, np.ndarray]) ->
 
     # No value: the last place in that criterion.
     values = confirmed[list(CRITERIA)].astype(float).fillna(-np.inf).to_numpy()
-    ranks = pd.DataFrame(values).rank(ascending=False, method="average").to_numpy()
+    ranks = _ranks(values)
     shares = weight_shares(ranks)
-    found = pd.DataFrame(
+    ranking = pd.DataFrame(
         {"pareto": pareto_front(values), "weight_share": shares}, index=confirmed.index
     )
-    found["rank"] = _places(ranks, shares)
+    ranking["rank"] = _places(ranks, shares)
     places = _resampled_places(values, np.stack([refits[run] for run in confirmed["run"]]))
-    found["rank_low"], found["rank_high"] = np.quantile(
-        places, [0.05, 0.95], axis=0, method="nearest"
-    ).astype(int)
-    return found
+    limits = np.quantile(places, [0.05, 0.95], axis=0, method="nearest").astype(int)
+    ranking["rank_low"], ranking["rank_high"] = limits
+    return ranking
 
 
-def _places(ranks: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def _ranks(values: Matrix) -> Matrix:
+    """Return each run's rank in each criterion: 1 is best, ties share their mean."""
+    import pandas as pd
+
+    return pd.DataFrame(values).rank(ascending=False, method="average").to_numpy()
+
+
+def _places(ranks: Matrix, shares: Matrix) -> NDArray[np.int64]:
     order = np.lexsort((ranks.mean(axis=1), -shares))
     places = np.empty(len(order), dtype=int)
     places[order] = np.arange(1, len(order) + 1)
     return places
 
 
-def _resampled_places(values: np.ndarray, refits: np.ndarray) -> np.ndarray:
-    import pandas as pd
-
+def _resampled_places(values: Matrix, refits: Matrix) -> NDArray[np.int64]:
+    """Return the runs' places in each resample of the refitted draws, shape (RESAMPLES, n)."""
+    # A fixed seed: the interval is part of the result.
     rng = np.random.default_rng(0)
-    found = []
+    draws = refits.shape[1]
+    places = []
     for _ in range(RESAMPLES):
-        picked = refits[:, rng.integers(0, refits.shape[1], refits.shape[1])]
-        again = values.copy()
-        again[:, CRITERIA.index("stability_ari_refit")] = np.nan_to_num(
-            _row_means(picked), nan=-1.0
-        )
-        ranks = pd.DataFrame(again).rank(ascending=False, method="average").to_numpy()
-        found.append(_places(ranks, weight_shares(ranks)))
-    return np.array(found)
+        means = _row_means(refits[:, rng.integers(0, draws, draws)])
+        resampled = values.copy()
+        # An ARI is at least -1: a run without any value comes last.
+        resampled[:, CRITERIA.index("stability_ari_refit")] = np.nan_to_num(means, nan=-1.0)
+        ranks = _ranks(resampled)
+        places.append(_places(ranks, weight_shares(ranks)))
+    return np.array(places)
 
 
-def _row_means(values: np.ndarray) -> np.ndarray:
+def _row_means(values: Matrix) -> Matrix:
     counts = (~np.isnan(values)).sum(axis=1)
     return np.where(counts, np.nansum(values, axis=1) / np.maximum(counts, 1), np.nan)

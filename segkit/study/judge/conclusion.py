@@ -1,12 +1,13 @@
-"""The end of a confirmed study: the runs table with what the confirmation adds, and the recommendation."""
+"""The end of a confirmed study: the confirmed runs table and the recommendation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from segkit.scoring.calibration import MaxT
+from segkit.study.judge.agreement import Agreement
 from segkit.study.judge.calibrated import (
     CRITERIA,
     NEEDED,
@@ -18,7 +19,7 @@ from segkit.study.judge.calibrated import (
     rank_confirmed,
 )
 from segkit.study.judge.ranking import gate_values, recommend
-from segkit.study.plan.confirmation import Confirmation
+from segkit.study.plan.confirmation import COPULA, Confirmation
 from segkit.study.plan.planner import RunPlan, space_of
 from segkit.study.run.outcome import Outcome
 from segkit.study.run.store import Damaged, Store
@@ -26,13 +27,26 @@ from segkit.study.run.store import Damaged, Store
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-Agreement = Callable[[str, str], float]
+# What ranks a run. Before a confirmed run is ranked anew, those of the screen get a prefix.
+_RANKING = ("pareto", "weight_share", "rank")
+_SCREEN = "screen_"
 
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A confirmed study: the runs table, the scores on tables without segments, and the recommendation."""
+    """A confirmed study.
+
+    Attributes
+    ----------
+    runs : DataFrame
+        The runs table with what the confirmation adds.
+    nulls : DataFrame
+        The scores on the tables without segments.
+    recommendation : mapping
+        The recommended run and what led there.
+    """
 
     runs: pd.DataFrame
     nulls: pd.DataFrame
@@ -48,14 +62,14 @@ def conclude(
     scoring: Mapping[str, Any],
     agreement: Agreement,
 ) -> Confirmed:
-    """Return the runs table with what the confirmation adds, and what it recommends.
+    """Judge a confirmed study.
 
     Parameters
     ----------
     confirmation
         What was planned to confirm.
     outcomes
-        What became of its stages.
+        The outcomes of its stages by key.
     store
         Where the results are.
     runs
@@ -78,19 +92,28 @@ def conclude(
     runs["p_adjusted"] = runs["run"].map(adjusted).astype(float)
     numbers = answers(confirmation.shortlist, agreement)
     runs["answer"] = runs["run"].map(numbers).astype("Int64")
-    runs = runs.rename(
-        columns={name: f"screen_{name}" for name in ("pareto", "weight_share", "rank")}
-    )
+    runs = runs.rename(columns={name: f"{_SCREEN}{name}" for name in _RANKING})
     runs = runs.join(_final_ranks(runs, confirmation, store, scoring))
-    return Confirmed(
-        runs, nulls, _recommendation(runs, confirmation.shortlist, test, scoring, agreement)
-    )
+    recommendation = _recommendation(runs, confirmation.shortlist, test, scoring, agreement)
+    return Confirmed(runs, nulls, recommendation)
 
 
 def rejudged(
     runs: pd.DataFrame, nulls: pd.DataFrame, scoring: Mapping[str, Any], agreement: Agreement
 ) -> dict[str, Any]:
-    """Return the recommendation of a confirmed study again, from its runs table and its scores without segments."""
+    """Return the recommendation that a confirmed study's own tables lead to.
+
+    Parameters
+    ----------
+    runs
+        The runs table of the confirmed study.
+    nulls
+        Its scores on the tables without segments.
+    scoring
+        Its ``scoring`` settings.
+    agreement
+        From two run ids to the ARI of their partitions.
+    """
     shortlist = runs.loc[runs["confirmed"], "run"].tolist()
     test = best_against_nulls(runs, shortlist, nulls)
     return _recommendation(runs, shortlist, test, scoring, agreement)
@@ -102,42 +125,49 @@ def _final_ranks(
     store: Store,
     scoring: Mapping[str, Any],
 ) -> pd.DataFrame:
-    """Place runs that hold up against the tables without segments by what was confirmed, the others behind them."""
+    """Rank the runs that hold up by what was confirmed, and all others behind them."""
     import pandas as pd
 
     candidates = runs[_holds_up(runs, scoring)]
     names = ("pareto", "weight_share", "rank", "rank_low", "rank_high")
-    found = pd.DataFrame(float("nan"), index=runs.index, columns=list(names))
+    ranking = pd.DataFrame(float("nan"), index=runs.index, columns=list(names))
     if len(candidates):
         refits = {
-            row.run: _refits(store, confirmation.stages[row.run]["refit"], row)
-            for row in candidates.itertuples()
+            run: _refits(store, confirmation.stages[run]["refit"], int(draws), float(ari))
+            for run, draws, ari in zip(
+                candidates["run"],
+                candidates["stability_refit_draws"],
+                candidates["stability_ari_refit"],
+                strict=True,
+            )
         }
-        found.update(rank_confirmed(candidates, refits).astype(float))
-    behind = runs.loc[found["rank"].isna() & runs["screen_rank"].notna()]
+        ranking.update(rank_confirmed(candidates, refits).astype(float))
+    behind = runs.loc[ranking["rank"].isna() & runs["screen_rank"].notna()]
     order = behind.assign(last=~behind["confirmed"]).sort_values(["last", "screen_rank"]).index
-    found.loc[order, "rank"] = range(len(candidates) + 1, len(candidates) + len(order) + 1)
-    found["pareto"] = found["pareto"] == 1
-    return found.astype({name: "Int64" for name in names if name.startswith("rank")})
+    ranking.loc[order, "rank"] = range(len(candidates) + 1, len(candidates) + len(order) + 1)
+    ranking["pareto"] = ranking["pareto"] == 1
+    return ranking.astype({name: "Int64" for name in names if name.startswith("rank")})
 
 
-def _refits(store: Store, key: str, run: Any) -> np.ndarray:
-    """Return a run's ARI in each refitted draw; its mean throughout where the draws cannot be read."""
+def _refits(store: Store, key: str, draws: int, mean: float) -> NDArray[np.float64]:
+    """Return a run's ARI in each refitted draw; its mean in all of them if they are damaged."""
     import numpy as np
 
     try:
         return store.arrays(key)["ari"]
     except Damaged:
-        return np.full(int(run.stability_refit_draws), float(run.stability_ari_refit))
+        return np.full(draws, mean)
 
 
-def _holds_up(runs: pd.DataFrame, scoring: Mapping[str, Any]) -> pd.Series:
+def _holds_up(runs: pd.DataFrame, scoring: Mapping[str, Any]) -> pd.Series[bool]:
+    """Mark the runs that pass the gates, come back in refits and beat tables without segments."""
     eligible = gate_values(runs, scoring["gates"]).all(axis=1)
     # A mean over the few refits in which the segments came back would hide those in which they
     # vanished.
     came_back = 2 * runs["stability_refit_draws_valid"] >= runs["stability_refit_draws"]
     holds_up = runs[list(NEEDED)].notna().all(axis=1) & came_back.fillna(False).astype(bool)
-    return eligible & holds_up & (runs["p_adjusted"] <= scoring["level"])
+    beats_nulls: pd.Series[bool] = runs["p_adjusted"] <= scoring["level"]
+    return eligible & holds_up & beats_nulls
 
 
 def _recommendation(
@@ -158,51 +188,79 @@ def _recommendation(
         "holding_up": candidates["run"].tolist(),
     }
     eligible = int(runs["screen_rank"].notna().sum())
-    if (
-        len(test.null_maxima) < scoring["nulls"]["copula"]
-        and 1 / (1 + len(test.null_maxima)) > scoring["level"]
-    ):
-        lost = scoring["nulls"]["copula"] - len(test.null_maxima)
-        text = (
-            f"{lost} of {scoring['nulls']['copula']} tables without segments were lost: too few are"
-            " left for a test"
-        )
-        screened = runs.rename(
-            columns={f"screen_{name}": name for name in ("pareto", "weight_share", "rank")}
-        )
-        screened = screened.loc[:, ~screened.columns.duplicated(keep="first")]
-        found = recommend(screened, scoring["gates"], agreement)
-        found["reasons"].append(
-            {"criterion": "p_adjusted", "value": None, "passed": False, "reason": text}
-        )
-        return found | {"confirmed": len(shortlist), "null": null}
-    if candidates.empty:
-        beaten = test.p_value is not None and test.p_value <= scoring["level"]
-        text = (
-            "the run that beats structureless data does not come back in half of the refits, or"
-            " misses a gate"
-        )
-        if not beaten:
-            text = "no better than structureless data with these margins and correlations"
-        reason = {
-            "criterion": "p_adjusted",
-            "value": test.p_value,
-            "bar": scoring["level"],
-            "passed": beaten,
-        }
-        verdict = "nothing_eligible" if beaten else "no_structure"
-        found = {"run": None, "verdict": verdict, "reasons": [{**reason, "reason": text}]}
-        found |= {"runner_up": None, "eligible": eligible, "pareto": []}
-        return found | {"confirmed": len(shortlist), "null": null}
-    found = recommend(
-        candidates, scoring["gates"], agreement, dict.fromkeys(CRITERIA, True), "recommended"
+    if _is_untested(test, scoring):
+        recommendation = _screened(runs, test, scoring, agreement)
+    elif candidates.empty:
+        recommendation = _none(test, scoring, eligible)
+    else:
+        recommendation = _confirmed(candidates, scoring, agreement) | {"eligible": eligible}
+    return recommendation | {"confirmed": len(shortlist), "null": null}
+
+
+def _is_untested(test: MaxT, scoring: Mapping[str, Any]) -> bool:
+    """Return whether so many tables were lost that no run could have a p below the level."""
+    tables = len(test.null_maxima)
+    return bool(tables < scoring["nulls"][COPULA] and 1 / (1 + tables) > scoring["level"])
+
+
+def _screened(
+    runs: pd.DataFrame, test: MaxT, scoring: Mapping[str, Any], agreement: Agreement
+) -> dict[str, Any]:
+    """Return the recommendation of the screen, with the reason why nothing was tested."""
+    screened = runs.rename(columns={f"{_SCREEN}{name}": name for name in _RANKING})
+    # The final ranks have the same names, and stand behind.
+    screened = screened.loc[:, ~screened.columns.duplicated(keep="first")]
+    recommendation = recommend(screened, scoring["gates"], agreement)
+    asked = scoring["nulls"][COPULA]
+    reason = (
+        f"{asked - len(test.null_maxima)} of {asked} tables without segments were lost: too few "
+        "are left for a test"
     )
-    best = candidates.set_index("run").loc[found["run"]]
-    reason = {
+    recommendation["reasons"].append(
+        {"criterion": "p_adjusted", "value": None, "passed": False, "reason": reason}
+    )
+    return recommendation
+
+
+def _none(test: MaxT, scoring: Mapping[str, Any], eligible: int) -> dict[str, Any]:
+    """Return the recommendation of no run, with its reason."""
+    beaten = test.p_value is not None and test.p_value <= scoring["level"]
+    reason = "no better than structureless data with these margins and correlations"
+    if beaten:
+        reason = (
+            "the run that beats structureless data does not come back in half of the refits, or "
+            "misses a gate"
+        )
+    entry = {
         "criterion": "p_adjusted",
-        "value": float(best["p_adjusted"]),
+        "value": test.p_value,
         "bar": scoring["level"],
-        "passed": True,
+        "passed": beaten,
+        "reason": reason,
     }
-    found["reasons"].append(reason)
-    return found | {"eligible": eligible, "confirmed": len(shortlist), "null": null}
+    return {
+        "run": None,
+        "verdict": "nothing_eligible" if beaten else "no_structure",
+        "reasons": [entry],
+        "runner_up": None,
+        "eligible": eligible,
+        "pareto": [],
+    }
+
+
+def _confirmed(
+    candidates: pd.DataFrame, scoring: Mapping[str, Any], agreement: Agreement
+) -> dict[str, Any]:
+    """Return the recommendation of the best run that holds up."""
+    chosen_by = dict.fromkeys(CRITERIA, True)
+    recommendation = recommend(candidates, scoring["gates"], agreement, chosen_by, "recommended")
+    best = candidates.loc[candidates["run"] == recommendation["run"]].iloc[0]
+    recommendation["reasons"].append(
+        {
+            "criterion": "p_adjusted",
+            "value": float(best["p_adjusted"]),
+            "bar": scoring["level"],
+            "passed": True,
+        }
+    )
+    return recommendation

@@ -1,28 +1,48 @@
-"""Choosing: gates first, then the Pareto front, then the run that most weightings of the criteria prefer."""
+"""Choosing runs: gates, then the Pareto front, then the share of the weightings won."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from segkit import scoring
+from segkit.study.judge.agreement import Agreement
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    Matrix = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
 
 # The scores that choose, all in the primary reference space, and the stability beside them.
 CHOOSING_SCORES = ("silhouette", "davies_bouldin")
 STABILITY = "stability_ari"
+# Weights in steps of 1%: 5,151 weightings of three criteria.
 SIMPLEX_STEPS = 100
 WEIGHTINGS_AT_ONCE = 256
+# Sums of the same ranks in another order differ by rounding, and are a tie.
+_TIE = 1e-9
 
 
 def criteria() -> dict[str, bool]:
     """Return the columns that choose and whether a higher value is better."""
-    directions = {item.name: item.higher_is_better for item in scoring.definitions()}
+    directions = score_directions()
     return {f"{name}_reference": directions[name] for name in CHOOSING_SCORES} | {STABILITY: True}
+
+
+def score_directions() -> dict[str, bool]:
+    """Return whether a higher value is better, by score."""
+    return {definition.name: definition.higher_is_better for definition in scoring.definitions()}
+
+
+def best_first(runs: pd.DataFrame) -> list[str]:
+    """Return the ids of the ok runs: ranked ones first, then by the reference silhouette."""
+    ok = runs[runs["status"] == "ok"]
+    order = ok.sort_values(["rank", "silhouette_reference"], ascending=[True, False])
+    return order["run"].tolist()
 
 
 def gate_values(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
@@ -58,8 +78,9 @@ def gate_values(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
     )
 
 
-def _vanished(runs: pd.DataFrame) -> pd.Series:
-    """Mark the runs whose segments came back in fewer than half of their draws: the mean over the others flatters."""
+def _vanished(runs: pd.DataFrame) -> pd.Series[bool]:
+    """Mark the runs whose segments came back in fewer than half of their draws."""
+    # The mean over the others flatters them.
     import pandas as pd
 
     if not {"stability_draws", "stability_draws_valid"} <= set(runs):
@@ -67,7 +88,7 @@ def _vanished(runs: pd.DataFrame) -> pd.Series:
     return (2 * runs["stability_draws_valid"] < runs["stability_draws"]).fillna(False).astype(bool)
 
 
-def pareto_front(values: np.ndarray) -> np.ndarray:
+def pareto_front(values: Matrix) -> Mask:
     """Mark the rows that no other row dominates (at least as good in all columns, better in one).
 
     Parameters
@@ -83,18 +104,25 @@ def pareto_front(values: np.ndarray) -> np.ndarray:
 
     front = np.zeros(len(values), dtype=bool)
     # Best first by the columns in turn: no row is dominated by a later one.
-    left = np.lexsort(values.T[::-1])[::-1]
-    while len(left):
-        best, left = left[0], left[1:]
+    remaining = np.lexsort(values.T[::-1])[::-1]
+    while len(remaining):
+        best, remaining = remaining[0], remaining[1:]
         front[best] = True
-        others = values[left]
-        left = left[~((others <= values[best]).all(axis=1) & (others < values[best]).any(axis=1))]
+        others = values[remaining]
+        no_better = (others <= values[best]).all(axis=1)
+        worse = (others < values[best]).any(axis=1)
+        remaining = remaining[~(no_better & worse)]
     return front
 
 
 @cache
-def simplex(dimensions: int, steps: int = SIMPLEX_STEPS) -> np.ndarray:
-    """Return an even lattice of weightings: all multiples of ``1 / steps`` that sum to one, shape (w, dimensions)."""
+def simplex(dimensions: int, steps: int = SIMPLEX_STEPS) -> Matrix:
+    """Return all weightings in multiples of ``1 / steps`` that sum to one.
+
+    Returns
+    -------
+    ndarray, shape (w, dimensions)
+    """
     import numpy as np
 
     axes = np.meshgrid(*[np.arange(steps + 1)] * (dimensions - 1), indexing="ij")
@@ -103,8 +131,8 @@ def simplex(dimensions: int, steps: int = SIMPLEX_STEPS) -> np.ndarray:
     return np.column_stack([heads, steps - heads.sum(axis=1)]) / steps
 
 
-def weight_shares(ranks: np.ndarray) -> np.ndarray:
-    """Return the share of all weightings of the criteria under which each run has the best weighted rank.
+def weight_shares(ranks: Matrix) -> Matrix:
+    """Return the share of the weightings of the criteria under which each run ranks best.
 
     Parameters
     ----------
@@ -114,7 +142,7 @@ def weight_shares(ranks: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n,)
-        A weighting that several runs win counts for each of them, so that runs that found the same
+        A weighting that several runs win counts for each of them, so that runs with the same
         partition do not take from each other.
     """
     import numpy as np
@@ -124,82 +152,98 @@ def weight_shares(ranks: np.ndarray) -> np.ndarray:
     # In blocks: all at once, thousands of runs would take gigabytes.
     for start in range(0, len(weightings), WEIGHTINGS_AT_ONCE):
         totals = weightings[start : start + WEIGHTINGS_AT_ONCE] @ ranks.T
-        wins += (totals <= totals.min(axis=1, keepdims=True) + 1e-9).sum(axis=0)
+        wins += (totals <= totals.min(axis=1, keepdims=True) + _TIE).sum(axis=0)
     return wins / len(weightings)
 
 
 def rank_runs(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
-    """Return ``eligible``, ``pareto``, ``weight_share`` and ``rank`` (1 is best) of each run, by the table's index.
+    """Rank the runs that pass the gates by the share of weightings won, then by their mean rank.
 
-    Runs that miss a gate have no rank. Ranks follow the share of weightings won, then the mean rank
-    over the criteria.
+    Parameters
+    ----------
+    runs
+        The runs table.
+    gates
+        As for ``gate_values``.
+
+    Returns
+    -------
+    DataFrame
+        ``eligible``, ``pareto``, ``weight_share`` and ``rank`` (1 is best; missing for runs that
+        miss a gate), by the table's index.
     """
     import numpy as np
     import pandas as pd
 
     eligible = gate_values(runs, gates).all(axis=1)
-    found = pd.DataFrame({"eligible": eligible, "pareto": False}, index=runs.index)
-    found["weight_share"] = np.nan
-    found["rank"] = pd.array([pd.NA] * len(runs), dtype="Int64")
+    ranking = pd.DataFrame({"eligible": eligible, "pareto": False}, index=runs.index)
+    ranking["weight_share"] = np.nan
+    ranking["rank"] = pd.array([pd.NA] * len(runs), dtype="Int64")
     if not eligible.any():
-        return found
+        return ranking
     chosen = runs.loc[eligible, list(criteria())].astype(float)
     values = chosen * [1 if higher else -1 for higher in criteria().values()]
     ranks = values.rank(ascending=False, method="average").to_numpy()
     front = pareto_front(values.to_numpy())
     shares = np.zeros(len(values))
-    # A dominated run never has the best weighted rank.
+    # A dominated run never ranks best, whatever the weights.
     shares[front] = weight_shares(ranks[front])
     order = np.lexsort((runs.loc[eligible, "run"], ranks.mean(axis=1), -shares))
     position = np.empty(len(order), dtype=int)
     position[order] = np.arange(1, len(order) + 1)
-    found.loc[eligible, "pareto"] = front
-    found.loc[eligible, "weight_share"] = shares
-    found.loc[eligible, "rank"] = position
-    return found
+    ranking.loc[eligible, "pareto"] = front
+    ranking.loc[eligible, "weight_share"] = shares
+    ranking.loc[eligible, "rank"] = position
+    return ranking
 
 
 def places_by_space(runs: pd.DataFrame, suffixes: Sequence[str]) -> pd.DataFrame:
-    """Return each run's place by silhouette in each space, as ``rank_by_<suffix>``; 1 is best, ties share a place."""
+    """Return each run's place by silhouette in each space; 1 is best, ties share a place.
+
+    Returns
+    -------
+    DataFrame
+        A column ``rank_by_<suffix>`` for each space, by the table's index.
+    """
     import pandas as pd
 
-    found = {
+    places = {
         f"rank_by_{suffix}": (
             runs[f"silhouette_{suffix}"].rank(ascending=False, method="min").astype("Int64")
         )
         for suffix in suffixes
     }
-    return pd.DataFrame(found, index=runs.index)
+    return pd.DataFrame(places, index=runs.index)
 
 
 def shortlist(runs: pd.DataFrame, partitions: Mapping[str, str], size: int) -> list[str]:
-    """Return the runs to confirm, best first: the Pareto front, then the best of each number of clusters in turn.
+    """Return the runs to confirm, best first.
 
-    Raw scores have a taste for few clusters, hence the turns. Of runs with the same partition only
-    the best is taken.
+    The Pareto front comes first, then the best of each number of clusters in turn, since raw
+    scores favour few clusters. Of runs with the same partition only the best is taken.
 
     Parameters
     ----------
     runs
         The runs table with the columns of ``rank_runs``.
     partitions
-        By run: something that is the same for two runs if their partitions are.
+        By run: a text that two runs share if they have the same partition.
     size
         How many at most.
     """
     ranked = runs[runs["rank"].notna()].sort_values("rank")
     ranked = ranked[~ranked["run"].map(partitions).duplicated()]
     front = ranked.loc[ranked["pareto"], "run"].tolist()
-    rest = ranked[~ranked["pareto"]]
-    turn = rest.groupby("n_clusters").cumcount()
-    in_turn = rest.assign(turn=turn).sort_values(["turn", "rank"])["run"].tolist()
+    others = ranked[~ranked["pareto"]]
+    turn = others.groupby("n_clusters").cumcount()
+    in_turn = others.assign(turn=turn).sort_values(["turn", "rank"])["run"].tolist()
     return [*front, *in_turn][:size]
 
 
 def recommend(
     runs: pd.DataFrame,
     gates: Mapping[str, Any],
-    agreement: Callable[[str, str], float],
+    agreement: Agreement,
     chosen_by: Mapping[str, bool] | None = None,
     verdict: str = "screened_only",
 ) -> dict[str, Any]:
@@ -234,18 +278,25 @@ def recommend(
                 "runs_passing": int(passed[name].sum()),
                 "runs": len(runs),
             }
-            for name in passed
+            for name in passed.columns
         ]
-        none = {"run": None, "verdict": "nothing_eligible", "reasons": reasons}
-        return none | {"runner_up": None, "eligible": 0, "pareto": []}
+        return {
+            "run": None,
+            "verdict": "nothing_eligible",
+            "reasons": reasons,
+            "runner_up": None,
+            "eligible": 0,
+            "pareto": [],
+        }
     ranked = runs[runs["rank"].notna()].sort_values("rank")
     best = ranked.iloc[0]
     return {
         "run": best["run"],
         "verdict": verdict,
-        "reasons": (
-            _gate_reasons(best, gates) + _criterion_reasons(best, ranked, chosen_by or criteria())
-        ),
+        "reasons": [
+            *_gate_reasons(best, gates),
+            *_criterion_reasons(best, ranked, chosen_by or criteria()),
+        ],
         "runner_up": _runner_up(ranked, agreement),
         "eligible": len(ranked),
         "pareto": ranked.loc[ranked["pareto"], "run"].tolist(),
@@ -256,7 +307,7 @@ def _bar(name: str, gates: Mapping[str, Any]) -> Any:
     return {"status": "ok", "scores": "every criterion has a value"}.get(name, gates.get(name))
 
 
-def _gate_reasons(best: pd.Series, gates: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _gate_reasons(best: pd.Series[Any], gates: Mapping[str, Any]) -> list[dict[str, Any]]:
     values = {
         "coverage": 1 - float(best["noise_fraction"]),
         "smallest_cluster": float(best["smallest_cluster"]),
@@ -269,13 +320,14 @@ def _gate_reasons(best: pd.Series, gates: Mapping[str, Any]) -> list[dict[str, A
 
 
 def _criterion_reasons(
-    best: pd.Series, ranked: pd.DataFrame, chosen_by: Mapping[str, bool]
+    best: pd.Series[Any], ranked: pd.DataFrame, chosen_by: Mapping[str, bool]
 ) -> list[dict[str, Any]]:
     reasons: list[dict[str, Any]] = []
     for name, higher in chosen_by.items():
         places = ranked[name].rank(ascending=not higher, method="min", na_option="bottom")
+        # A missing value is unequal to itself.
         value = None if best[name] != best[name] else float(best[name])
-        place = int(places[best.name])
+        place = int(places.loc[ranked.index[0]])
         reasons.append({"criterion": name, "value": value, "place": place, "of": len(ranked)})
     share = {
         "criterion": "weight_share",
@@ -286,9 +338,7 @@ def _criterion_reasons(
     return [*reasons, share]
 
 
-def _runner_up(
-    ranked: pd.DataFrame, agreement: Callable[[str, str], float]
-) -> dict[str, Any] | None:
+def _runner_up(ranked: pd.DataFrame, agreement: Agreement) -> dict[str, Any] | None:
     """Return the best-ranked run with another partition than the first's."""
     best = ranked["run"].iloc[0]
     for other in ranked["run"].iloc[1:]:

@@ -1,4 +1,4 @@
-"""What a study claims of a run, checked before any of it is computed again: nothing in its folder is trusted."""
+"""Checks what a study claims of a run before any of it is computed again."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from segkit import targets
 from segkit.errors import UsageError
+from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.keep.reader import COUNT, MAPPING, NUMBER, TEXT, Kind, is_count, require
-from segkit.study.keep.runs_table import GROUPS
 
 if TYPE_CHECKING:
     from segkit.study.keep.reader import Study
 
-# A draw takes milliseconds at least: more would keep whoever reproduces a study busy for days.
+# A draw takes milliseconds at least: more draws would keep a reproduction busy for days.
 _MOST_DRAWS = 100_000
 _DRAWS = Kind(
     f"a whole number from 1 to {_MOST_DRAWS:,}",
@@ -27,7 +27,7 @@ _CLUSTERS = Kind(
     "two whole numbers",
     lambda value: isinstance(value, list) and len(value) == 2 and all(map(is_count, value)),
 )
-# A document's values that a run is computed and judged from; each must be there.
+# The values that a run is computed and judged from; each must be there.
 _STUDY = {
     "scoring.draws": _DRAWS,
     "scoring.level": _SHARE,
@@ -41,8 +41,8 @@ _STUDY = {
 _ENTRY = {
     "seed": _SEED,
     "data_identity": TEXT,
-    **{f"choices.{group}": TEXT for group in GROUPS},
-    **{f"groups.{group}": MAPPING for group in GROUPS},
+    **{f"choices.{group}": TEXT for group in RUN_GROUPS},
+    **{f"groups.{group}": MAPPING for group in RUN_GROUPS},
     **{
         f"stages.{role}.{name}": TEXT
         for role in ("features", "scaling", "clustering")
@@ -53,18 +53,19 @@ _ESTIMATORS = ("scaler", "projection", "clusterer")
 
 
 def check_claims(study: Study, run: str) -> None:
-    """Check that what a study says of a run, and of how runs are judged, can be computed.
+    """Check that a run's configuration and the study's settings can be computed from.
 
     Raises
     ------
     UsageError
-        In one line, for the first value that is missing or something else, a class that is not
-        allowed, or a run that stands in the table more than once.
+        In one line, for the first value that is missing or something else, for a class that is
+        not allowed, or for a run that the table has more than once.
     """
-    where, entry = f"{study.folder / 'configs.jsonl'}: run {run}: ", study.configurations[run]
+    entry = study.configurations[run]
+    where = f"{study.folder / 'configs.jsonl'}: run {run}: "
     _require_all(entry, _ENTRY, where)
     for role, stage in entry["stages"].items():
-        # A stage of any other role is compared as well.
+        # Stages of other roles are compared as well.
         _require_all(stage or {}, {"key": TEXT, "digest": TEXT}, f"{where}stages.{role}.")
     for group in _ESTIMATORS:
         targets.check(entry["groups"][group], f"{where}{group}")
@@ -80,7 +81,7 @@ def check_claims(study: Study, run: str) -> None:
 
 
 def _require_all(document: Mapping[str, Any], rules: Mapping[str, Kind], where: str) -> None:
-    """Check values as :func:`segkit.study.keep.reader.require` does, each of which must be there."""
+    """Check values as :func:`segkit.study.keep.reader.require` does; none may be missing."""
     for name, kind in rules.items():
         require(document, {name: kind}, where)
         value: Any = document

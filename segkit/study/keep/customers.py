@@ -1,4 +1,4 @@
-"""What a study leaves beside its runs table: customers, their partitions, and the embeddings that the report draws."""
+"""A study's customers, their partitions, and the coordinates that the report draws."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from segkit.study.plan.planner import RunPlan
+from segkit.study.judge.selection import runs_by_embedding
+from segkit.study.plan.planner import Plan, RunPlan
 from segkit.study.run.store import Damaged, Store
+from segkit.study.run.tables import load_unchanged
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
-MOST_EMBEDDINGS = 24
+    from segkit.data import Table
+
+    Rows = NDArray[np.int64]
+
+# More points make a picture slow to draw, and no clearer.
 MOST_POINTS = 50_000
-# What the file of customers calls its own columns, and how a feature of such a name is told from
-# them.
+# Columns that the file of customers adds, and the ending of a feature that has such a name.
 OWN = ("id", "row")
 FEATURE = " (feature)"
 
@@ -26,23 +32,23 @@ FEATURE = " (feature)"
 class Customers:
     """The customers of a study: those of its tables one after another, in the tables' own order."""
 
-    tables: Mapping[str, Any]
+    tables: Mapping[str, Table]
 
     @cached_property
     def offsets(self) -> dict[str, int]:
         """The first row of each table."""
-        found, start = {}, 0
+        offsets, start = {}, 0
         for name, table in self.tables.items():
-            found[name] = start
+            offsets[name] = start
             start += table.n_customers
-        return found
+        return offsets
 
     def __len__(self) -> int:
         """Return the number of customers of all tables."""
         return sum(table.n_customers for table in self.tables.values())
 
-    def ids(self) -> np.ndarray:
-        """Return the customers' ids; where there are several tables, with the start of the table's identity."""
+    def ids(self) -> NDArray[Any]:
+        """Return the customers' ids; of several tables, after the start of the table's identity."""
         import numpy as np
 
         if len(self.tables) == 1:
@@ -55,12 +61,15 @@ class Customers:
             ]
         )
 
-    def place(self, data: str, rows: np.ndarray) -> np.ndarray:
-        """Return the rows among all customers of rows of one table."""
+    def place(self, data: str, rows: Rows) -> Rows:
+        """Return the positions among all customers of rows of one table."""
         return rows + self.offsets[data]
 
     def frame(self) -> pd.DataFrame:
-        """Return the feature columns of all tables in their own units, empty where a table has no such column."""
+        """Return the feature columns of all tables in their own units.
+
+        A column is empty where its table does not have it.
+        """
         import pandas as pd
 
         frames = [table.frame for table in self.tables.values()]
@@ -70,19 +79,34 @@ class Customers:
         return pd.DataFrame({name: _stacked(name, frames) for name in names})
 
 
-def _stacked(name: str, frames: Sequence[pd.DataFrame]) -> pd.Series:
-    """Return a column of several tables: numbers if it holds numbers in all that have it, else text."""
+def load_customers(plan: Plan) -> Customers:
+    """Load the tables of a plan's runs.
+
+    Raises
+    ------
+    UsageError
+        If a table is not the one that was planned for.
+    """
+    tables: dict[str, Table] = {}
+    for run in plan.runs:
+        if run.data not in tables:
+            tables[run.data] = load_unchanged(run.groups["data"], run.data)
+    return Customers(tables)
+
+
+def _stacked(name: str, frames: Sequence[pd.DataFrame]) -> pd.Series[Any]:
+    """Return a column of several tables: numbers if all that have it hold numbers, else text."""
     import numpy as np
     import pandas as pd
 
     numeric = all(
         pd.api.types.is_numeric_dtype(frame[name].dtype) for frame in frames if name in frame
     )
-    none, kind = (np.nan, "float64") if numeric else (None, "object")
+    missing, dtype = (np.nan, "float64") if numeric else (None, "object")
     parts = []
     for frame in frames:
         if name not in frame:
-            parts.append(pd.Series([none] * len(frame), dtype=kind))
+            parts.append(pd.Series([missing] * len(frame), dtype=dtype))
         elif numeric:
             parts.append(frame[name].astype("float64"))
         else:
@@ -90,8 +114,8 @@ def _stacked(name: str, frames: Sequence[pd.DataFrame]) -> pd.Series:
     return pd.concat(parts, ignore_index=True)
 
 
-def drawn_customers(labels: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """Return the rows of at most so many customers, all if there are no more, drawn by segment.
+def drawn_customers(labels: NDArray[np.int64], most: int = MOST_POINTS) -> Rows:
+    """Draw customers by segment and return their rows; all if there are no more than ``most``.
 
     Segments are drawn by their size, but none to less than a twentieth of an even share.
 
@@ -99,6 +123,8 @@ def drawn_customers(labels: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
     ----------
     labels : ndarray of int of shape (n,)
         A segment per customer, any number for noise and for those left out.
+    most : int
+        How many are drawn at most.
 
     Returns
     -------
@@ -119,7 +145,7 @@ def drawn_customers(labels: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
     return np.sort(order[place < np.repeat(quota, sizes)])
 
 
-def customers_frame(customers: Customers, drawn: np.ndarray) -> pd.DataFrame:
+def customers_frame(customers: Customers, drawn: Rows) -> pd.DataFrame:
     """Return the drawn customers as loaded.
 
     Returns
@@ -130,19 +156,23 @@ def customers_frame(customers: Customers, drawn: np.ndarray) -> pd.DataFrame:
     """
     import pandas as pd
 
-    found = customers.frame().iloc[drawn].reset_index(drop=True)
-    found.columns = [
-        f"{name}{FEATURE}" if str(name) in OWN else str(name) for name in found.columns
-    ]
-    own = {"id": customers.ids()[drawn]} | ({"row": drawn} if len(drawn) < len(customers) else {})
-    # Not inserted: a table that was put together column by column is copied whole, with a warning.
-    return pd.concat([pd.DataFrame(own), found], axis=1)
+    frame = customers.frame().iloc[drawn].reset_index(drop=True)
+    frame.columns = pd.Index([_feature_name(str(name)) for name in frame.columns])
+    own = {"id": customers.ids()[drawn]}
+    if len(drawn) < len(customers):
+        own["row"] = drawn
+    # Not inserted: pandas copies a table of many single columns whole then, with a warning.
+    return pd.concat([pd.DataFrame(own), frame], axis=1)
+
+
+def _feature_name(name: str) -> str:
+    return f"{name}{FEATURE}" if name in OWN else name
 
 
 def partitions_frame(
     runs: Iterable[RunPlan], store: Store, customers: Customers
 ) -> tuple[pd.DataFrame, dict[str, Damaged]]:
-    """Return the partitions, and which stored result each run lacks whose labels cannot be read.
+    """Return the partitions, and the damage of the runs whose labels cannot be read.
 
     Returns
     -------
@@ -155,44 +185,74 @@ def partitions_frame(
     import pandas as pd
 
     columns: dict[str, Any] = {"id": customers.ids()}
-    kept: dict[str, np.ndarray] = {}
+    places: dict[str, Rows] = {}
     damaged: dict[str, Damaged] = {}
     for run in runs:
         features = run.stages["features"]
         try:
-            if features not in kept:
-                kept[features] = customers.place(run.data, store.arrays(features)["rows"])
+            if features not in places:
+                places[features] = customers.place(run.data, store.arrays(features)["rows"])
             labels = store.arrays(run.stages["clustering"])["labels"]
         except Damaged as error:
             damaged[run.id] = error
             continue
         values = np.zeros(len(customers), dtype=labels.dtype)
         missing = np.ones(len(customers), dtype=bool)
-        values[kept[features]] = labels
-        missing[kept[features]] = False
+        values[places[features]] = labels
+        missing[places[features]] = False
         columns[run.id] = pd.arrays.IntegerArray(values, missing)
     return pd.DataFrame(columns), damaged
 
 
-def embedding_runs(runs: Sequence[RunPlan]) -> dict[str, list[RunPlan]]:
-    """Return the runs of each projected space, best first as the runs are given, at most ``MOST_EMBEDDINGS`` spaces."""
-    spaces: dict[str, list[RunPlan]] = {}
-    for run in runs:
-        space = run.stages.get("projection")
-        if space and (space in spaces or len(spaces) < MOST_EMBEDDINGS):
-            spaces.setdefault(space, []).append(run)
-    return spaces
+def strata(partitions: pd.DataFrame, best_first: Sequence[str]) -> NDArray[np.int64]:
+    """Return what customers are drawn by: their segment in the best run that has labels.
+
+    Parameters
+    ----------
+    partitions
+        As :func:`partitions_frame` returns them.
+    best_first
+        Ids of runs.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        -2 for the customers that the run left out; 0 for all if there is no such run.
+    """
+    import numpy as np
+
+    best = next((run for run in best_first if run in partitions), None)
+    labels = partitions["id"].isna() if best is None else partitions[best]
+    return np.asarray(labels.astype("Int64").fillna(-2), dtype=np.int64)
+
+
+def pictures(
+    best_first: Sequence[RunPlan], store: Store, customers: Customers, drawn: Rows
+) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
+    """Return the coordinates that the report draws, and what each pair of them is.
+
+    They are those of the projected spaces; where there are none, those of
+    :func:`drawing_frame` for the best run.
+    """
+    frame, index = embeddings_frame(runs_by_embedding(best_first), store, customers, drawn)
+    if best_first and not index:
+        return drawing_frame(best_first[0], store, customers, drawn)
+    return frame, index
 
 
 def embeddings_frame(
-    spaces: Mapping[str, Sequence[RunPlan]], store: Store, customers: Customers, drawn: np.ndarray
+    spaces: Mapping[str, Sequence[RunPlan]], store: Store, customers: Customers, drawn: Rows
 ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
     """Return the first two coordinates of each space, and what each space is.
 
     Parameters
     ----------
+    spaces
+        The runs of each projected space, as ``runs_by_embedding`` returns them.
+    store, customers
+        Where the coordinates are, and whose they are.
     drawn
-        Rows of the customers whose coordinates are kept: no picture shows more than some 50,000.
+        Rows of the customers whose coordinates are returned.
 
     Returns
     -------
@@ -216,7 +276,7 @@ def embeddings_frame(
             matrix = store.arrays(space)["matrix"]
             rows = customers.place(first.data, store.arrays(first.stages["features"])["rows"])
         except Damaged:
-            # It is made again at the next launch; a picture is not worth the study.
+            # The next launch computes it again; a picture is not worth the study.
             continue
         if matrix.shape[1] < 2:
             continue
@@ -231,9 +291,9 @@ def embeddings_frame(
 
 
 def drawing_frame(
-    run: RunPlan, store: Store, customers: Customers, drawn: np.ndarray
+    run: RunPlan, store: Store, customers: Customers, drawn: Rows
 ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
-    """Return the plane of a run's scaled features in which they vary most: a picture where nothing was projected.
+    """Return the first two principal components of a run's scaled features, for drawing only.
 
     Returns
     -------
@@ -263,19 +323,19 @@ def drawing_frame(
     placed = np.full((len(customers), 2), np.nan)
     placed[rows[here]] = model.transform(matrix[here])
     name = f"drawing-{run.stages['scaling'].rpartition('-')[2][:8]}"
-    label = (
-        f"{run.choices['features']} > {run.choices['scaler']} > principal components, only for"
-        " drawing"
-    )
-    shares = [round(float(share), 6) for share in model.explained_variance_ratio_]
-    told = {"label": label, "runs": [], "drawn_for": run.id, "variance": shares}
-    return ids.assign(**{f"{name}:{axis}": placed[:, i] for i, axis in enumerate("xy")}), {
-        name: told
+    space = f"{run.choices['features']} > {run.choices['scaler']}"
+    entry = {
+        "label": f"{space} > principal components, only for drawing",
+        "runs": [],
+        "drawn_for": run.id,
+        "variance": [round(float(share), 6) for share in model.explained_variance_ratio_],
     }
+    frame = ids.assign(**{f"{name}:x": placed[:, 0], f"{name}:y": placed[:, 1]})
+    return frame, {name: entry}
 
 
 def _labels(spaces: Mapping[str, Sequence[RunPlan]]) -> dict[str, str]:
-    """Name each space in words: only parameters in which spaces of the same choice differ are told."""
+    """Name each space, with the parameters in which spaces of the same choice differ."""
     first = {space: runs[0] for space, runs in spaces.items()}
     labels = {}
     for space, run in first.items():
@@ -285,11 +345,11 @@ def _labels(spaces: Mapping[str, Sequence[RunPlan]]) -> dict[str, str]:
             for other in first.values()
             if other.choices["projection"] == choice
         ]
-        told = [
+        differing = [
             f"{name}={value}"
             for name, value in run.groups["projection"].items()
             if any(other.get(name) != value for other in others)
         ]
-        projection = f"{choice}({', '.join(told)})" if told else choice
+        projection = f"{choice}({', '.join(differing)})" if differing else choice
         labels[space] = f"{run.choices['features']} > {run.choices['scaler']} > {projection}"
     return labels

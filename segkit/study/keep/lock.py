@@ -1,4 +1,4 @@
-"""One launch at a time in a study's folder, by a lock that the system lifts when its holder ends, however it ends."""
+"""One launch at a time in a study's folder: a lock that ends with its holder, however that ends."""
 
 from __future__ import annotations
 
@@ -14,22 +14,33 @@ from segkit.errors import UsageError
 try:
     import fcntl
 except ImportError:  # not a Unix
-    fcntl = None
+    fcntl = None  # type: ignore[assignment] # mypy has no other word for a missing module
 
 #: Hidden, and gone when the launch ends well: it is no part of a study.
 NAME = ".lock"
+# What the system says when another process holds the lock.
 _TAKEN = {errno.EAGAIN, errno.EACCES}
-_MOST_TOLD = 300
+# Bytes that are read of the file: a number and a host's name.
+_LONGEST_HOLDER = 300
 
 
 @contextlib.contextmanager
 def locked(folder: Path, option: str) -> Iterator[None]:
-    """Hold a folder for this process; where its file system knows no locks, go on without.
+    """Hold a folder for this process while the block runs.
+
+    Where its file system knows no locks, nothing is held.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    option
+        The option that names it, for messages.
 
     Raises
     ------
     UsageError
-        If another process holds it, which is named.
+        If another process holds it; the message names that process.
     """
     if fcntl is None:
         yield
@@ -39,14 +50,14 @@ def locked(folder: Path, option: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # Before the lock is lifted, so that nobody's file but this one is removed.
+        # Before the lock is lifted: afterwards the file may be another launch's.
         with contextlib.suppress(OSError):
             path.unlink()
         os.close(file)
 
 
 def _taken(path: Path, option: str) -> int:
-    """Open the file and lock it; again where its last holder removed it in between."""
+    """Open the file and lock it; once more if its last holder removed it in between."""
     while True:
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
@@ -60,11 +71,10 @@ def _taken(path: Path, option: str) -> int:
             if error.errno in _TAKEN:
                 holder = _holder(file)
                 os.close(file)
-                told = (
-                    f"{holder} is at work on this study; wait until it has ended, or name another"
-                    " folder"
-                )
-                raise UsageError(f"{option}={path.parent}: {told}") from None
+                raise UsageError(
+                    f"{option}={path.parent}: {holder} is at work on this study; wait until it "
+                    "has ended, or name another folder"
+                ) from None
             # Some network file systems know no locks.
         if _is_at(file, path):
             _sign(file)
@@ -80,7 +90,7 @@ def _is_at(file: int, path: Path) -> bool:
 
 
 def _sign(file: int) -> None:
-    # The lock holds without it, as on a disk that is full.
+    # The lock holds without it, for example on a full disk.
     with contextlib.suppress(OSError):
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()} {socket.gethostname()}".encode(), 0)
@@ -88,7 +98,7 @@ def _sign(file: int) -> None:
 
 def _holder(file: int) -> str:
     """Name the process that wrote itself into the file."""
-    number, _, host = os.pread(file, _MOST_TOLD, 0).decode(errors="replace").partition(" ")
+    number, _, host = os.pread(file, _LONGEST_HOLDER, 0).decode(errors="replace").partition(" ")
     if not number.isdigit():
         return "another process"
     elsewhere = f" on {host}" if host.isprintable() and host != socket.gethostname() else ""

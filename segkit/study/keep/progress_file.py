@@ -1,4 +1,4 @@
-"""How far a running study is, kept in its folder for whoever asks from another process."""
+"""How far a running study is: a file in its folder, for other processes to read."""
 
 from __future__ import annotations
 
@@ -20,19 +20,32 @@ from segkit.study.run.stages import KINDS
 FILE = "progress.json"
 PARTS = ("screen", "race", "confirmation")
 COMPILING = "compiling the kernels (once per installation)"
-# It is written every few seconds; one that is older belongs to a study that was killed, or stands
-# still.
+# It is written every few seconds; an older one is left from a study that was killed.
 _STALE_SECONDS = 60.0
-_LARGEST = 1 << 16  # bytes; what is longer is not ours
-_MOST = 1e10  # seconds, since 1970 too
+# Bytes; a longer file is not one of ours.
+_LARGEST = 1 << 16
+# Seconds, those since 1970 too.
+_MOST = 1e10
 
 
 @dataclass(frozen=True)
 class Going:
-    """The part of the study that is computed, its stages by kind, the kinds that are at work, and the time left.
+    """How far a running study is.
 
-    ``seconds_left`` are the estimated wall seconds of this part, ``seconds_later`` those of what
-    comes after it; ``written`` is seconds since 1970.
+    Attributes
+    ----------
+    part
+        The part that is computed, one of ``PARTS``.
+    compiling
+        Whether kernels are being compiled.
+    done, stages
+        The number of finished stages of the part, and of all, by kind.
+    running
+        The kind of each stage that a worker computes now.
+    seconds_left, seconds_later
+        The estimated wall seconds of this part, and of the parts after it.
+    written
+        When this was written, in seconds since 1970.
     """
 
     part: str
@@ -46,23 +59,24 @@ class Going:
 
     @property
     def lines(self) -> list[str]:
-        """For people: the part and the time left, what is at work, then each kind of stage."""
+        """Lines for people: the part and the time left, what is at work, each kind of stage."""
         left = f"{self.part}: about {duration(self.seconds_left)} left"
-        later = (
-            f", then about {duration(self.seconds_later)} for the confirmation"
-            if self.seconds_later
-            else ""
-        )
-        at_work = ", ".join(f"{count} x {kind}" for kind, count in Counter(self.running).items())
-        now = COMPILING if self.compiling else at_work
-        kinds = [
-            f"  {kind:<12} {self.done[kind]:>8} of {count}" for kind, count in self.stages.items()
-        ]
-        return [f"{left}{later}", *([f"now: {now}"] if now else []), *kinds]
+        if self.seconds_later:
+            left += f", then about {duration(self.seconds_later)} for the confirmation"
+        lines = [left]
+        running = Counter(self.running)
+        if self.compiling:
+            lines.append(f"now: {COMPILING}")
+        elif running:
+            at_work = ", ".join(f"{count} x {kind}" for kind, count in running.items())
+            lines.append(f"now: {at_work}")
+        for kind, count in self.stages.items():
+            lines.append(f"  {kind:<12} {self.done[kind]:>8} of {count}")
+        return lines
 
 
 def write_going(folder: Path, going: Going | None) -> None:
-    """Write how far a study is, or remove it when nothing goes on any more; never stops the study."""
+    """Write how far a study is; None removes the file. A failure never stops the study."""
     with contextlib.suppress(OSError, SegkitError):
         if going is None:
             (folder / FILE).unlink(missing_ok=True)
@@ -72,20 +86,22 @@ def write_going(folder: Path, going: Going | None) -> None:
 
 
 def read_going(folder: Path) -> Going | None:
-    """Return how far a study is; None where nobody has told it lately, or what is there cannot be believed."""
+    """Return how far a study is; None if nothing was written lately, or nothing sound."""
     path = folder / FILE
     try:
         if path.stat().st_size > _LARGEST:
             return None
-        found = json.loads(path.read_bytes())
-        going = Going(**{name: found[name] for name in Going.__dataclass_fields__})
+        document = json.loads(path.read_bytes())
+        going = Going(**{name: document[name] for name in Going.__dataclass_fields__})
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
-    return going if _is_sound(going) and abs(time.time() - going.written) < _STALE_SECONDS else None
+    if not _is_sound(going) or abs(time.time() - going.written) >= _STALE_SECONDS:
+        return None
+    return going
 
 
 def _is_sound(going: Going) -> bool:
-    """Tell whether a file that anybody may have written holds what a running study writes."""
+    """Tell whether a file has what a running study writes; anybody may have written it."""
     return (
         going.part in PARTS
         and isinstance(going.compiling, bool)

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 #: The version of what is in a study's folder; raised when an older segkit would read it wrong.
 FORMAT = 1
-_SHOWN = 60
-_GOING_ON = ("running", "concluding")
+# A value is quoted up to here in a message.
+_LONGEST_QUOTE = 60
+_UNFINISHED = ("running", "concluding")
 _RUN = re.compile("[0-9A-Za-z]{1,64}")
-# It writes its provenance every few seconds, but while a long stage is computed.
+# A study writes its provenance every few seconds, except while a long stage is computed.
 _QUIET_MINUTES = 5
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a value of a document must be: as it is told, and how it is known."""
+    """What a value of a document must be: in words for a message, and as a test."""
 
     allowed: str
     fits: Callable[[Any], bool]
@@ -51,18 +52,23 @@ def _is_text(value: object) -> bool:
 
 
 def _listed(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a test for lists whose values fit."""
     return lambda value: isinstance(value, list) and all(map(fits, value))
 
 
 def _named(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return whether a value is a mapping whose values fit, where there are any."""
-    return lambda value: (
-        isinstance(value, dict) and all(item is None or fits(item) for item in value.values())
-    )
+    """Return a test for mappings whose values fit or are missing."""
+
+    def all_fit(value: Any) -> bool:
+        return isinstance(value, dict) and all(
+            inner is None or fits(inner) for inner in value.values()
+        )
+
+    return all_fit
 
 
 def is_run(value: object) -> bool:
-    """Tell whether a value can be a run's id: it stands in commands that are pasted, so it must be plain."""
+    """Tell whether a value can be a run's id: letters and digits, since commands contain it."""
     return isinstance(value, str) and bool(_RUN.fullmatch(value))
 
 
@@ -83,7 +89,7 @@ COUNTS = Kind("names and whole numbers from 0", _named(is_count))
 TEXTS_BY_NAME = Kind("names and texts", _named(_is_text))
 NUMBERS_BY_NAMES = Kind("names, each with names and numbers", _named(NUMBERS.fits))
 MAPPINGS_BY_NAME = Kind("names, each with names and values", _named(MAPPING.fits))
-# What the commands that follow a study up read of it.
+# What the commands read of a study.
 _PROVENANCE = {
     "state": TEXT,
     "counts": COUNTS,
@@ -117,10 +123,10 @@ def require(
     ----------
     document : mapping
     rules : mapping
-        By name, that of a value inside another one with a dot, after the other one: what it must
-        be.
+        What each value must be, by name. ``scoring.draws`` is a value inside ``scoring``, whose
+        own rule comes first.
     where, rest : str
-        What a message begins and ends with.
+        The beginning and the end of a message.
 
     Raises
     ------
@@ -132,12 +138,12 @@ def require(
         for part in name.split("."):
             value = None if value is None else value.get(part)
         if value is not None and not kind.fits(value):
-            raise UsageError(f"{where}{name}={_told(value)}: must be {kind.allowed}{rest}")
+            raise UsageError(f"{where}{name}={_quote(value)}: must be {kind.allowed}{rest}")
 
 
-def _told(value: object) -> str:
+def _quote(value: object) -> str:
     text = json.dumps(value, default=str)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 @dataclass(frozen=True)
@@ -204,15 +210,16 @@ class Study:
     @cached_property
     def configurations(self) -> dict[str, dict[str, Any]]:
         """Each run's full resolved configuration by its id."""
-        path, found = self._path("configs.jsonl"), {}
+        path = self._path("configs.jsonl")
+        configurations = {}
         for number, line in enumerate(content(path).splitlines(), 1):
             where = f"{path}: line {number}"
             entry = mapping(
                 parsed(where, line), where, ["run", "groups", "stages", "seed", "choices"]
             )
             require(entry, _CONFIGURATION, f"{where}: ")
-            found[entry["run"]] = entry
-        return found
+            configurations[entry["run"]] = entry
+        return configurations
 
 
 def load_study(path: str | Path) -> Study:
@@ -245,52 +252,58 @@ def check_folder(path: Path) -> None:
 
 
 def state_of(folder: Path, state: str) -> str:
-    """Tell a study's state: one that goes on, and has written nothing for some minutes, may have been killed."""
-    if state not in _GOING_ON:
+    """Return a study's state; one that has been silent for minutes may have been killed."""
+    if state not in _UNFINISHED:
         return state
     minutes = int((time.time() - (folder / "provenance.json").stat().st_mtime) / 60)
     if minutes < _QUIET_MINUTES:
         return state
-    hours, days = minutes // 60, minutes // 1440
-    ago = f"{minutes} min" if not hours else f"{hours} h" if not days else f"{days} d"
-    return f"{state}, or stopped without finishing: last written {ago} ago"
+    return f"{state}, or stopped without finishing: last written {_duration(minutes)} ago"
+
+
+def _duration(minutes: int) -> str:
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 1440:
+        return f"{minutes // 60} h"
+    return f"{minutes // 1440} d"
 
 
 def _instead(folder: Path) -> str:
-    """Say what a folder without a study.yaml holds that can be read all the same."""
+    """Return what a folder without a study.yaml holds instead."""
     if (folder / "study.yaml").is_dir():
         return "its study.yaml is a directory, not a file"
     if not any(folder.iterdir()):
         return "it is empty, study.yaml and all"
-    found = [
-        name
-        for name in ("summary.md", "runs.csv", "runs.parquet", "profiles.csv")
-        if (folder / name).is_file()
-    ]
-    readable = f"; {', '.join(found)} can be read without" if found else ""
-    return f"it has no study.yaml{readable}"
+    names = ("summary.md", "runs.csv", "runs.parquet", "profiles.csv")
+    readable = [name for name in names if (folder / name).is_file()]
+    if not readable:
+        return "it has no study.yaml"
+    return f"it has no study.yaml; {', '.join(readable)} can be read without"
 
 
 def check_format(folder: Path) -> None:
-    """Raise a UsageError if a newer version wrote the folder, in a way that this one may read wrong."""
+    """Raise a UsageError if a newer version wrote the folder in another format."""
     path = inside(folder, "provenance.json")
-    found = parsed(path, content(path)) if path.is_file() else {}
-    written = found.get("format", FORMAT) if isinstance(found, dict) else FORMAT
+    document = parsed(path, content(path)) if path.is_file() else None
+    provenance: dict[str, Any] = document if isinstance(document, dict) else {}
+    written = provenance.get("format", FORMAT)
     if not isinstance(written, int) or isinstance(written, bool):
         raise UsageError(
-            f"{path}: is not readable (format={_told(written)}: must be a whole number)"
+            f"{path}: is not readable (format={_quote(written)}: must be a whole number)"
         )
     if written <= FORMAT:
         return
-    version = f" {found['segkit']}" if isinstance(found.get("segkit"), str) else ""
+    version = provenance.get("segkit")
+    writer = f"segkit {version}" if isinstance(version, str) else "segkit"
     raise UsageError(
-        f"{path}: format={written}: written by a newer segkit{version}, this one knows format"
-        f" {FORMAT}; update it, or read report.html, summary.md and runs.csv as they are"
+        f"{path}: format={written}: written by a newer {writer}, this one knows format {FORMAT}; "
+        "update it, or read report.html, summary.md and runs.csv as they are"
     )
 
 
 def find_study(name: str, outputs: Path = Path("outputs")) -> Study:
-    """Open a study by its folder, or the most recently launched one under ``outputs`` for ``latest``."""
+    """Open a study by its folder; ``latest`` is the one launched last under ``outputs``."""
     if name != "latest":
         return load_study(name)
     launched = sorted(outputs.glob("*/*/study.yaml"), key=lambda path: path.stat().st_mtime)
@@ -308,7 +321,7 @@ def find_run(study: Study, prefix: str | None) -> str:
         If no run, or several, begin so, or nothing is recommended.
     """
     if prefix is None:
-        recommended = study.recommendation["run"]
+        recommended: str | None = study.recommendation["run"]
         if recommended is None:
             raise UsageError(f"{study.folder}: no run is recommended here; name a run")
         if recommended not in study.configurations:
@@ -316,12 +329,12 @@ def find_run(study: Study, prefix: str | None) -> str:
                 f"{study.folder}: the recommended run {recommended} is not in configs.jsonl"
             )
         return recommended
-    found = [run for run in study.configurations if run.startswith(prefix.lower())]
-    if len(found) != 1:
-        told = (
-            f"{len(found)} runs begin with it" if found else "no run of this study begins with it"
-        )
-        raise UsageError(
-            f"run '{prefix}': {told}; give the first digits of one of {study.folder}/runs.csv"
-        )
-    return found[0]
+    matches = [run for run in study.configurations if run.startswith(prefix.lower())]
+    if len(matches) == 1:
+        return matches[0]
+    problem = f"{len(matches)} runs begin with it"
+    if not matches:
+        problem = "no run of this study begins with it"
+    raise UsageError(
+        f"run '{prefix}': {problem}; give the first digits of one of {study.folder}/runs.csv"
+    )

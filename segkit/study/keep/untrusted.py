@@ -1,4 +1,4 @@
-"""Reading what may be somebody else's: documents and tables of a study's folder, none of which is trusted."""
+"""Reads documents and tables that anybody may have written, within limits and in one line each."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from typing import TYPE_CHECKING, Any
 from segkit.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pyarrow
     import yaml
     from pyarrow.parquet import ParquetFile
 
 # A study.yaml has some kilobytes; YAML is read slowly.
 MOST_YAML = 4_000_000
-# Values of a YAML document with every alias written out: a few lines can stand for billions of
-# them.
+# Values of a YAML document, those of an alias counted each time: a few lines can stand for
+# billions.
 MOST_VALUES = 1_000_000
 # Bytes of memory for a byte of a JSON document, as Python holds it.
 _JSON_SPREAD = 8
-# Up to here it is not asked how much memory there is.
+# Smaller files are read without asking how much memory there is.
 _LARGE = 10_000_000
+# Bytes of memory for a cell of a table.
 _CELL = 8
-_TOLD = 120
+# The reason of an error is cut off here: a message is one line.
+_LONGEST_REASON = 120
 
 
 def inside(folder: Path, name: str) -> Path:
@@ -50,12 +53,12 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def content(path: Path) -> bytes:
-    """Return what a document holds.
+    """Return the bytes of a document.
 
     Raises
     ------
     UsageError
-        If it is larger than there is memory for; the disk may hold next to nothing of it.
+        If it is larger than there is memory for: a sparse file takes hardly any disk.
     """
     size = path.stat().st_size
     if size > _LARGE and size * _JSON_SPREAD > _memory():
@@ -64,12 +67,12 @@ def content(path: Path) -> bytes:
 
 
 def parsed(where: Path | str, text: bytes, parse: Callable[[str], Any] = json.loads) -> Any:
-    """Return what a document says.
+    """Parse a document.
 
     Raises
     ------
     UsageError
-        In one line that begins with ``where``, if it cannot be read.
+        In one line that begins with ``where``, if it cannot be parsed.
     """
     import yaml
 
@@ -80,12 +83,12 @@ def parsed(where: Path | str, text: bytes, parse: Callable[[str], Any] = json.lo
 
 
 def safe_yaml(text: str) -> Any:
-    """Parse YAML without making objects, and not what stands for more than a million values.
+    """Parse YAML of plain values, at most a million of them.
 
     Raises
     ------
     yaml.YAMLError
-        If it is not YAML, or is too large.
+        If it is not YAML, is too large, or has a tag for an object.
     """
     import yaml
 
@@ -100,24 +103,36 @@ def safe_yaml(text: str) -> Any:
             raise yaml.YAMLError(f"its aliases stand for more than {MOST_VALUES:,} values")
         return loader.construct_document(node)
     except (LookupError, AttributeError, TypeError) as error:
-        # What the library makes of a tag on the wrong value, such as !!bool on a name.
+        # PyYAML raises these for a tag on the wrong value, such as !!bool on a name.
         raise yaml.YAMLError(f"a value does not fit its tag: {error}") from error
     finally:
         loader.dispose()
 
 
 def _values(node: yaml.Node, known: dict[int, int]) -> int:
-    """Count the values of a node, those of each alias anew; one that holds itself has more than any number."""
+    """Count the values of a node, those of an alias each time.
+
+    Parameters
+    ----------
+    node
+        Of the parsed document.
+    known
+        The counts so far by the identity of the node; it is filled.
+    """
     if id(node) not in known:
+        # Until it is counted: a node that contains itself stands for endlessly many values.
         known[id(node)] = MOST_VALUES + 1
-        inner = node.value if isinstance(node.value, list) else []
-        parts = [part for item in inner for part in (item if isinstance(item, tuple) else (item,))]
-        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+        total = 1
+        for inner in node.value if isinstance(node.value, list) else ():
+            # A mapping has pairs of nodes, a sequence has nodes.
+            nodes = inner if isinstance(inner, tuple) else (inner,)
+            total += sum(_values(part, known) for part in nodes)
+        known[id(node)] = total
     return known[id(node)]
 
 
 def mapping(value: Any, where: Path | str, needed: Sequence[str] = ()) -> dict[str, Any]:
-    """Return a document's names and values.
+    """Check that a document is a mapping and return it.
 
     Raises
     ------
@@ -133,11 +148,12 @@ def mapping(value: Any, where: Path | str, needed: Sequence[str] = ()) -> dict[s
 
 
 def opened_table(path: Path) -> ParquetFile:
-    """Open a Parquet file, whose columns must have names of their own.
+    """Open a Parquet file.
 
     Raises
     ------
     UsageError
+        If it cannot be read, or two columns have the same name.
     """
     import pyarrow
     from pyarrow.parquet import ParquetFile
@@ -167,9 +183,9 @@ def table(file: ParquetFile, path: Path, columns: Sequence[str] | None = None) -
     width = len(file.schema_arrow.names) if columns is None else len(columns)
     size = _CELL * width * file.metadata.num_rows
     if size > _LARGE and size > _memory():
-        told = f"{file.metadata.num_rows:,} rows of {width:,} columns"
         raise UsageError(
-            f"{path}: is too large to be read here ({told}, about {size / 1e9:.1f} GB)"
+            f"{path}: is too large to be read here ({file.metadata.num_rows:,} rows of {width:,} "
+            f"columns, about {size / 1e9:.1f} GB)"
         )
     try:
         return file.read(columns=None if columns is None else list(columns))
@@ -177,38 +193,42 @@ def table(file: ParquetFile, path: Path, columns: Sequence[str] | None = None) -
         raise unreadable(path, error) from error
 
 
-def read_frame(path: Path, columns: Sequence[str] | None = None) -> Any:
+def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a Parquet file, or some of its columns, as a DataFrame.
 
     Raises
     ------
     UsageError
+        If it cannot be read, or takes more memory than there is.
     """
     with opened_table(path) as file:
         return frame(table(file, path, columns), path)
 
 
-def frame(stored: pyarrow.Table, path: Path) -> Any:
-    """Return a table as a DataFrame; what the file says of pandas' own types is a claim like any other.
+def frame(stored: pyarrow.Table, path: Path) -> pd.DataFrame:
+    """Return a table as a DataFrame.
 
     Raises
     ------
     UsageError
-        If that claim does not go with the columns.
+        If what the file says of pandas' types does not fit its columns.
     """
     try:
-        return stored.to_pandas()
+        converted: pd.DataFrame = stored.to_pandas()
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise unreadable(path, error) from error
+    return converted
 
 
 def unreadable(where: Path | str, error: Exception) -> UsageError:
-    """Return the error for something that cannot be read, with the reason in short."""
-    return UsageError(f"{where}: is not readable ({' '.join(str(error).split())[:_TOLD]})")
+    """Return the error for something that cannot be read, with its reason in short."""
+    return UsageError(
+        f"{where}: is not readable ({' '.join(str(error).split())[:_LONGEST_REASON]})"
+    )
 
 
 def _memory() -> int:
-    """Return the bytes of memory that are free."""
+    """Return the free memory in bytes."""
     import psutil
 
     return psutil.virtual_memory().available

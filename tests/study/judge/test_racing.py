@@ -35,7 +35,7 @@ def table(rng, n, ks=4):
             "stability_ari": np.clip(0.6 + 0.2 * quality + 0.2 * rng.normal(size=n), 0, 1),
         }
     )
-    # Some runs find what another found.
+    # Some runs have the partition of another.
     copies = rng.integers(0, n, n // 10)
     frame.loc[frame.index[-len(copies) :], frame.columns[4:]] = frame.loc[
         copies, frame.columns[4:]
@@ -64,9 +64,9 @@ def test_the_shortlist_of_the_whole_screen_is_among_the_contenders(seed):
     size = int(rng.integers(1, 25))
     ranked = frame.join(rank_runs(frame, GATES)[["rank", "pareto", "weight_share"]])
     chosen = shortlist(ranked, dict(zip(frame["run"], frame["partition"], strict=True)), size)
-    kept = contenders(racing_view(frame, rng.choice([0.0, 0.05, 0.3]), rng), size)
+    able = contenders(racing_view(frame, rng.choice([0.0, 0.05, 0.3]), rng), size)
     # Of runs with the same partition any may stand for the others.
-    partitions = set(frame.loc[kept, "partition"])
+    partitions = set(frame.loc[able, "partition"])
     assert {frame.set_index("run").loc[run, "partition"] for run in chosen} <= partitions
 
 
@@ -187,7 +187,7 @@ def test_a_race_stops_some_runs_early_and_says_after_how_many_draws(studies):
 
 
 def test_a_run_that_ran_to_the_end_has_the_same_stability_as_without_a_race(studies):
-    plain, race, _ = (item.runs.set_index("run") for item in studies)
+    plain, race, _ = (study.runs.set_index("run") for study in studies)
     ended = race.index[race["stability_draws"] == 20]
     columns = [
         name for name in race if name.startswith("stability") or name in ("dissolved", "recovered")
@@ -196,7 +196,7 @@ def test_a_run_that_ran_to_the_end_has_the_same_stability_as_without_a_race(stud
 
 
 def test_the_shortlist_is_of_the_same_runs(studies):
-    plain, race, _ = (item.runs for item in studies)
+    plain, race, _ = (study.runs for study in studies)
     alone = {run: run for run in plain["run"]}
     # Their order may differ: places count the runs that were given up, by what is known of them.
     assert set(shortlist(plain, alone, 4)) == set(shortlist(race, alone, 4))

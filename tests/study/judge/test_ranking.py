@@ -121,14 +121,19 @@ def test_the_recommendation_says_value_bar_and_place_and_finds_another_answer_as
     table = runs(silhouette_reference=[0.5, 0.4, 0.3], davies_bouldin_reference=[0.5, 1.0, 2.0])
     table = table.join(rank_runs(table, GATES))
     agreement = {(table["run"][0], table["run"][1]): 1.0, (table["run"][0], table["run"][2]): 0.4}
-    found = recommend(table, GATES, lambda a, b: agreement[a, b])
-    assert found["run"] == table["run"][0]
-    assert found["verdict"] == "screened_only"
-    assert found["runner_up"] == {"run": table["run"][2], "ari_to_recommended": 0.4}
-    assert {"gate": "coverage", "value": 1.0, "bar": 0.7, "passed": True} in found["reasons"]
-    assert {"criterion": "silhouette_reference", "value": 0.5, "place": 1, "of": 3} in found[
+    recommendation = recommend(table, GATES, lambda a, b: agreement[a, b])
+    assert recommendation["run"] == table["run"][0]
+    assert recommendation["verdict"] == "screened_only"
+    assert recommendation["runner_up"] == {"run": table["run"][2], "ari_to_recommended": 0.4}
+    assert {"gate": "coverage", "value": 1.0, "bar": 0.7, "passed": True} in recommendation[
         "reasons"
     ]
+    assert {
+        "criterion": "silhouette_reference",
+        "value": 0.5,
+        "place": 1,
+        "of": 3,
+    } in recommendation["reasons"]
 
 
 @pytest.mark.parametrize(
@@ -136,9 +141,9 @@ def test_the_recommendation_says_value_bar_and_place_and_finds_another_answer_as
 )
 def test_nothing_eligible_recommends_nothing(table):
     table = table.join(rank_runs(table, GATES))
-    found = recommend(table, GATES, lambda a, b: 1.0)
-    assert found["run"] is None
-    assert found["verdict"] == "nothing_eligible"
+    recommendation = recommend(table, GATES, lambda a, b: 1.0)
+    assert recommendation["run"] is None
+    assert recommendation["verdict"] == "nothing_eligible"
 
 
 def test_a_run_whose_segments_vanish_in_most_draws_is_not_eligible_however_well_the_others_agree():

@@ -22,9 +22,9 @@ def test_values_are_as_loaded_and_come_back_from_the_file(tmp_path):
         {"a": [1.5, np.nan, 3.0], "row": [1.0, 2.0, 3.0], "plan": ["x", None, "y"]}
     )
     frame["flag"] = [True, False, True]
-    found = customers_frame(Customers({"t": table(frame)}), np.arange(3))
-    assert found.columns.tolist() == ["id", "a", "row (feature)", "plan", "flag"]
-    found.to_parquet(tmp_path / "c.parquet")
+    written = customers_frame(Customers({"t": table(frame)}), np.arange(3))
+    assert written.columns.tolist() == ["id", "a", "row (feature)", "plan", "flag"]
+    written.to_parquet(tmp_path / "c.parquet")
     read = pd.read_parquet(tmp_path / "c.parquet")
     assert read["id"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(read["a"], frame["a"])
@@ -34,21 +34,21 @@ def test_values_are_as_loaded_and_come_back_from_the_file(tmp_path):
 
 def test_of_drawn_customers_the_row_is_told():
     frame = pd.DataFrame({"a": np.arange(10.0)})
-    found = customers_frame(Customers({"t": table(frame, 100)}), np.array([2, 7]))
-    assert found.to_dict("list") == {"id": [102, 107], "row": [2, 7], "a": [2.0, 7.0]}
+    written = customers_frame(Customers({"t": table(frame, 100)}), np.array([2, 7]))
+    assert written.to_dict("list") == {"id": [102, 107], "row": [2, 7], "a": [2.0, 7.0]}
 
 
 def test_several_tables_are_one_after_another():
     one = pd.DataFrame({"a": [1.0, 2.0], "b": [True, False], "c": ["x", None]})
     two = pd.DataFrame({"b": [0.5], "c": [4.0], "d": ["z"]})
-    found = customers_frame(Customers({"1" * 16: table(one), "2" * 16: table(two)}), np.arange(3))
-    assert found["id"].tolist() == ["11111111:0", "11111111:1", "22222222:0"]
-    np.testing.assert_array_equal(found["a"], [1.0, 2.0, np.nan])
-    np.testing.assert_array_equal(found["b"], [1.0, 0.0, 0.5])
-    assert found["c"].tolist()[0] == "x"
-    assert found["c"].isna().tolist() == [False, True, False]
-    assert found["c"].tolist()[2] == "4.0"
-    assert found["d"].isna().tolist() == [True, True, False]
+    written = customers_frame(Customers({"1" * 16: table(one), "2" * 16: table(two)}), np.arange(3))
+    assert written["id"].tolist() == ["11111111:0", "11111111:1", "22222222:0"]
+    np.testing.assert_array_equal(written["a"], [1.0, 2.0, np.nan])
+    np.testing.assert_array_equal(written["b"], [1.0, 0.0, 0.5])
+    assert written["c"].tolist()[0] == "x"
+    assert written["c"].isna().tolist() == [False, True, False]
+    assert written["c"].tolist()[2] == "4.0"
+    assert written["d"].isna().tolist() == [True, True, False]
 
 
 def test_everybody_is_drawn_of_a_table_that_is_small_enough():
@@ -96,15 +96,15 @@ def test_the_plane_for_drawing_is_that_of_the_largest_variance(tmp_path):
     store, run = scaled(tmp_path, matrix, rows)
     drawn = np.arange(10, 70)
     frame, index = drawing_frame(run, store, customers, drawn)
-    [(name, told)] = index.items()
-    assert told["label"] == "all > power > principal components, only for drawing"
-    assert (told["runs"], told["drawn_for"]) == ([], "abc")
+    [(name, entry)] = index.items()
+    assert entry["label"] == "all > power > principal components, only for drawing"
+    assert (entry["runs"], entry["drawn_for"]) == ([], "abc")
     here = np.intersect1d(rows, drawn)
     placed = frame[[f"{name}:x", f"{name}:y"]].to_numpy()
     assert np.flatnonzero(~np.isnan(placed).any(axis=1)).tolist() == here.tolist()
     centred = matrix - matrix.mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred)
-    np.testing.assert_allclose(told["variance"], sizes[:2] ** 2 / (sizes**2).sum(), atol=1e-6)
+    np.testing.assert_allclose(entry["variance"], sizes[:2] ** 2 / (sizes**2).sum(), atol=1e-6)
     expected = (centred @ axes[:2].T)[np.isin(rows, here)]
     np.testing.assert_allclose(np.abs(placed[here]), np.abs(expected), atol=1e-8)
     assert list(frame["id"]) == list(customers.ids())

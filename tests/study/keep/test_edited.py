@@ -1,5 +1,4 @@
-"""A study whose files were edited is found out: by their digests, and by computing the run
-again."""
+"""Edited files of a study are detected: by their digests, and by computing the run again."""
 
 from __future__ import annotations
 
@@ -16,8 +15,8 @@ import segkit.report
 from segkit import cli
 from segkit.errors import UsageError
 from segkit.progress import Silent
-from segkit.segments.silhouettes import keep_silhouettes
-from segkit.segments.write_profiles import keep_profiles
+from segkit.segments.write_profiles import write_profiles
+from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study.compose import compose_study
 from segkit.study.keep.published import FILES, edited, seal
 from segkit.study.keep.reader import load_study
@@ -48,8 +47,8 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("edited")
     places = [f"store={folder}/store", f"hydra.sweep.dir={folder}/study"]
     finished = launch(prepare(compose_study([*SWEEP, *places])), ["segkit"], Silent())
-    keep_profiles(finished)
-    keep_silhouettes(finished)
+    write_profiles(finished)
+    write_silhouettes(finished)
     seal(finished.folder)
     return finished.folder
 

@@ -1,5 +1,4 @@
-"""How far a running study is, told in its folder: whoever reads it believes nothing that a study
-would not write."""
+"""The progress file: what was written is read back, and nothing that a study would not write."""
 
 from __future__ import annotations
 

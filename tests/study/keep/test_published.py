@@ -56,13 +56,17 @@ def test_kmeans_ward_and_dbscan_on_standardised_customers(sweep):
     )
     for k, (inertia, *scores) in KMEANS.items():
         assert runs.loc[k, "inertia"] == pytest.approx(inertia, abs=0.005)
-        found = runs.loc[k, SCORES].tolist()
-        assert [round(found[0], 4), round(found[1], 4), round(found[2], 2)] == scores
+        computed = runs.loc[k, SCORES].tolist()
+        assert [round(computed[0], 4), round(computed[1], 4), round(computed[2], 2)] == scores
 
     finished = sweep("clusterer=kmeans,agglomerative", "clusterer.n_clusters=3")
     kmeans, ward = finished.runs.to_dict("records")
-    found = [ward[name] for name in SCORES]
-    assert [round(found[0], 4), round(found[1], 4), round(found[2], 2)] == [0.1674, 1.8496, 1239.33]
+    computed = [ward[name] for name in SCORES]
+    assert [round(computed[0], 4), round(computed[1], 4), round(computed[2], 2)] == [
+        0.1674,
+        1.8496,
+        1239.33,
+    ]
     partitions = pd.read_parquet(finished.folder / "partitions.parquet")
     agreement = adjusted_rand(
         *(partitions[run["run"]].to_numpy(dtype=int) for run in (kmeans, ward))

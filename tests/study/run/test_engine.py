@@ -263,7 +263,7 @@ def test_an_interrupt_keeps_what_was_finished(tmp_path, engine):
     assert "Traceback" not in errors
     (folder,) = (tmp_path / "outputs").glob("study/*")
     place = folder.relative_to(tmp_path)
-    message, _, resume = errors.strip().splitlines()[-1].partition("; go on with: ")
+    message, _, resume = errors.strip().splitlines()[-1].partition("; resume with: ")
     assert message == f"segkit: error: interrupted; what was finished is kept for {place}"
     assert shlex.split(resume)[-1] == f"hydra.sweep.dir={place}"
     assert json.loads((folder / "provenance.json").read_text())["state"] == "interrupted"

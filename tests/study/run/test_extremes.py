@@ -174,7 +174,7 @@ def test_what_fails_while_a_study_concludes_is_its_state(table, monkeypatch):
         raise RuntimeError("no picture")
 
     with monkeypatch.context() as patched:
-        patched.setattr("segkit.study.keep.writer.drawing_frame", failing)
+        patched.setattr("segkit.study.keep.customers.drawing_frame", failing)
         with pytest.raises(RuntimeError, match="no picture"):
             launched(table, "features=fine")
     assert state(table / "study") == "stopped: its tables could not be written"

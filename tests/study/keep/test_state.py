@@ -8,7 +8,7 @@ import pandas as pd
 
 from segkit.progress import Silent
 from segkit.study.compose import compose_study
-from segkit.study.keep.writer import Record
+from segkit.study.keep.state import StudyState
 from segkit.study.run.preparation import prepare
 from segkit.study.run.store import Damaged
 from segkit.study.sweep import launch
@@ -17,15 +17,15 @@ from segkit.study.sweep import launch
 def test_a_run_lost_to_damage_counts_as_failed_in_the_table_and_wherever_runs_are_counted(
     tmp_path, monkeypatch
 ):
-    plain = Record._partitions
+    plain = StudyState.partitions
 
-    def damaged(self, runs):
-        partitions, _ = plain(self, runs)
-        return partitions, {runs["run"][0]: Damaged("clustering-0")}
+    def damaged(self):
+        partitions, _ = plain(self)
+        return partitions, {self.ranked()["run"][0]: Damaged("clustering-0")}
 
-    monkeypatch.setattr(Record, "_partitions", damaged)
+    monkeypatch.setattr(StudyState, "partitions", damaged)
     # As where it is damaged after the last look, or again and again.
-    monkeypatch.setattr(Record, "unreadable", lambda self: [])
+    monkeypatch.setattr(StudyState, "unreadable", lambda self: [])
     lines = [
         "data.n=120",
         "engine=inline",
