@@ -22,7 +22,7 @@ MODULES = {
 
 # From the bottom up; a module may import from its own layer and from those before it.
 LAYERS = (
-    ("version", "errors", "files", "hashing", "signals", "streams", "terminal"),
+    ("version", "errors", "files", "hashing", "schema", "signals", "streams", "terminal"),
     ("targets",),
     ("data",),
     ("expressions", "feature_set", "features"),
@@ -58,6 +58,7 @@ HEAVY = (
     "numba",
     "openTSNE",
     "pandas",
+    "pydantic",
     "scipy",
     "seaborn",
 )
