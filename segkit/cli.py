@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from segkit.study.keep.progress_file import Going
     from segkit.study.run.preparation import Prepared
 
+# The exit codes, as README lists them; scripts rely on them.
 DONE, NOT_ALL_THERE, WRONG_USAGE, INTERNAL, NOT_REPRODUCED = 0, 1, 2, 3, 5
 INTERRUPTED = signals.INTERRUPTED
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     help="Compare every way of segmenting a table of customers, honestly and reproducibly.",
     no_args_is_help=True,
     add_completion=True,
-    pretty_exceptions_enable=False,
+    pretty_exceptions_enable=False,  # main prints errors, in one line where a user can act
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -70,6 +71,7 @@ StudyName = Annotated[str, typer.Argument(metavar="STUDY", help="A study's folde
 _PARSER_ERROR: Any = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
+# Overrides and options may be mixed; an unknown option is an error, never an override.
 _HYDRA = {"ignore_unknown_options": False, "allow_interspersed_args": True}
 
 
@@ -250,7 +252,7 @@ def report(
 
 
 def _number(text: str) -> Any:
-    """Return a text as a number; leave any other text for the option's own check to refuse."""
+    """Return a text as a number; leave any other text for the report's own check to refuse."""
     try:
         return float(text)
     except ValueError:

@@ -88,7 +88,7 @@ _COMPARISONS: dict[type, Function] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
-# With the number of their arguments.
+# Each function, and the number of its arguments.
 _FUNCTIONS: dict[str, tuple[Function, int]] = {
     "abs": (np.abs, 1),
     "clip": (_clip, 3),

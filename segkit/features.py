@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from segkit.data.table import Table
 
-# Of a customer, whose mean fills in a missing value.
+# A missing value is filled in by the mean of so many nearest customers.
 NEIGHBOURS = 5
 # Each becomes a column of its own.
 MAX_CATEGORIES = 1000
@@ -142,10 +142,12 @@ def variance_shares(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     largest = np.abs(matrix).max(initial=0.0)
     if largest == 0:
         return np.zeros(matrix.shape[1])
-    # Relative to the largest value, so that squares do not overflow.
-    variances = np.array(
-        [0.0 if column.min() == column.max() else np.var(column / largest) for column in matrix.T]
-    )
+    variances = np.zeros(matrix.shape[1])
+    for j, column in enumerate(matrix.T):
+        # The variance of equal numbers may differ from 0 by rounding.
+        if column.min() != column.max():
+            # Relative to the largest value, so that squares do not overflow.
+            variances[j] = np.var(column / largest)
     total = variances.sum()
     return variances / total if total > 0 else np.zeros(matrix.shape[1])
 
@@ -204,8 +206,9 @@ def _one_hot(name: str, column: pd.Series[Any]) -> Iterable[_Feature]:
     codes, categories = column.factorize()
     if len(categories) > MAX_CATEGORIES:
         raise UsageError(
-            f"features.columns: '{name}' has {len(categories)} categories, at most {MAX_CATEGORIES}"
-            " are allowed; leave it out of features.columns or name it in data.drop"
+            f"features.columns: '{name}' has {len(categories)} categories, at most "
+            f"{MAX_CATEGORIES} are allowed; leave it out of features.columns or name it in "
+            "data.drop"
         )
     for code in sorted(range(len(categories)), key=lambda code: str(categories[code])):
         values = (codes == code).astype(np.float64)

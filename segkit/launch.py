@@ -19,7 +19,7 @@ from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study import sweep
 from segkit.study.keep.published import seal
 from segkit.study.keep.study_folder import claimed
-from segkit.study.run.engine import check_scheduler
+from segkit.study.run.scheduler import check_scheduler
 from segkit.terminal import one_line
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where tests find the real customers and the independent results."""
+"""What all tests share: a cache of their own, the real customers, the independent results."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-# The command sets this too, and numba minds a change after its first use.
+# The command sets this too, and numba recompiles after a change.
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep what tests remember (figures, memos) apart from what this user's own studies do."""
+    """Keep the cache of the tests apart from the user's own."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture
 def replace_compute(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Return what gives kinds of stages another function, made from their own."""
+    """Return a function that replaces how kinds of stages are computed."""
     from segkit.study.run.stages import STAGES
 
     def replaced(make: Callable[[str, Callable], Callable], *kinds: str) -> None:
@@ -38,7 +38,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def _folder(variable: str, name: str, wanted: str) -> Path:
     folder = Path(os.environ.get(variable) or SHARED / name)
     if not (folder / wanted).is_file():
-        reason = f"{wanted} was not found: set {variable} to the folder that holds it"
+        reason = f"{wanted} is missing: set {variable} to the folder that holds it"
         if os.environ.get("SEGKIT_REQUIRE_DATA"):
             pytest.fail(reason)
         pytest.skip(reason)

@@ -429,7 +429,7 @@ def test_help_is_quick_because_it_imports_little():
     ],
 )
 def test_wrong_usage_is_one_line_that_names_it(invoke, tmp_path, monkeypatch, arguments, message):
-    monkeypatch.setattr("segkit.study.run.cluster.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("segkit.study.run.scheduler.CONNECT_SECONDS", 1)
     base = (
         []
         if any(argument.startswith(("data", "experiment", "engine")) for argument in arguments)

@@ -16,8 +16,9 @@ from contextlib import nullcontext
 from unittest.mock import patch
 
 from segkit.study.plan.graph import Task
-from segkit.study.run import cluster, engine
+from segkit.study.run import cluster, engine, rounds
 from segkit.study.run.outcome import Outcome
+from segkit.study.run.settings import EngineSettings
 from segkit.study.run.stages import node_of
 
 
@@ -26,13 +27,13 @@ def nothing(bundle, *_others):
 
 
 def measured(tasks, workers, tls):
-    """Return seconds to start, and milliseconds a stage."""
-    # Without: as it was before there were keys.
+    """Return the seconds to start, and the milliseconds per stage."""
+    # The engine always uses TLS; this patch takes it away, for comparison.
     plain = patch.object(cluster, "temporary_security", lambda: None)
     same = dict.fromkeys((task.name for task in tasks), 0.0)
     with nullcontext() if tls else plain:
         begun = time.perf_counter()
-        with engine.Engine(engine.EngineSettings(workers=workers), "unused") as running:
+        with engine.Engine(EngineSettings(workers=workers), "unused") as running:
             (_,) = running.run(tasks[:1], same)
             started = time.perf_counter()
             done = sum(1 for _ in running.run(tasks[1:], same))
@@ -47,7 +48,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
-    engine.run_bundle = nothing
+    rounds.run_bundle = nothing
     keys = [f"features-{number:08x}" for number in range(arguments.stages + 1)]
     tasks = [Task(key, (node_of(key, {}, {}),), ()) for key in keys]
     times = {True: [], False: []}

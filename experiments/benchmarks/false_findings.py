@@ -14,15 +14,15 @@ overlap is printed as the index that K-Means with the true number of clusters ha
 space.
 
 Every study is a sweep of 51 runs (without projection, PCA and UMAP; K-Means, agglomerative, DBSCAN
-and HDBSCAN), 20 of them confirmed, as by default, with less of what is costly: 19 copula tables,
-the fewest for the level, instead of 39; 5 draws in the screen, which only place runs on the
+and HDBSCAN). 20 of them are confirmed, as by default, with less of the costly work: 19 copula
+tables, the fewest for the level, instead of 39; 5 draws in the screen, which only place runs on the
 shortlist; 5 refits, which only choose among the runs that hold up; a single fresh draw and other
-seed, which decide nothing; no shuffled tables. All of it makes the recommendation less certain than
-by default; the level is the same. The scaler is the power space's, and UMAP runs the 200 epochs
-that umap-learn takes for large tables (500 are its default for small ones).
+seed, which decide nothing; no shuffled tables. The recommendation is therefore less certain than by
+default, but the level is the same. The scaler is the power space's, and UMAP runs the 200 epochs
+that umap-learn uses for large tables (its default for small ones is 500).
 
-Studies go to a JSON-lines file as they end, and those in it are not done again: an interrupted
-benchmark goes on where it stopped. About 25 seconds of CPU per study.
+Finished studies are added to a JSON-lines file and not run again, so an interrupted benchmark
+resumes where it stopped. A study takes about 25 seconds of CPU.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _width(rng: np.random.Generator) -> int:
 
 
 def _loadings(rng: np.random.Generator, columns: int) -> np.ndarray:
-    """Draw what share each factor has in each column; the columns' variance is 1 with the rest."""
+    """Draw the share of each factor in each column; with the rest, each column has variance 1."""
     import numpy as np
 
     loadings = rng.standard_normal((columns, rng.integers(1, 4)))
@@ -243,7 +243,7 @@ def _ari(row: pd.Series) -> float | None:
     return None if value is None or value != value else round(float(value), 4)
 
 
-# All of them
+# All studies
 
 
 def cases(structureless: int, planted: int, first: int = 0) -> Iterator[Case]:
@@ -276,10 +276,10 @@ def measure(
     """Run the studies of the cases, one per process, and add each to the output when it ends."""
     from segkit.study.keep.provenance import commit
 
-    # Taken now: what the processes import, even if the checkout moves on while they run.
+    # Taken now, since the checkout may change while the processes run.
     code = {"commit": commit()}
     output.parent.mkdir(parents=True, exist_ok=True)
-    # Read by the numerical libraries when the processes, which are new ones, import them.
+    # The numerical libraries read them when the new processes import them.
     os.environ.update(dict.fromkeys(THREADS, "1"))
     with (
         ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
@@ -308,7 +308,7 @@ def _line(record: Mapping[str, Any]) -> str:
     return f"{line}, {record['seconds']['cpu']:.0f} s CPU"
 
 
-# What is printed
+# The summary
 
 
 def summary(records: Iterable[Mapping[str, Any]]) -> str:
@@ -350,12 +350,12 @@ def _code_lines(records: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def is_recommended(record: Mapping[str, Any]) -> bool:
-    """Whether a study recommends segments."""
+    """Return whether a study recommends segments."""
     return record["verdict"] == "recommended"
 
 
 def is_found(record: Mapping[str, Any]) -> bool:
-    """Whether a study recommends the planted groups: their number, and nearly their customers."""
+    """Return whether a study recommends the planted groups: their number and nearly all members."""
     recommended = record.get("recommended", {})
     return (
         is_recommended(record)
@@ -432,7 +432,7 @@ def _arguments() -> argparse.Namespace:
         "--first-seed",
         type=int,
         default=0,
-        help="of every kind (0); others than the defaults to develop",
+        help="first seed of every kind (0); use others for development",
     )
     parser.add_argument(
         "--shortlist", type=int, default=Settings.shortlist, help="runs that are confirmed (20)"
@@ -441,7 +441,7 @@ def _arguments() -> argparse.Namespace:
         "--refits",
         type=int,
         default=Settings.refits,
-        help="draws with the pipeline fitted anew (5)",
+        help="draws with the pipeline fitted again (5)",
     )
     parser.add_argument("--nulls", type=int, default=Settings.nulls, help="copula tables (19)")
     parser.add_argument(
@@ -450,14 +450,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, default=Path("outputs/false_findings.jsonl"), help="JSON-lines file"
     )
-    parser.add_argument(
-        "--keep", metavar="FOLDER", help="keep every study's folder here, to look into"
-    )
+    parser.add_argument("--keep", metavar="FOLDER", help="keep every study's folder here")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run the studies that are missing and print what all say."""
+    """Run the missing studies and print the summary of all."""
     asked = _arguments()
     settings = Settings(asked.shortlist, asked.refits, asked.nulls)
     wanted = list(cases(asked.structureless, asked.planted, asked.first_seed))

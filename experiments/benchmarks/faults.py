@@ -59,11 +59,11 @@ STUDY = [
 ]
 SEGKIT = [sys.executable, "-m", "segkit.cli"]
 TABLES = ("runs", "partitions", "nulls", "customers", "profiles", "silhouettes", "embeddings")
-# No launch of this study takes a tenth of it.
+# Seconds; no launch of this study takes a tenth of it.
 PATIENCE = 300
-# A stopped process is long gone from its scheduler's view, if it were to lose patience.
+# Long enough for a scheduler to give up a stopped process, if it had such a limit.
 STOPPED_SECONDS = 8
-# Enough for the folder's small files, too little for the figures and the tables.
+# Bytes; enough for the folder's small files, too little for the figures and the tables.
 LITTLE_ROOM = 60_000
 
 
@@ -113,7 +113,7 @@ class Launch:
 
 
 def _limit_files() -> None:
-    # As a full disk does, but for this process and its workers alone: a file cannot grow beyond it.
+    # Like a full disk, but only for this process and its workers: no file can grow beyond it.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LITTLE_ROOM, LITTLE_ROOM))
 
@@ -136,7 +136,7 @@ def stored(folder: Path) -> int:
 
 
 def writing(folder: Path) -> bool:
-    """Tell whether the study has computed all and writes its tables or its report."""
+    """Return whether the study has computed everything and writes its tables or its report."""
     with contextlib.suppress(OSError, ValueError):
         return json.loads((folder / "study" / "provenance.json").read_text())["state"] in (
             "concluding",
@@ -167,8 +167,8 @@ def differences(folder: Path, reference: Path) -> list[str]:
     return [*names, *(["recommendation"] if ours != theirs else [])]
 
 
-# Faults: each is given the launch that it hits and says which exit codes are right for it; None: it
-# goes on.
+# Faults: each hits a launch and returns the exit codes that are right for it; None if the launch
+# continues.
 
 
 def _send(
@@ -222,7 +222,7 @@ def _rival_in_folder(launch: Launch, _rng: random.Random) -> None:
 
 
 def _rival_in_store(launch: Launch, _rng: random.Random) -> None:
-    """Another study with the same stages on the same store."""
+    """Run another study with the same stages on the same store."""
     line = [*SEGKIT, "sweep", *STUDY, "hydra.sweep.dir=rival", "store=store"]
     done = subprocess.run(
         line, cwd=launch.folder, capture_output=True, text=True, timeout=PATIENCE, check=False
@@ -249,7 +249,7 @@ PHASES = ("screen", "confirmation", "writing")
 
 
 def _await(launch: Launch, phase: str, screened: int, total: int, rng: random.Random) -> bool:
-    """Wait for a random moment of a phase; False if the study ended before."""
+    """Wait for a random moment of a phase; return False if the study ended before."""
     least, most = {"screen": (0, screened), "confirmation": (screened, total)}.get(
         phase, (total, total)
     )
@@ -300,7 +300,7 @@ def inject(
 def injections(
     count: int, reference: Path, counts: tuple[int, int], rng: random.Random
 ) -> Iterator[tuple[str, str]]:
-    """Yield each fault with what is wrong after it."""
+    """Yield each fault with the problems after it."""
     cases = [(name, phase) for phase in PHASES for name in FAULTS] + [(FULL_DISK, "screen")]
     for number in range(count):
         name, phase = cases[number % len(cases)]
@@ -374,7 +374,7 @@ def _read(store: Store, key: str) -> tuple[object, object] | None:
 
 
 def corrupt(count: int, source: Path, rng: random.Random) -> Counter[tuple[str, str]]:
-    """Damage stored files one at a time and count what the store gives back, by kind of damage."""
+    """Damage stored files one at a time and count what the store returns, by kind of damage."""
     seen: Counter[tuple[str, str]] = Counter()
     by_kind = {kind: sorted((source / kind).rglob("*-*.*")) for kind in KINDS}
     kinds = [kind for kind, paths in by_kind.items() if len(paths) > 1]
@@ -419,7 +419,7 @@ def corrupt(count: int, source: Path, rng: random.Random) -> Counter[tuple[str, 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Inject, corrupt, print what survived, and return 1 if anything did not."""
+    """Inject faults, damage files, print the results; return 1 if anything did not survive."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

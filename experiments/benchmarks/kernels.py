@@ -149,7 +149,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--customers", type=int, help="at most so many (all)")
+    parser.add_argument("--customers", type=int, help="the largest number of customers (all)")
     parser.add_argument(
         "--columns", type=int, nargs="+", default=[17, 5, 2], help="of the spaces (17 5 2)"
     )

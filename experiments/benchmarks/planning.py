@@ -47,14 +47,14 @@ ALONE = ("scoring.confirm=false", "engine=inline")
 
 @dataclass(frozen=True)
 class Seconds:
-    """CPU and wall seconds of something."""
+    """CPU and wall seconds."""
 
     cpu: float
     wall: float
 
 
 def axes(configurations: int) -> dict[str, list]:
-    """Return what varies, with at least so many combinations: the seeds make up the number."""
+    """Return axes with at least a number of combinations; the number of seeds depends on it."""
     combinations = len(list(product(*AXES.values())))
     return {**AXES, "seed": list(range(-(-configurations // combinations)))}
 
@@ -73,7 +73,7 @@ def as_jobs(varied: dict[str, list]) -> list[list[str]]:
 
 
 def compose_here(sweep: Sequence[str]) -> tuple[Composition, float]:
-    """Compose the sweep at once; the second value is how long it took."""
+    """Compose the sweep at once; return the composition and its seconds."""
     from segkit.study.compose import compose_study
 
     start = time.process_time()
@@ -133,14 +133,14 @@ def _children() -> float:
 def differing(
     composition: Composition, places: Sequence[int], stock: Sequence[tuple[dict[str, Any], int]]
 ) -> list[int]:
-    """Return which of the sampled configurations are not what Hydra made of the same job."""
+    """Return the sampled configurations that differ from what Hydra made of the same job."""
     ours = [composition.configurations[place] for place in places]
     pairs = zip(places, ours, stock, strict=True)
     return [place for place, own, theirs in pairs if (own.groups, own.seed) != theirs]
 
 
 def lines(configurations: int, sample: int, seed: int) -> list[str]:
-    """Measure everything and return it in words."""
+    """Measure everything and return the figures as text."""
     varied = axes(configurations)
     jobs = as_jobs(varied)
     places = sorted(random.Random(seed).sample(range(len(jobs)), min(sample, len(jobs))))
@@ -184,7 +184,11 @@ def lines(configurations: int, sample: int, seed: int) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--configurations", type=int, default=10_000, metavar="N", help="at least so many (10,000)"
+        "--configurations",
+        type=int,
+        default=10_000,
+        metavar="N",
+        help="at least this many (10,000)",
     )
     parser.add_argument(
         "--sample", type=int, default=50, metavar="N", help="jobs that Hydra composes (50)"

@@ -6,11 +6,11 @@
 Each size is one `segkit sweep` of 100 configurations on `simulated` customers, screen only, with an
 empty store: no projection, two PCA and two UMAP, each with K-Means, agglomerative, DBSCAN and
 HDBSCAN. Sizes that count customers (min_samples, min_cluster_size) grow with the table. Sampling is
-as by default (conf/sampling/default.yaml).
+the default (conf/sampling/default.yaml).
 
-Printed and kept: wall seconds, CPU seconds and peak memory by kind of stage (scaling.csv), the
+It prints and writes wall seconds, CPU seconds and peak memory by kind of stage (scaling.csv), the
 exponent of each kind's CPU time in n from 16,000 customers on, and a plot (scaling.png). Sizes that
-are in the file already are not done again.
+are in the file already are not measured again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TOTAL, WALL = "all stages", "wall"
 
 
 def overrides(customers: int) -> list[str]:
-    """Return the sweep for a table of so many customers."""
+    """Return the sweep for a table of a number of customers."""
     dense, large = max(5, customers // 2_000), max(10, customers // 100)
     clusterers = [
         "{kmeans: {n_clusters: 'range(2, 10)'}}",
@@ -86,7 +86,7 @@ def measure(customers: int, workers: int) -> list[dict[str, Any]]:
 
 
 def _gib(size: float | None) -> float | None:
-    # Kept in MiB.
+    # Provenance has it in MiB.
     return None if size is None else round(size / 1024, 3)
 
 
@@ -133,7 +133,7 @@ def plot(table: pd.DataFrame, path: Path) -> None:
 
 
 def main() -> None:
-    """Measure the sizes that are missing and print what all say."""
+    """Measure the missing sizes and print the figures of all."""
     import pandas as pd
 
     asked = _arguments()

@@ -7,21 +7,22 @@ r"""Compare a sweep with the same configurations computed the plain way, on the 
         --overrides experiment=cc_general
 
 The plain way is a loop over configurations in one warm process with the libraries' own estimators
-and scores, which may use all cores where they do by themselves: scale, project, cluster, score in
-the run's own space and in every reference space, recluster every draw and compare. It is timed for
-a random sample of configurations, as many of each projection with each clusterer, and multiplied
-up; what a library compiles or loads at its first call is not counted. UMAP and t-SNE get the same
-exact neighbours as in the study, searched for each configuration, so that their embeddings can be
-compared: another search has other digits, and both methods turn those into other embeddings. With a
-search of their own they would take about as long. For the same reason a run that differs is done
-once more, not timed, with one thread, as a stage has: over several threads sums have other digits.
-Two partitions into one cluster each have no adjusted Rand index, as in the study; scikit-learn's is
-1.
+and scores, which may use all cores if they do by themselves: scale, project, cluster, score in the
+run's own space and in every reference space, recluster every draw and compare. It is timed for a
+random sample of configurations, with equal numbers of each projection with each clusterer, and
+scaled up. Compilation and loading at a library's first call are not counted.
+
+UMAP and t-SNE get the same exact neighbours as in the study, searched for each configuration, so
+that their embeddings can be compared: another search has other last digits, and both methods turn
+those into other embeddings. With their own search they would take about as long. For the same
+reason a run that differs is repeated, not timed, with one thread, as in a stage: several threads
+change the last digits of sums. Two partitions into one cluster each have no adjusted Rand index, as
+in the study; scikit-learn returns 1.
 
 The study is one `segkit sweep` with an empty store, from the command to its end, or a finished one
 whose folder is given.
 
-Printed: seconds of both, their ratio in wall time and in CPU time, the study's efficiency, and
+It prints the seconds of both, their ratio in wall time and in CPU time, the study's efficiency, and
 whether the labels and the scores of the sample agree. The exit code is 1 if they do not.
 """
 
@@ -50,8 +51,7 @@ if TYPE_CHECKING:
     from segkit.study.run.preparation import Prepared
 
 SCORES = ("silhouette", "davies_bouldin", "calinski_harabasz")
-# Relative; scikit-learn's Davies-Bouldin takes distances from a matrix product, which loses more
-# digits.
+# Relative. scikit-learn's Davies-Bouldin takes distances from a matrix product, losing digits.
 TOLERANCE, DAVIES_BOULDIN_TOLERANCE = 1e-9, 1e-7
 
 
@@ -192,7 +192,7 @@ def _stability(
 def sample_runs(
     runs: Sequence[RunPlan], size: int, seed: int
 ) -> dict[tuple[str, str], list[RunPlan]]:
-    """Draw about as many runs of every projection with every clusterer."""
+    """Draw about the same number of runs of every projection with every clusterer."""
     cells: dict[tuple[str, str], list[RunPlan]] = defaultdict(list)
     for run in runs:
         cells[run.choices["projection"], run.choices["clusterer"]].append(run)
@@ -360,7 +360,7 @@ def _arguments() -> argparse.Namespace:
         help="the sweep (experiment=cc_general)",
     )
     parser.add_argument(
-        "--sample", type=int, default=32, help="configurations that are done the plain way (32)"
+        "--sample", type=int, default=32, help="configurations that are computed the plain way (32)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the sample (0)")
     parser.add_argument("--workers", type=int, default=2, help="of the study (2)")

@@ -69,8 +69,8 @@ def _downloaded() -> Path:
                 return path
             path.unlink()
             failures.append(f"{address} (altered: wrong sha256)")
-        # The errors of requests, which pooch downloads with, are OSErrors too.
         except OSError as error:
+            # The errors of requests, which pooch downloads with, are OSErrors too.
             failures.append(f"{address} ({_cause(error)})")
     raise UsageError(
         f"data=cc_general cannot be downloaded: tried {', '.join(failures)}; "

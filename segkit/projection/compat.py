@@ -9,9 +9,10 @@ tests/projection/test_projection_compat.py fails when an upgrade breaks one of t
   compile, and ``enable_caching`` of a compiled function. There is no public way; without it every
   process compiles them anew.
 - openTSNE 1.0.2 to 1.0.x: `TSNE.fit` makes its affinities by ``MultiscaleMixture``, which takes an
-  index of neighbours. The public way, ``fit`` of the points alone, searches for neighbours again.
-- SciPy 1.17 to 1.x: ``eigsh`` takes a random generator as ``rng``, which is public; that users of
-  it can be given one is not. scikit-learn 1.6 to 1.x: the modules that import ``eigsh`` by name.
+  index of neighbours. The public way, ``fit`` of the points alone, searches for neighbours itself.
+- SciPy 1.14 to 1.x, scikit-learn 1.6 to 1.x: the modules where umap-learn and scikit-learn look up
+  ``eigsh``. Its parameter ``rng``, new in SciPy 1.17, is public, but there is no public way to have
+  these callers pass it.
 - scikit-learn 1.6 to 1.x: the constraint classes of ``sklearn.utils._param_validation``, which
   have no public counterpart.
 """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 SMALLEST = 128
 # Candidates beyond those asked for, so that rounding in the quick search rarely matters.
 _MARGIN = 16
-# Rows searched for together, and cells of a block of the whole distance matrix: 32 MB.
+# Rows searched together, and cells of a block of the whole distance matrix: 32 MB.
 _CHUNK_ROWS = 2048
 _CHUNK_CELLS = 2**22
 # With no more columns, a tree finds all exact neighbours before a descent finds nearly all.
@@ -103,16 +103,18 @@ def search(X: Matrix, K: int) -> Neighbours:
     X = np.ascontiguousarray(X, dtype=np.float64)
     n = len(X)
     k = max(min(K, n - 1), 0)
+    if k == 0:
+        return Neighbours(np.empty((n, 0), dtype=np.int32), np.empty((n, 0)))
+    if k >= n - 1 - _MARGIN:
+        # Nearly all points would be candidates.
+        return Neighbours(*_among_all(X, np.arange(n), k))
     indices = np.empty((n, k), dtype=np.int32)
     distances = np.empty((n, k), dtype=np.float64)
-    quick = 0 < k < n - 1 - _MARGIN
-    for rows, candidates, least in _candidates(X, k + 1 + _MARGIN) if quick else ():
+    for rows, candidates, least in _candidates(X, k + 1 + _MARGIN):
         indices[rows], distances[rows] = _nearest(X, rows, candidates, k)
         # The slack is for rounding in these distances themselves.
         doubtful = rows[distances[rows, -1] ** 2 * (1 + 1e-9) >= least]
         indices[doubtful], distances[doubtful] = _among_all(X, doubtful, k)
-    if k and not quick:
-        indices, distances = _among_all(X, np.arange(n), k)
     return Neighbours(indices, distances)
 
 
@@ -167,7 +169,7 @@ def descend(X: Matrix, K: int, seed: int = 0) -> tuple[Neighbours, float]:
 
 
 def _chunks(n: int) -> Iterator[NDArray[np.int64]]:
-    """Yield all rows, those together that are searched for together."""
+    """Yield all rows in the chunks that are searched together."""
     for start in range(0, n, _CHUNK_ROWS):
         yield np.arange(start, min(start + _CHUNK_ROWS, n))
 

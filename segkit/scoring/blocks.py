@@ -8,11 +8,19 @@ import numpy as np
 
 from segkit.clustering.arrays import Indices
 
-CELLS = 2**20  # of a block: 8 MB of float64
+CELLS = 2**20  # 8 MB of float64
 
 
-def row_blocks(n: int, width: int, cells: int = CELLS) -> Iterator[Indices]:
-    """Yield the positions 0..n-1 in blocks, each of at most `cells` cells in rows of a width."""
-    step = max(1, cells // width)
+def row_blocks(n: int, width: int, arrays: int = 1) -> Iterator[Indices]:
+    """Yield the positions of n rows in blocks.
+
+    Parameters
+    ----------
+    n, width : int
+        Number of rows, and of cells in each.
+    arrays : int
+        How many arrays of a block are held at a time: together they have at most `CELLS` cells.
+    """
+    step = max(1, CELLS // (arrays * width))
     for start in range(0, n, step):
         yield np.arange(start, min(start + step, n))

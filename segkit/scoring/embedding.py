@@ -1,20 +1,22 @@
-"""Embedding quality: how much of a space's order of distances its projection keeps, near and far."""
+"""Embedding quality: how much of a space's order of distances its projection keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from typing import NamedTuple
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Mask, Matrix, Vector
 from segkit.errors import Infeasible
+from segkit.scoring.blocks import row_blocks
+from segkit.scoring.randomness import generator
 
 NEIGHBOURS = 15
-CUSTOMERS = 10_000
-PAIRS = 1_000_000
+CUSTOMERS = 10_000  # above so many, a sample is compared
+PAIRS = 1_000_000  # above so many, a sample is correlated
 TRIPLETS_PER_CUSTOMER = 5
-_BLOCK_CELLS = 2**19
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,16 @@ class EmbeddingQuality:
         In [0, 1]; 1 if nobody is among the k nearest in the space who is not among them in the
         projection.
     r_nx : ndarray of shape (n_used - 2,)
-        For K = 1, ..., n_used - 2, the share of the K nearest that both have, rescaled: 0 is what
-        chance gives.
+        For K = 1, ..., n_used - 2, the share of the K nearest that both have, rescaled to 0 by
+        chance.
     r_nx_area : float
         Mean of `r_nx` weighted by 1 / K, so that each doubling of K counts alike.
     distance_spearman : float or None
         Spearman correlation of the pairwise distances, in [-1, 1]; None where all distances of one
         are equal.
     triplet_accuracy : float
-        Share of random triplets (a customer and two others) in which the same of the two is the
-        nearer one, or neither in both; 0.5 is what chance gives.
+        Share of random triplets (a customer and two others) in which the same one of the two is
+        nearer in both, or neither; 0.5 by chance.
     k : int
         Number of neighbours for trustworthiness and continuity.
     n_used : int
@@ -53,7 +55,7 @@ class EmbeddingQuality:
 
     trustworthiness: float
     continuity: float
-    r_nx: np.ndarray
+    r_nx: Vector
     r_nx_area: float
     distance_spearman: float | None
     triplet_accuracy: float
@@ -75,8 +77,8 @@ class EmbeddingQuality:
 
 
 def quality(
-    high: np.ndarray,
-    low: np.ndarray,
+    high: Matrix,
+    low: Matrix,
     k: int = NEIGHBOURS,
     sample: int = CUSTOMERS,
     *,
@@ -87,8 +89,8 @@ def quality(
 
 
 def quality_many(
-    high: np.ndarray,
-    lows: Sequence[np.ndarray],
+    high: Matrix,
+    lows: Sequence[Matrix],
     k: int = NEIGHBOURS,
     sample: int = CUSTOMERS,
     *,
@@ -148,28 +150,37 @@ def quality_many(
         raise ValueError(f"k must be at least 1, not {k}")
     if min(n, sample) < k + 2:
         raise Infeasible(
-            f"embedding quality at k={k} needs at least {k + 2} customers, there are"
-            f" {min(n, sample)}"
+            f"embedding quality at k={k} needs at least {k + 2} customers, "
+            f"there are {min(n, sample)}"
         )
-    rows = (
-        slice(None)
-        if n <= sample
-        else np.sort(_random(seed, "sample").choice(n, sample, replace=False))
-    )
+    rows: slice | Indices = slice(None)
+    if n > sample:
+        rows = np.sort(_random(seed, "sample").choice(n, sample, replace=False))
     space, projections = _columns(high, rows), [_columns(low, rows) for low in lows]
     neighbourhoods = _compare_ranks(space, projections, k)
     correlations, n_pairs = _distance_spearmans(space, projections, seed)
     accuracies = _triplet_accuracies(space, projections, seed)
     return [
-        EmbeddingQuality(*near, correlation, accuracy, k, space.shape[1], n > sample, n_pairs)
+        EmbeddingQuality(
+            trustworthiness=near.trustworthiness,
+            continuity=near.continuity,
+            r_nx=near.r_nx,
+            r_nx_area=near.r_nx_area,
+            distance_spearman=correlation,
+            triplet_accuracy=accuracy,
+            k=k,
+            n_used=space.shape[1],
+            sampled=n > sample,
+            n_pairs=n_pairs,
+        )
         for near, correlation, accuracy in zip(
             neighbourhoods, correlations, accuracies, strict=True
         )
     ]
 
 
-def control_random_projection(high: np.ndarray, q: int, seed: int | str) -> np.ndarray:
-    """Project a space at random to q dimensions: what a projection that learns nothing keeps.
+def control_random_projection(high: Matrix, q: int, seed: int | str) -> Matrix:
+    """Project a space at random to q dimensions, as a control that learns nothing.
 
     Parameters
     ----------
@@ -186,28 +197,31 @@ def control_random_projection(high: np.ndarray, q: int, seed: int | str) -> np.n
         The space times a matrix of independent normal numbers with variance 1 / q.
     """
     high = np.asarray(high, dtype=np.float64)
-    return high @ _random(seed, "projection").normal(scale=q**-0.5, size=(high.shape[1], q))
+    directions = _random(seed, "projection").normal(scale=q**-0.5, size=(high.shape[1], q))
+    return high @ directions
 
 
-def control_identity(high: np.ndarray) -> np.ndarray:
-    """Return the space itself: what a projection that loses nothing keeps, 1 in every figure."""
+def control_identity(high: Matrix) -> Matrix:
+    """Return the space itself, as a control that loses nothing: 1 in every figure."""
     return np.array(high, dtype=np.float64)
 
 
 def _random(seed: int | str, purpose: str) -> np.random.Generator:
-    digest = sha256(f"{seed}\0embedding\0{purpose}".encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:16]))
+    return generator(seed, "embedding", purpose)
 
 
-def _columns(X: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
-    """Return some customers' coordinates as contiguous columns, in a unit (a power of two) whose squares are finite."""
+def _columns(X: Matrix, rows: slice | Indices) -> Matrix:
+    """Return some customers' coordinates as contiguous columns, (d, rows).
+
+    They are scaled by a power of two, so that their squares are finite.
+    """
     X = np.asarray(X, dtype=np.float64)
     if X.ndim != 2 or X.size == 0 or not np.isfinite(X).all():
         raise ValueError(f"a space must be a finite, non-empty matrix; got one of shape {X.shape}")
     return np.ascontiguousarray(np.ldexp(X[rows], -np.frexp(np.abs(X).max())[1]).T)
 
 
-def _squared_distances(columns: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+def _squared_distances(columns: Matrix, i: Indices, j: Indices) -> Matrix:
     """Return squared distances of customers i and j, broadcast, summed column by column.
 
     A pair has the same bits wherever it is computed, so that equal distances tie.
@@ -223,33 +237,41 @@ def _squared_distances(columns: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.
 # ranks
 
 
-def _compare_ranks(space: np.ndarray, projections: Sequence[np.ndarray], k: int) -> list[tuple]:
-    """Return trustworthiness, continuity, the R_NX curve and its area of each projection."""
+class _Neighbourhoods(NamedTuple):
+    """What a projection keeps of the order of each customer's neighbours."""
+
+    trustworthiness: float
+    continuity: float
+    r_nx: Vector
+    r_nx_area: float
+
+
+def _compare_ranks(space: Matrix, projections: Sequence[Matrix], k: int) -> list[_Neighbourhoods]:
+    """Compare the order of each customer's neighbours in the space and in each projection."""
     n = space.shape[1]
     intruders, missing = [0] * len(projections), [0] * len(projections)
     shared = np.zeros((len(projections), n - 1), dtype=np.int64)
-    for rows in _blocks(n):
+    # A block's distances and their order are held together.
+    for rows in row_blocks(n, n, arrays=2):
         rank = _ranks(_order(space, rows))
         for p, projection in enumerate(projections):
-            ranks = np.take_along_axis(
-                rank, _order(projection, rows), axis=1
-            )  # in the space, by those here
+            # The ranks in the space, in the order of the projection.
+            ranks = np.take_along_axis(rank, _order(projection, rows), axis=1)
             intruders[p] += int(np.maximum(ranks[:, :k] - (k - 1), 0).sum())
             missing[p] += int(np.maximum(np.nonzero(ranks < k)[1] - (k - 1), 0).sum())
             np.maximum(ranks, np.arange(n - 1), out=ranks)
             shared[p] += np.bincount(ranks.ravel(), minlength=n - 1)
     return [
-        (_kept(intruders[p], n, k), _kept(missing[p], n, k), *_agreement(np.cumsum(shared[p])))
+        _Neighbourhoods(
+            _preserved(intruders[p], n, k),
+            _preserved(missing[p], n, k),
+            *_agreement(np.cumsum(shared[p])),
+        )
         for p in range(len(projections))
     ]
 
 
-def _blocks(n: int) -> Iterator[np.ndarray]:
-    step = max(1, _BLOCK_CELLS // n)
-    return (np.arange(start, min(start + step, n)) for start in range(0, n, step))
-
-
-def _order(columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _order(columns: Matrix, rows: Indices) -> Indices:
     """Return all others of each row, nearest first, ties by index: shape (len(rows), n - 1)."""
     squared = _squared_distances(columns, rows[:, None], np.arange(columns.shape[1])[None, :])
     squared[np.arange(len(rows)), rows] = np.inf
@@ -258,9 +280,12 @@ def _order(columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return order[:, :-1]
 
 
-def _settle_ties(order: np.ndarray, values: np.ndarray) -> None:
-    """Put the indices of equal values in ascending order, in place; cheaper than a stable sort of everything."""
-    tied = values[:, 1:] == values[:, :-1]
+def _settle_ties(order: Indices, values: Matrix) -> None:
+    """Put the indices of equal values in ascending order, in place.
+
+    With few ties this takes less time than a stable sort of all values.
+    """
+    tied: Mask = values[:, 1:] == values[:, :-1]
     if not tied.any():
         return
     later, member = np.zeros(order.shape, dtype=bool), np.zeros(order.shape, dtype=bool)
@@ -272,21 +297,21 @@ def _settle_ties(order: np.ndarray, values: np.ndarray) -> None:
     order[member] = indices[np.lexsort((indices, run))]
 
 
-def _ranks(order: np.ndarray) -> np.ndarray:
-    """Return the rank, from 0, of every index in each row's order; a row's own index has none that counts."""
+def _ranks(order: Indices) -> Indices:
+    """Return the rank, from 0, of every index in each row's order; undefined for the row's own."""
     ranks = np.empty((len(order), order.shape[1] + 1), dtype=np.int64)
     np.put_along_axis(ranks, order, np.arange(order.shape[1])[None, :], axis=1)
     return ranks
 
 
-def _kept(excess_ranks: int, n: int, k: int) -> float:
-    """Turn the sum of the ranks in excess of k into a share of 1, by the largest sum there can be."""
+def _preserved(excess_ranks: int, n: int, k: int) -> float:
+    """Turn the sum of the ranks in excess of k into a figure from 0, the largest sum, to 1."""
     most = n * k * (2 * n - 3 * k - 1) if 2 * k < n else n * (n - k) * (n - k - 1)
     return 1 - 2 * excess_ranks / most
 
 
-def _agreement(shared: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return R_NX for K = 1..n-2, and its area, from the number of neighbours shared up to each K."""
+def _agreement(shared: Indices) -> tuple[Vector, float]:
+    """Return R_NX for K = 1..n-2 and its area, from the neighbours shared up to each K."""
     n = len(shared) + 1
     K = np.arange(1, n - 1)
     share = shared[:-1] / (K * n)
@@ -298,8 +323,9 @@ def _agreement(shared: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _distance_spearmans(
-    space: np.ndarray, projections: Sequence[np.ndarray], seed: int | str
+    space: Matrix, projections: Sequence[Matrix], seed: int | str
 ) -> tuple[list[float | None], int]:
+    """Return each projection's correlation of the distances, and the number of pairs."""
     n = space.shape[1]
     if n * (n - 1) // 2 <= PAIRS:
         i, j = np.triu_indices(n, 1)
@@ -308,38 +334,40 @@ def _distance_spearmans(
         i = rng.integers(0, n, PAIRS)
         j = (i + rng.integers(1, n, PAIRS)) % n
     ranks = _centred_ranks(_squared_distances(space, i, j))
-    return [
+    correlations = [
         _correlation(ranks, _centred_ranks(_squared_distances(low, i, j))) for low in projections
-    ], len(i)
+    ]
+    return correlations, len(i)
 
 
-def _centred_ranks(values: np.ndarray) -> np.ndarray:
+def _centred_ranks(values: Vector) -> Vector:
     """Return ranks less their mean; ties share their mean rank."""
     from scipy.stats import rankdata
 
-    return rankdata(values) - (len(values) + 1) / 2
+    ranks: Vector = rankdata(values)
+    return ranks - (len(values) + 1) / 2
 
 
-def _correlation(x: np.ndarray, y: np.ndarray) -> float | None:
+def _correlation(x: Vector, y: Vector) -> float | None:
     scale = np.sqrt(x @ x) * np.sqrt(y @ y)
     return float(np.clip(x @ y / scale, -1, 1)) if scale else None
 
 
 def _triplet_accuracies(
-    space: np.ndarray, projections: Sequence[np.ndarray], seed: int | str
+    space: Matrix, projections: Sequence[Matrix], seed: int | str
 ) -> list[float]:
+    """Return the share of random triplets that each projection orders as the space does."""
     anchor, first, second = _triplets(space.shape[1], _random(seed, "triplets"))
 
-    def nearer(columns: np.ndarray) -> np.ndarray:
-        return np.sign(
-            _squared_distances(columns, anchor, first) - _squared_distances(columns, anchor, second)
-        )
+    def nearer(columns: Matrix) -> Vector:
+        to_first = _squared_distances(columns, anchor, first)
+        return np.sign(to_first - _squared_distances(columns, anchor, second))
 
     expected = nearer(space)
     return [float(np.mean(nearer(low) == expected)) for low in projections]
 
 
-def _triplets(n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _triplets(n: int, rng: np.random.Generator) -> tuple[Indices, Indices, Indices]:
     """Draw triplets of three different customers, the same number for each as the first."""
     anchor = np.repeat(np.arange(n), TRIPLETS_PER_CUSTOMER)
     first, second = rng.integers(1, n, len(anchor)), rng.integers(1, n - 1, len(anchor))

@@ -1,41 +1,50 @@
-"""Customers without segments: tables with this table's columns, in which nothing holds customers together.
+"""Tables without segments: this table's columns, with no groups of customers in them.
 
 Both kinds rearrange the values of each column among the customers and change nothing else, so every
-column keeps its values, ties, zeros and number of missing ones exactly. They differ in what becomes
-of the dependence between columns: `permuted` removes it; a `Copula` keeps the rank correlations and
-the joint tails, but no more than those.
+column keeps its values, ties, zeros and number of missing ones exactly. They differ in the
+dependence between columns: `permuted` removes it; a `Copula` keeps the rank correlations and the
+joint tails, and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
+
+from segkit.clustering.arrays import Indices, Matrix, Vector
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DEGREES_OF_FREEDOM = (3, 5, 8, 15, 30, None)
-ROUNDS = 15
-CUSTOMERS = 1_000_000
-SIMULATED = (10_000, 100_000)
-MASS = 0.05
-MISFIT = 0.05
-_LIKELIHOOD_TERMS = 2_000_000
+DEGREES_OF_FREEDOM = (3, 5, 8, 15, 30, None)  # to choose from
+ROUNDS = 15  # of simulation and correction of the latent correlations
+CUSTOMERS = 1_000_000  # of more, a sample is used
+SIMULATED = (10_000, 100_000)  # the fewest and the most customers simulated to calibrate
+MASS = 0.05  # the least share of customers at a column's lowest value, and not at it
+MISFIT = 0.05  # root mean square of rank correlations, beyond chance
+_LIKELIHOOD_TERMS = 2_000_000  # customers times pairs of columns, which bounds the time
 _SMALLEST_EIGENVALUE = 1e-6
-_FEWEST_PAIRS = 10
+_FEWEST_PAIRS = 10  # customers; with fewer, a correlation counts as unknown
+_SMALLEST_VARIANCE = 1e-12  # of ranks in [0, 1]; below, a column does not vary
+_STRONGEST = 0.999  # correlation, for a copula's density to be finite
+
+# The position of each latent variable, by what it decides (value, missing, mass) and the column.
+Parts: TypeAlias = Mapping[tuple[str, str], int]
+# Independent normals, (n, d), and the factor that makes a t of each row, (n, 1).
+Draws: TypeAlias = tuple[Matrix, Matrix | None]
 
 
 @dataclass(frozen=True)
 class Copula:
-    """How the columns of a table depend on each other, by pairs, with no segments in it.
+    """The dependence of a table's columns on each other, pair by pair, with no segments in it.
 
-    Behind every column that varies stands a latent normal (or t) variable, which says how high a
-    customer ranks in it; behind every column that misses some values a second one, which says who
-    misses them. Where the customers at a column's lowest value (mostly zero) are not those who
-    would come lowest by the rest of the column, another one says who they are.
+    Every column that varies has a latent normal (or t) variable, which decides how high a customer
+    ranks in it. Every column with some missing values has a second one, which decides whose are
+    missing. A third one may decide who is at a column's lowest value (mostly zero), if these are
+    not the customers whom the first one would rank lowest.
 
     Attributes
     ----------
@@ -58,7 +67,7 @@ class Copula:
     columns: tuple[str, ...]
     missing: tuple[str, ...]
     masses: tuple[str, ...]
-    correlation: np.ndarray
+    correlation: Matrix
     degrees_of_freedom: int | None
     error: float
 
@@ -71,7 +80,7 @@ def permuted(frame: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     frame : DataFrame of n rows
         Columns of any type.
     rng : Generator
-        Where the shuffles come from.
+        The source of the shuffles.
 
     Returns
     -------
@@ -90,11 +99,11 @@ def simulate(copula: Copula, frame: pd.DataFrame, rng: np.random.Generator) -> p
     Parameters
     ----------
     copula : Copula
-        As `calibrate` found it on this table.
+        As `calibrate` returned it for this table.
     frame : DataFrame of n rows
         The table's columns: numbers, booleans or text.
     rng : Generator
-        Where the customers come from; only normal draws are taken.
+        The source of the customers; only normal draws are taken.
 
     Returns
     -------
@@ -120,8 +129,9 @@ def calibrate(
 
     The degrees of freedom are the most likely ones, by the pairs' copula density at ranks with ties
     broken at random. The latent correlations start at 2 sin(pi / 6 rho) for a Spearman correlation
-    rho; 15 times, customers are simulated from always the same draws, with the table's ties and
-    gaps, and what their rank correlations lack is added to the latent ones. The best round is kept.
+    rho. In each of 15 rounds, customers are simulated from the same draws, with the table's ties
+    and gaps, and the error of their rank correlations is subtracted from the latent ones. The
+    result is that of the best round.
 
     Parameters
     ----------
@@ -129,7 +139,7 @@ def calibrate(
         Numbers and booleans; anything else is a category. Categories are ordered from the most to
         the least frequent (ties by text), since a copula needs an order.
     seed : int or Generator
-        Where the draws come from.
+        The source of the draws.
     masses : {"auto", "never"}
         Whether a column's lowest value may get a latent variable of its own. With ``auto`` it does
         where it is held by 5% to 95% of the customers and simulated tables miss the rank
@@ -143,11 +153,11 @@ def calibrate(
     Notes
     -----
     Rank correlations are those of average ranks within the column, over the customers who have both
-    values. Whether a value is missing counts as a column, so that values missing together stay so;
-    likewise whether it is the lowest one, where that has a latent variable of its own, and then the
-    others are correlated without it. Of more than 1,000,000 customers, a random sample of that many
-    is looked at. Here n customers are simulated, but at least 10,000 and at most 100,000: with
-    fewer, the chance in them would move all simulated tables away from the observed one.
+    values. Whether a value is missing counts as a column, so that values missing together stay so.
+    So does whether a value is the lowest one, where that has a latent variable of its own; the
+    other values are correlated without it then. Of more than 1,000,000 customers, a random sample
+    of that many is used. The number of simulated customers is n, but at least 10,000 and at most
+    100,000: with fewer, chance in them would move all simulated tables away from the observed one.
 
     References
     ----------
@@ -159,16 +169,17 @@ def calibrate(
         frame = frame.iloc[np.sort(rng.choice(len(frame), CUSTOMERS, replace=False))]
     codes = {name: _codes(frame[name]) for name in frame.columns}
     copula = _calibrated(codes, (), rng)
-    candidates = (
-        tuple(name for name in copula.columns if _has_mass(codes[name])) if masses == "auto" else ()
-    )
+    candidates: tuple[str, ...] = ()
+    if masses == "auto":
+        candidates = tuple(name for name in copula.columns if _has_mass(codes[name]))
     apart = _misfits(copula, codes, candidates, rng)
     return _calibrated(codes, apart, rng) if apart else copula
 
 
 def _calibrated(
-    codes: Mapping[str, np.ndarray], masses: tuple[str, ...], rng: np.random.Generator
+    codes: Mapping[str, Indices], masses: tuple[str, ...], rng: np.random.Generator
 ) -> Copula:
+    """Return the copula in which these columns' lowest values have variables of their own."""
     columns = tuple(name for name, code in codes.items() if code.max(initial=-1) > 0)
     missing = tuple(
         name for name, code in codes.items() if code.min(initial=0) < 0 <= code.max(initial=-1)
@@ -179,18 +190,19 @@ def _calibrated(
     return Copula(columns, missing, masses, correlation, degrees, error)
 
 
-def _has_mass(codes: np.ndarray) -> bool:
+def _has_mass(codes: Indices) -> bool:
+    """Tell whether a column's lowest value is common enough for a latent variable of its own."""
     lowest, present = np.count_nonzero(codes == 0), np.count_nonzero(codes >= 0)
-    return codes.max() > 1 and MASS <= lowest / present <= 1 - MASS
+    return bool(codes.max() > 1 and MASS <= lowest / present <= 1 - MASS)
 
 
 def _misfits(
     copula: Copula,
-    codes: Mapping[str, np.ndarray],
+    codes: Mapping[str, Indices],
     candidates: tuple[str, ...],
     rng: np.random.Generator,
 ) -> tuple[str, ...]:
-    """Find the columns of which simulated customers hold the lowest value in another way than the observed ones."""
+    """Return the candidates whose lowest values go to other customers than in simulated tables."""
     if not candidates:
         return ()
     finer = _parts(copula.columns, copula.missing, candidates)
@@ -201,23 +213,27 @@ def _misfits(
         margins, _parts(copula.columns, copula.missing, ()), _latent(copula.correlation, draws)
     )
     target, pairs = _spearman(_scores(codes, finer))
-    found, found_pairs = _spearman(_scores(simulated, finer))
-    beyond_chance = (target - found) ** 2 - 1 / pairs - 1 / found_pairs
+    fitted, fitted_pairs = _spearman(_scores(simulated, finer))
+    # 1 / n is the variance of a rank correlation by chance.
+    beyond_chance = (target - fitted) ** 2 - 1 / pairs - 1 / fitted_pairs
     weights = np.where(np.isnan(beyond_chance), 0.0, pairs)
     np.fill_diagonal(weights, 0.0)
-    misfit = {
-        name: np.average(np.nan_to_num(beyond_chance[rows]), weights=weights[rows])
-        for name in candidates
-        if weights[rows := [finer["value", name], finer["mass", name]]].any()
-    }
-    return tuple(name for name, square in misfit.items() if square > MISFIT**2)
+    misfits = []
+    for name in candidates:
+        rows = [finer["value", name], finer["mass", name]]
+        if not weights[rows].any():
+            continue
+        square = np.average(np.nan_to_num(beyond_chance[rows]), weights=weights[rows])
+        if square > MISFIT**2:
+            misfits.append(name)
+    return tuple(misfits)
 
 
 # Columns as ordered values
 
 
-def _codes(column: pd.Series) -> np.ndarray:
-    """Give each value its place among the distinct ones of the column, from 0; -1 is missing."""
+def _codes(column: pd.Series) -> Indices:
+    """Return the rank of each value among the column's distinct ones, from 0; -1 is missing."""
     from pandas.api.types import is_numeric_dtype
 
     if not is_numeric_dtype(column.dtype):
@@ -229,29 +245,32 @@ def _codes(column: pd.Series) -> np.ndarray:
     return codes
 
 
-def _category_codes(column: pd.Series) -> np.ndarray:
+def _category_codes(column: pd.Series) -> Indices:
+    """Return the codes of categories, from the most to the least frequent, ties by text."""
     codes, categories = column.factorize()
     counts = np.bincount(codes[codes >= 0], minlength=len(categories))
     order = sorted(range(len(categories)), key=lambda code: (-counts[code], str(categories[code])))
     place = np.empty(len(categories) + 1, dtype=np.int64)
     place[order] = np.arange(len(categories))
     place[-1] = -1
-    return place[codes]
+    ranks: Indices = place[codes]
+    return ranks
 
 
-def _values(codes: np.ndarray, without_lowest: bool) -> np.ndarray:
-    """Let the lowest value count as missing, if wanted."""
+def _values(codes: Indices, without_lowest: bool) -> Indices:
+    """Return the codes, in which the lowest value may count as missing."""
     return np.maximum(codes - 1, -1) if without_lowest else codes
 
 
-def _midranks(codes: np.ndarray) -> np.ndarray:
-    """Average ranks as shares of the customers who have a value; NaN where missing."""
+def _midranks(codes: Indices) -> Vector:
+    """Return average ranks as shares of the customers who have a value; NaN where missing."""
     counts = np.bincount(codes[codes >= 0])
     ranks = (np.cumsum(counts) - (counts - 1) / 2) / counts.sum()
     return np.append(ranks, np.nan)[codes]
 
 
-def _rearranged(frame: pd.DataFrame, positions: Sequence[np.ndarray]) -> pd.DataFrame:
+def _rearranged(frame: pd.DataFrame, positions: Sequence[Indices]) -> pd.DataFrame:
+    """Return the table with each column's values taken from its own positions."""
     import pandas as pd
 
     columns = {
@@ -261,35 +280,40 @@ def _rearranged(frame: pd.DataFrame, positions: Sequence[np.ndarray]) -> pd.Data
     return pd.DataFrame(columns, index=frame.index, columns=frame.columns)
 
 
-# The latent variables and what they say about a column
-
-Parts = Mapping[tuple[str, str], int]
+# The latent variables and what they decide about a column
 
 
 def _parts(columns: Sequence[str], missing: Sequence[str], masses: Sequence[str]) -> Parts:
-    """Give the position of each latent variable, by what it decides and the column."""
+    """Return the position of each latent variable, by what it decides and the column."""
     named = [("value", name) for name in columns]
-    named += [("missing", name) for name in missing] + [("mass", name) for name in masses]
+    named += [("missing", name) for name in missing]
+    named += [("mass", name) for name in masses]
     return {part: i for i, part in enumerate(named)}
 
 
-def _scores(codes: Mapping[str, np.ndarray], parts: Parts) -> np.ndarray:
-    """Show what is seen of each latent variable, (n, d): ranks of values, 0 or 1 for gaps; NaN where nothing is."""
+def _scores(codes: Mapping[str, Indices], parts: Parts) -> Matrix:
+    """Return what a table shows of each latent variable, (n, d).
+
+    Ranks of values, 0 or 1 for missing or lowest ones; NaN where the table shows nothing.
+    """
     return np.column_stack(
         [_score(codes[name], kind, ("mass", name) in parts) for kind, name in parts]
     )
 
 
-def _score(codes: np.ndarray, kind: str, without_lowest: bool) -> np.ndarray:
+def _score(codes: Indices, kind: str, without_lowest: bool) -> Vector:
     if kind == "missing":
-        return (codes < 0) * 1.0
+        return (codes < 0).astype(np.float64)
     if kind == "mass":
-        return np.where(codes < 0, np.nan, (codes == 0) * 1.0)
+        return np.where(codes < 0, np.nan, (codes == 0).astype(np.float64))
     return _midranks(_values(codes, without_lowest))
 
 
-def _rows(latent: np.ndarray, parts: Parts, name: str, codes: np.ndarray) -> np.ndarray:
-    """Order the customers in a column: those who miss it, those at its lowest value if that is apart, and upwards."""
+def _rows(latent: Matrix, parts: Parts, name: str, codes: Indices) -> Indices:
+    """Return the customers in the ascending order of a column.
+
+    First those without a value, then those at the lowest value if that has its own latent variable.
+    """
     rows = np.arange(len(latent))
     first = []
     for kind, code in (("missing", -1), ("mass", 0)):
@@ -303,16 +327,17 @@ def _rows(latent: np.ndarray, parts: Parts, name: str, codes: np.ndarray) -> np.
     return np.concatenate([*first, rows])
 
 
-def _stretched(codes: np.ndarray) -> np.ndarray:
-    """Bring a column, sorted, to the number of customers that are simulated to calibrate."""
+def _stretched(codes: Indices) -> Indices:
+    """Return a column, sorted, for the number of customers that are simulated to calibrate."""
     size = int(np.clip(len(codes), *SIMULATED))
     places = (np.arange(size) + 0.5) * len(codes) / size
     return np.sort(codes)[places.astype(np.int64)]
 
 
 def _simulated_codes(
-    margins: Mapping[str, np.ndarray], parts: Parts, latent: np.ndarray
-) -> dict[str, np.ndarray]:
+    margins: Mapping[str, Indices], parts: Parts, latent: Matrix
+) -> dict[str, Indices]:
+    """Give the values of sorted columns to customers by their latent variables."""
     simulated = {}
     for name, margin in margins.items():
         codes = np.empty_like(margin)
@@ -324,22 +349,22 @@ def _simulated_codes(
 # Simulation
 
 
-def _draws(
-    rng: np.random.Generator, n: int, d: int, degrees: int | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw independent normals, (n, d), and the factor that makes a t of each row, (n, 1)."""
+def _draws(rng: np.random.Generator, n: int, d: int, degrees: int | None) -> Draws:
+    """Draw independent normals, and the factors that make t variables of them."""
     normals = rng.standard_normal((n, d))
     if degrees is None:
         return normals, None
     squares = np.zeros(n)
-    for _ in range(degrees):  # a chi-squared one draw at a time, to save memory
+    # Chi-squared variables one degree at a time, to save memory.
+    for _ in range(degrees):
         squares += rng.standard_normal(n) ** 2
     return normals, np.sqrt(degrees / squares)[:, None]
 
 
-def _latent(correlation: np.ndarray, draws: tuple[np.ndarray, np.ndarray | None]) -> np.ndarray:
+def _latent(correlation: Matrix, draws: Draws) -> Matrix:
+    """Return the latent variables of independent draws, (n, d)."""
     normals, factor = draws
-    latent = normals @ np.linalg.cholesky(correlation).T
+    latent: Matrix = normals @ np.linalg.cholesky(correlation).T
     return latent if factor is None else latent * factor
 
 
@@ -347,9 +372,9 @@ def _latent(correlation: np.ndarray, draws: tuple[np.ndarray, np.ndarray | None]
 
 
 def _match(
-    codes: Mapping[str, np.ndarray], parts: Parts, degrees: int | None, rng: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """Find the latent correlation, and the error that is left."""
+    codes: Mapping[str, Indices], parts: Parts, degrees: int | None, rng: np.random.Generator
+) -> tuple[Matrix, float]:
+    """Return the latent correlation and the remaining error; see `calibrate`."""
     if not parts:
         return np.zeros((0, 0)), 0.0
     target, _ = _spearman(_scores(codes, parts))
@@ -363,11 +388,10 @@ def _match(
         latent = _latent(correlation, draws)
         scores = np.empty_like(latent)
         for name, margin in margins.items():
-            own = [i for (_, column), i in parts.items() if column == name]
+            own = np.array([i for (_, column), i in parts.items() if column == name])
             scores[np.ix_(_rows(latent, parts, name, margin), own)] = margin_scores[:, own]
-        lacking = np.nan_to_num(
-            target - _spearman(scores)[0]
-        )  # nothing is known of a column and its own gaps
+        # Unknown correlations, as of a column with its own missing values, are not corrected.
+        lacking = np.nan_to_num(target - _spearman(scores)[0])
         error = float(np.sqrt(np.mean(lacking**2)))
         if error < least:
             best, least = correlation, error
@@ -375,44 +399,52 @@ def _match(
     return best, least
 
 
-def _spearman(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correlate columns of ranks over the customers that have both, and count these; NaN where little is known."""
-    present = ~np.isnan(scores)
-    counts = np.maximum(present.sum(axis=0), 1)
-    centred = np.where(present, scores - np.nansum(scores, axis=0) / counts, 0.0)
-    present = present.astype(np.float64)
+def _spearman(scores: Matrix) -> tuple[Matrix, Matrix]:
+    """Correlate columns of ranks over the customers that have both, and count these.
+
+    A correlation is NaN where too few customers have both, or where a column does not vary.
+    """
+    known_scores = ~np.isnan(scores)
+    counts = np.maximum(known_scores.sum(axis=0), 1)
+    centred = np.where(known_scores, scores - np.nansum(scores, axis=0) / counts, 0.0)
+    present = known_scores.astype(np.float64)
     pairs = np.maximum(present.T @ present, 1)
     sums = centred.T @ present
-    spread = (centred**2).T @ present / pairs - (sums / pairs) ** 2
+    variance = (centred**2).T @ present / pairs - (sums / pairs) ** 2
     covariance = centred.T @ centred / pairs - sums * sums.T / pairs**2
-    known = (spread > 1e-12) & (spread.T > 1e-12) & (pairs >= min(_FEWEST_PAIRS, len(scores)))
-    correlation = np.full(spread.shape, np.nan)
-    correlation[known] = covariance[known] / np.sqrt(spread[known] * spread.T[known])
+    varies = (variance > _SMALLEST_VARIANCE) & (variance.T > _SMALLEST_VARIANCE)
+    known = varies & (pairs >= min(_FEWEST_PAIRS, len(scores)))
+    correlation = np.full(variance.shape, np.nan)
+    correlation[known] = covariance[known] / np.sqrt(variance[known] * variance.T[known])
     return correlation, pairs
 
 
-def _whitened(normals: np.ndarray) -> np.ndarray:
-    """Take the chance correlations out of the draws, which the latent correlation would otherwise make up for."""
+def _whitened(normals: Matrix) -> Matrix:
+    """Remove the chance correlations of the draws.
+
+    The latent correlation would be corrected for them otherwise.
+    """
     centred = normals - normals.mean(axis=0)
     factor = np.linalg.cholesky(centred.T @ centred / len(centred))
     return np.linalg.solve(factor, centred.T).T
 
 
-def _positive_definite(matrix: np.ndarray) -> np.ndarray:
+def _positive_definite(matrix: Matrix) -> Matrix:
     """Clip the eigenvalues from below and restore the unit diagonal."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     clipped = (vectors * np.maximum(values, _SMALLEST_EIGENVALUE)) @ vectors.T
     scale = 1 / np.sqrt(np.diag(clipped))
     correlation = clipped * scale * scale[:, None]
     np.fill_diagonal(correlation, 1.0)
-    return (correlation + correlation.T) / 2
+    symmetric: Matrix = (correlation + correlation.T) / 2
+    return symmetric
 
 
 # Degrees of freedom
 
 
-def _degrees_of_freedom(codes: Sequence[np.ndarray], rng: np.random.Generator) -> int | None:
-    """Choose the likeliest ones, summing the log density of the copula over all pairs of columns."""
+def _degrees_of_freedom(codes: Sequence[Indices], rng: np.random.Generator) -> int | None:
+    """Return the most likely ones, by the copula's log density over all pairs of columns."""
     d = len(codes)
     if d < 2:
         return None
@@ -423,14 +455,14 @@ def _degrees_of_freedom(codes: Sequence[np.ndarray], rng: np.random.Generator) -
         rows = np.sort(rng.choice(n, most, replace=False))
     uniform = np.column_stack([_randomised_ranks(code[rows], rng) for code in codes])
     correlation = 2 * np.sin(np.pi / 6 * np.nan_to_num(_spearman(uniform)[0]))
-    correlation = np.clip(correlation, -0.999, 0.999)
+    correlation = np.clip(correlation, -_STRONGEST, _STRONGEST)
     return max(
         DEGREES_OF_FREEDOM, key=lambda degrees: _log_likelihood(uniform, correlation, degrees)
     )
 
 
-def _randomised_ranks(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Ranks in (0, 1), ties broken at random; NaN where missing."""
+def _randomised_ranks(codes: Indices, rng: np.random.Generator) -> Vector:
+    """Return ranks in (0, 1), ties broken at random; NaN where missing."""
     order = np.lexsort((rng.random(len(codes)), codes))
     n_missing = np.count_nonzero(codes < 0)
     n = len(codes) - n_missing
@@ -439,22 +471,22 @@ def _randomised_ranks(codes: np.ndarray, rng: np.random.Generator) -> np.ndarray
     return ranks
 
 
-def _log_likelihood(uniform: np.ndarray, correlation: np.ndarray, degrees: int | None) -> float:
+def _log_likelihood(uniform: Matrix, correlation: Matrix, degrees: int | None) -> float:
+    """Sum the log density of the copula over all pairs of columns and customers with both."""
     x = _quantiles(uniform, degrees)
     single = _log_kernel(x**2, degrees, 1)
     total = 0.0
     for i in range(x.shape[1] - 1):
         rho = correlation[i, i + 1 :]
         a, b = x[:, i : i + 1], x[:, i + 1 :]
-        both = (
-            _log_kernel((a**2 - 2 * rho * a * b + b**2) / (1 - rho**2), degrees, 2)
-            - np.log(1 - rho**2) / 2
-        )
+        squares = (a**2 - 2 * rho * a * b + b**2) / (1 - rho**2)
+        both = _log_kernel(squares, degrees, 2) - np.log(1 - rho**2) / 2
         total += float(np.nansum(both - single[:, i : i + 1] - single[:, i + 1 :]))
     return total
 
 
-def _quantiles(uniform: np.ndarray, degrees: int | None) -> np.ndarray:
+def _quantiles(uniform: Matrix, degrees: int | None) -> Matrix:
+    """Return standard normal or t quantiles, interpolated in a table as fine as the ranks."""
     from scipy.special import ndtri, stdtrit
 
     levels = (np.arange(len(uniform)) + 0.5) / len(uniform)
@@ -462,11 +494,15 @@ def _quantiles(uniform: np.ndarray, degrees: int | None) -> np.ndarray:
     return np.interp(uniform, levels, table)
 
 
-def _log_kernel(squares: np.ndarray, degrees: int | None, d: int) -> np.ndarray:
-    """Log density of a d-variate standard t (or normal) at the squared distance, but for factors of 2 pi."""
+def _log_kernel(squares: Matrix, degrees: int | None, d: int) -> Matrix:
+    """Return the log density of a d-variate standard t or normal at squared distances.
+
+    Factors of 2 pi are left out, as they cancel.
+    """
     from scipy.special import gammaln
 
     if degrees is None:
         return -squares / 2
     constant = gammaln((degrees + d) / 2) - gammaln(degrees / 2) - d / 2 * np.log(degrees / 2)
-    return constant - (degrees + d) / 2 * np.log1p(squares / degrees)
+    density: Matrix = constant - (degrees + d) / 2 * np.log1p(squares / degrees)
+    return density

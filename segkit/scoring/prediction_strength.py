@@ -1,27 +1,35 @@
-"""Prediction strength: whether clusters found in one half of the customers tell who is together in the other."""
+"""Prediction strength: whether clusters of half the customers predict those of the other half."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Labels, Matrix, Vector
 from segkit.errors import Infeasible
 from segkit.scoring.agreement import contingency
+from segkit.scoring.blocks import row_blocks
 from segkit.scoring.contract import Status
+from segkit.scoring.randomness import generator
+
+if TYPE_CHECKING:
+    from segkit.clustering import Partition
 
 SPLITS = 5
 SUPPORTED = 0.8  # from here, up to 0.9, the paper calls a number of clusters supported
-_BLOCK_CELLS = 2**20
+
+# The strength of one direction and its status, then those of the other.
+Direction: TypeAlias = tuple[float, Status]
+Directions: TypeAlias = tuple[Direction, Direction]
 
 
 @dataclass(frozen=True)
 class PredictionStrength:
-    """What the splits say about one clusterer.
+    """The prediction strength of one clusterer in each split.
 
     Attributes
     ----------
@@ -32,26 +40,29 @@ class PredictionStrength:
         ``ok``, or why there is no value.
     """
 
-    strengths: np.ndarray
+    strengths: Matrix
     statuses: tuple[tuple[str, str], ...]
 
     @property
-    def per_split(self) -> np.ndarray:
+    def per_split(self) -> Vector:
         """Mean of the directions that have a value, for each split that has one."""
         has_value = ~np.isnan(self.strengths)
-        found = has_value.any(axis=1)
-        return np.where(has_value, self.strengths, 0.0)[found].sum(axis=1) / has_value[found].sum(
-            axis=1
-        )
+        valid = has_value.any(axis=1)
+        sums = np.where(has_value, self.strengths, 0.0)[valid].sum(axis=1)
+        means: Vector = sums / has_value[valid].sum(axis=1)
+        return means
 
     @property
     def status(self) -> Status:
-        """``ok`` if any direction of any split has a value, else the most frequent reason why not."""
+        """``ok`` if any direction of any split has a value, else the most frequent reason."""
         reasons = Counter(status for pair in self.statuses for status in pair)
         return Status.OK if Status.OK in reasons else Status(reasons.most_common(1)[0][0])
 
     def summary(self) -> dict[str, Any]:
-        """Return mean and standard deviation over the splits, None where there is none, and how many count."""
+        """Return mean and standard deviation over the splits, and the number of valid ones.
+
+        A figure is None where there is none.
+        """
         values = self.per_split
         return {
             "prediction_strength": float(values.mean()) if len(values) else None,
@@ -61,8 +72,8 @@ class PredictionStrength:
         }
 
 
-def split(identity: str, index: int, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cut n customers in two random halves; with an odd number the second has one more.
+def split(identity: str, index: int, n: int) -> tuple[Indices, Indices]:
+    """Split n customers into two random halves; of an odd number the second has one more.
 
     Parameters
     ----------
@@ -79,22 +90,19 @@ def split(identity: str, index: int, n: int) -> tuple[np.ndarray, np.ndarray]:
     tuple of two ndarrays, int64
         Row positions, ascending.
     """
-    seed = int.from_bytes(sha256(f"{identity}\0split\0{index}".encode()).digest()[:16])
-    order = np.random.default_rng(seed).permutation(n)
+    order = generator(identity, "split", index).permutation(n)
     return np.sort(order[: n // 2]), np.sort(order[n // 2 :])
 
 
-def predict_pairs(
-    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
-) -> np.ndarray:
-    """Return for each test cluster the share of its pairs that the nearest training centroids put together.
+def predict_pairs(train: Matrix, train_labels: Labels, test: Matrix, test_labels: Labels) -> Vector:
+    """Return the share of each test cluster's pairs that have the same nearest training centroid.
 
     Parameters
     ----------
     train, test : array of shape (m, d), (t, d)
         Two halves of one space.
     train_labels, test_labels : array of shape (m,), (t,), integers
-        What was found in each half on its own, numbered 0..k-1; -1 is noise and is left out.
+        The labels of each half clustered alone, numbered 0..k-1; -1 is noise and is left out.
 
     Returns
     -------
@@ -109,14 +117,17 @@ def predict_pairs(
     sums = [np.bincount(codes, weights=column) for column in members.T]
     centroids = np.column_stack(sums) / np.bincount(codes)[:, None]
     table = contingency(test_labels[clustered], _nearest(test[clustered], centroids))[1:, 1:]
-    together, pairs = (table * (table - 1)).sum(axis=1), table.sum(axis=1) * (table.sum(axis=1) - 1)
-    return np.divide(together, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    sizes = table.sum(axis=1)
+    together, pairs = (table * (table - 1)).sum(axis=1), sizes * (sizes - 1)
+    shares: Vector = np.full(len(pairs), np.nan)
+    np.divide(together, pairs, out=shares, where=pairs > 0)
+    return shares
 
 
 def prediction_strength_many(
-    X: np.ndarray, configs: Sequence[Mapping[str, Any]], identity: str, splits: int = SPLITS
+    X: Matrix, configs: Sequence[Mapping[str, Any]], identity: str, splits: int = SPLITS
 ) -> list[PredictionStrength | Exception]:
-    """Measure how well each configuration of a family predicts, from one half of the customers, the other.
+    """Measure how well half of the customers predict the other half's clusters.
 
     Both halves are clustered. Each clustered customer of the test half goes to the nearest centroid
     of the training half's clusters; the strength is the least, over the test half's clusters, of
@@ -137,15 +148,15 @@ def prediction_strength_many(
     Returns
     -------
     list of PredictionStrength or Exception
-        In the order of the configurations; one that fails in a half other than by being infeasible
-        has that error in its place.
+        In the order of the configurations. One that fails in a half has the exception in its place,
+        unless it is only infeasible there.
 
     Notes
     -----
     A direction has no value, and a status, where a half has no cluster (``all_noise``), where the
-    training half has one cluster only, which puts everybody together and would always score 1
-    (``single_cluster``), where all test clusters have one member (``too_many_clusters``), and where
-    a half is too small (``not_feasible``).
+    training half has only one, which would always score 1 (``single_cluster``), where all test
+    clusters have one member (``too_many_clusters``), and where a half is too small
+    (``not_feasible``).
 
     A test cluster of one has no pairs and is left out of the minimum, which is the same as the
     value 1 that the R package fpc gives it. Centroids stand for clusters, so a clusterer whose
@@ -162,31 +173,35 @@ def prediction_strength_many(
     if splits < 1:
         raise ValueError(f"splits must be at least 1, not {splits}")
     X = np.ascontiguousarray(X, dtype=np.float64)
-    outcomes: list[list] = [[] for _ in configs]
+    outcomes: list[list[Directions | Exception]] = [[] for _ in configs]
     for index in range(splits):
-        halves = [np.ascontiguousarray(X[rows]) for rows in split(identity, index, len(X))]
-        for outcome, *found in zip(
-            outcomes, *(fit_many(half, configs) for half in halves), strict=True
-        ):
-            outcome.append(_both_ways(halves, found))
+        first, second = (np.ascontiguousarray(X[rows]) for rows in split(identity, index, len(X)))
+        fitted = zip(fit_many(first, configs), fit_many(second, configs), strict=True)
+        for outcome, (in_first, in_second) in zip(outcomes, fitted, strict=True):
+            outcome.append(_both_ways(first, in_first, second, in_second))
     return [_collect(outcome) for outcome in outcomes]
 
 
 def _both_ways(
-    halves: Sequence[np.ndarray], found: Sequence[Any]
-) -> list[tuple[float, Status]] | Exception:
+    first: Matrix,
+    in_first: Partition | Exception,
+    second: Matrix,
+    in_second: Partition | Exception,
+) -> Directions | Exception:
     """Return strength and status with the second half as the test half, then with the first."""
-    failures = [each for each in found if isinstance(each, Exception)]
-    if failures:
-        serious = [failure for failure in failures if not isinstance(failure, Infeasible)]
-        return serious[0] if serious else [(np.nan, Status.NOT_FEASIBLE)] * 2
-    (first, second), (a, b) = halves, (each.labels for each in found)
-    return [_strength(first, a, second, b), _strength(second, b, first, a)]
+    for outcome in (in_first, in_second):
+        if isinstance(outcome, Exception) and not isinstance(outcome, Infeasible):
+            return outcome
+    if isinstance(in_first, Exception) or isinstance(in_second, Exception):
+        infeasible = (np.nan, Status.NOT_FEASIBLE)
+        return infeasible, infeasible
+    return (
+        _strength(first, in_first.labels, second, in_second.labels),
+        _strength(second, in_second.labels, first, in_first.labels),
+    )
 
 
-def _strength(
-    train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
-) -> tuple:
+def _strength(train: Matrix, train_labels: Labels, test: Matrix, test_labels: Labels) -> Direction:
     """Return the strength of one direction and its status."""
     shares = predict_pairs(train, train_labels, test, test_labels)
     if not len(shares):
@@ -198,21 +213,21 @@ def _strength(
     return float(np.nanmin(shares)), Status.OK
 
 
-def _nearest(points: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def _nearest(points: Matrix, centroids: Matrix) -> Indices:
     """Return the number of the nearest centroid of each point, a block at a time."""
     from scipy.spatial.distance import cdist
 
-    step = max(1, _BLOCK_CELLS // len(centroids))
-    blocks = (points[start : start + step] for start in range(0, len(points), step))
-    return np.concatenate([cdist(block, centroids).argmin(axis=1) for block in blocks])
+    blocks = row_blocks(len(points), len(centroids))
+    return np.concatenate([cdist(points[rows], centroids).argmin(axis=1) for rows in blocks])
 
 
-def _collect(outcomes: Sequence[list | Exception]) -> PredictionStrength | Exception:
-    """Stack one configuration's splits."""
+def _collect(outcomes: Sequence[Directions | Exception]) -> PredictionStrength | Exception:
+    """Stack one configuration's splits, or return its first failure."""
+    strengths, statuses = [], []
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             return outcome
-    return PredictionStrength(
-        strengths=np.array([[value for value, _ in pair] for pair in outcomes]),
-        statuses=tuple((str(first), str(second)) for (_, first), (_, second) in outcomes),
-    )
+        (forth, forth_status), (back, back_status) = outcome
+        strengths.append([forth, back])
+        statuses.append((str(forth_status), str(back_status)))
+    return PredictionStrength(np.array(strengths), tuple(statuses))

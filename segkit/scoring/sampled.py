@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from scipy.sparse import csc_array
-
 from segkit.clustering.arrays import Indices, Matrix, Vector
 from segkit.scoring.contract import Groups
 from segkit.scoring.distances import Points, distance_tile
+
+if TYPE_CHECKING:
+    from scipy.sparse import csc_array
 
 # Drawn customers from whom the spread of the influences is estimated, to about 2%.
 _JUDGED = 1024
@@ -83,7 +83,7 @@ def influences(
 
 
 def _slopes(groups: Groups, near: Nearness) -> tuple[Vector, Vector]:
-    """Differentiate each silhouette by the summed distances to its own and to its nearest cluster."""
+    """Differentiate each silhouette by the summed distances to its own and nearest cluster."""
     sizes = groups.sizes[groups.codes]
     widest = np.maximum(near.a, near.b)
     moves = (groups.codes >= 0) & (sizes > 1) & (widest > 0)

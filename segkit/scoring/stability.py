@@ -1,4 +1,4 @@
-"""Bootstrap stability: how well clustering a resample of the customers finds the same clusters again."""
+"""Bootstrap stability: whether clustering a resample of the customers gives the same clusters."""
 
 from __future__ import annotations
 
@@ -6,22 +6,40 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from segkit.clustering.arrays import Indices, Labels, Matrix, Vector
 from segkit.errors import Infeasible
 from segkit.scoring.agreement import adjusted_rand_of, contingency, contingency_many
 from segkit.scoring.contract import Status
+from segkit.scoring.randomness import generator
 
+if TYPE_CHECKING:
+    from segkit.clustering import Partition
+
+# A cluster's Jaccard in one draw: at most `DISSOLVED` it is dissolved, above `RECOVERED` recovered
+# (Hennig 2007).
 DISSOLVED = 0.5
 RECOVERED = 0.75
+# A cluster's mean Jaccard over the draws, from which it is a pattern whose members are doubtful,
+# valid, and highly stable (the manual of the R package fpc, clusterboot).
+PATTERN = 0.6
+VALID = 0.75
+HIGHLY_STABLE = 0.85
+# Labels of several partitions that are tabulated in one pass, which bounds its memory.
 _LABELS_AT_ONCE = 1_000_000
 
+# ARI, its status, the clusters' Jaccards and that of noise; see `compare_draw`.
+Comparison: TypeAlias = tuple[float, Status, Vector, float]
 
-def draw(identity: str, index: int, n: int, size: int | None = None) -> np.ndarray:
-    """Rows of one bootstrap draw: n out of n with replacement, kept unique (about 63%); or `size` without replacement.
+
+def draw(identity: str, index: int, n: int, size: int | None = None) -> Indices:
+    """Return the rows of one bootstrap draw.
+
+    It is n out of n with replacement, each row once (about 63% of them); or `size` without
+    replacement.
 
     Parameters
     ----------
@@ -41,8 +59,7 @@ def draw(identity: str, index: int, n: int, size: int | None = None) -> np.ndarr
     ndarray, int64
         Unique row positions, ascending.
     """
-    seed = int.from_bytes(sha256(f"{identity}\0draw\0{index}".encode()).digest()[:16])
-    rng = np.random.default_rng(seed)
+    rng = generator(identity, "draw", index)
     if size is not None and size < n:
         return np.sort(rng.choice(n, size, replace=False))
     return np.unique(rng.integers(0, n, size=n, dtype=np.int64))
@@ -50,7 +67,7 @@ def draw(identity: str, index: int, n: int, size: int | None = None) -> np.ndarr
 
 @dataclass(frozen=True)
 class Stability:
-    """What B draws say about one partition of k clusters.
+    """The stability of one partition of k clusters in B draws.
 
     Attributes
     ----------
@@ -60,41 +77,39 @@ class Stability:
     ari_status : tuple of str, length B
         ``ok``, or why the draw has no ARI; ``not_feasible`` where the draw could not be clustered.
     jaccard : ndarray of shape (B, k)
-        The best Jaccard that each original cluster found, in [0, 1]; a row of NaN where not
-        feasible.
+        The best Jaccard of each original cluster, in [0, 1]; a row of NaN where not feasible.
     noise_jaccard : ndarray of shape (B,)
         Jaccard of the two noise sets; NaN where neither has noise, or where not feasible.
     """
 
-    ari: np.ndarray
+    ari: Vector
     ari_status: tuple[str, ...]
-    jaccard: np.ndarray
-    noise_jaccard: np.ndarray
+    jaccard: Matrix
+    noise_jaccard: Vector
 
     @property
     def status(self) -> Status:
         """``ok`` if any draw has an ARI, else the most frequent reason why not."""
         if Status.OK in self.ari_status:
             return Status.OK
-        return (
-            Status(Counter(self.ari_status).most_common(1)[0][0])
-            if self.ari_status
-            else Status.NOT_FEASIBLE
-        )
+        if not self.ari_status:
+            return Status.NOT_FEASIBLE
+        return Status(Counter(self.ari_status).most_common(1)[0][0])
 
     def summary(self) -> dict[str, Any]:
-        """Sum the draws up in plain numbers, None where there is none.
+        """Return the draws' summary in plain numbers, None where there is none.
 
         ARI figures are over the draws that have an ARI (``stability_draws_valid`` of ``draws``; the
-        standard deviation needs two), Jaccard figures over those that could be clustered, a draw
-        that came out as all noise counting 0 for every cluster. ``dissolved`` and ``recovered``
-        count, for each cluster, the draws with a Jaccard of at most 0.5 and above 0.75.
+        standard deviation needs two). Jaccard figures are over the draws that could be clustered;
+        one that is all noise counts 0 for every cluster. ``dissolved`` and ``recovered`` count, for
+        each cluster, the draws with a Jaccard of at most `DISSOLVED` and above `RECOVERED`.
         ``stability_jaccard_min`` is the weakest cluster's mean.
         """
         ari = self.ari[~np.isnan(self.ari)]
         jaccard = self.jaccard[[status != Status.NOT_FEASIBLE for status in self.ari_status]]
         noise = self.noise_jaccard[~np.isnan(self.noise_jaccard)]
         per_cluster = [_mean(column) for column in jaccard.T]
+        means = [mean for mean in per_cluster if mean is not None]
         return {
             "draws": len(self.ari),
             "stability_draws_valid": len(ari),
@@ -104,24 +119,22 @@ class Stability:
             "stability_ari_q05": float(np.quantile(ari, 0.05)) if len(ari) else None,
             "stability_ari_q95": float(np.quantile(ari, 0.95)) if len(ari) else None,
             "stability_jaccard": per_cluster,
-            "stability_jaccard_min": min(per_cluster) if per_cluster and len(jaccard) else None,
+            "stability_jaccard_min": min(means, default=None),
             "stability_noise_jaccard": _mean(noise),
             "dissolved": np.count_nonzero(jaccard <= DISSOLVED, axis=0).tolist(),
             "recovered": np.count_nonzero(jaccard > RECOVERED, axis=0).tolist(),
         }
 
 
-def _mean(values: np.ndarray) -> float | None:
+def _mean(values: Vector) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def compare_draw(
-    original: np.ndarray, rows: np.ndarray, found: np.ndarray
-) -> tuple[float, Status, np.ndarray, float]:
-    """Compare a partition, cut to the customers of a draw, with what clustering the draw found.
+def compare_draw(original: Labels, rows: Indices, labels: Labels) -> Comparison:
+    """Compare a partition, restricted to the customers of a draw, with the draw's own clustering.
 
-    For each original cluster C, cut to the draw, the largest Jaccard |C & F| / |C | F| over the
-    clusters F found; empty against empty is 0. Noise is compared only with noise.
+    The Jaccard of an original cluster C, restricted to the draw, is the largest |C & D| / |C | D|
+    over the draw's clusters D; empty against empty is 0. Noise is compared only with noise.
 
     Parameters
     ----------
@@ -129,8 +142,8 @@ def compare_draw(
         Labels 0..k-1 of all customers; -1 is noise.
     rows : array of shape (m,), integers
         Row positions of the draw.
-    found : array of shape (m,), integers
-        Labels of the draw's customers, numbered on their own; -1 is noise.
+    labels : array of shape (m,), integers
+        Labels of the draw's own clustering; -1 is noise.
 
     Returns
     -------
@@ -139,7 +152,7 @@ def compare_draw(
     status : Status
         Why there is no ARI.
     jaccard : ndarray of shape (k,)
-        In [0, 1]; 0 for a cluster that is empty in the draw, and for all if no cluster was found.
+        In [0, 1]; 0 for a cluster that is empty in the draw, and for all if the draw has none.
     noise_jaccard : float
         NaN where neither has noise.
 
@@ -149,11 +162,15 @@ def compare_draw(
     Data Analysis 52, 258-271.
     """
     original = np.asarray(original)
-    return _compared(contingency(original[rows], found, k_a=int(original.max(initial=-1)) + 1))
+    return _compared(contingency(original[rows], labels, k_a=_n_clusters(original)))
 
 
-def _compared(table: np.ndarray) -> tuple[float, Status, np.ndarray, float]:
-    """ARI, its status and the Jaccards of `compare_draw`, from the contingency table."""
+def _n_clusters(labels: Labels) -> int:
+    return int(np.max(labels, initial=-1)) + 1
+
+
+def _compared(table: Indices) -> Comparison:
+    """Return the comparison of `compare_draw`, from the contingency table."""
     ari = adjusted_rand_of(table)
     union = table.sum(axis=1)[:, None] + table.sum(axis=0) - table
     overlap = np.divide(table, union, out=np.zeros(table.shape), where=union > 0)
@@ -166,13 +183,13 @@ def _compared(table: np.ndarray) -> tuple[float, Status, np.ndarray, float]:
 
 
 def stability_many(
-    X: np.ndarray,
+    X: Matrix,
     configs: Sequence[Mapping[str, Any]],
-    partitions: Sequence[np.ndarray],
-    draws: Sequence[np.ndarray],
+    partitions: Sequence[Labels],
+    draws: Sequence[Indices],
     share: float | None = None,
 ) -> list[Stability | Exception]:
-    """Recluster every draw of a space with every configuration of a family and compare with the original.
+    """Cluster every draw of a space with a family's configurations and compare with the originals.
 
     Parameters
     ----------
@@ -181,18 +198,18 @@ def stability_many(
     configs : sequence of mappings, length r
         Clusterer configurations of one class, so that they share their work on each draw.
     partitions : sequence of arrays of shape (n,), integers, length r
-        What each configuration found on all customers, numbered 0..k-1 with -1 for noise.
+        The labels of each configuration on all customers, numbered 0..k-1 with -1 for noise.
     draws : sequence of arrays of row positions, length B
         The customers of each draw.
     share : float, optional
-        Where the draws are a small share of a large table: that share, by which sizes that count
-        customers shrink.
+        Where the draws are a small share of a large table: that share. Sizes that count customers
+        shrink by it.
 
     Returns
     -------
     list of Stability or Exception, length r
-        A configuration that fails in a draw other than by being infeasible has that error in its
-        place.
+        A configuration that fails in a draw has the exception in its place, unless it is only
+        infeasible there.
     """
     from segkit.clustering import fit_many, fit_thinned
 
@@ -205,29 +222,35 @@ def stability_many(
 
 
 def _compare_all(
-    originals: Sequence[np.ndarray], rows: np.ndarray, found: Sequence[Any]
-) -> list[tuple[float, Status, np.ndarray, float] | Exception]:
-    """Compare partitions, cut to a draw, with what was found there; a failure stays one."""
-    good = [i for i, each in enumerate(found) if not isinstance(each, Exception)]
-    outcomes: list[Any] = list(found)
+    originals: Sequence[Labels], rows: Indices, reclustered: Sequence[Partition | Exception]
+) -> list[Comparison | Exception]:
+    """Compare partitions, restricted to a draw, with the draw's own; a failure stays in place."""
+    fitted = {
+        i: partition.labels
+        for i, partition in enumerate(reclustered)
+        if not isinstance(partition, Exception)
+    }
+    outcomes: list[Any] = list(reclustered)
     step = max(1, _LABELS_AT_ONCE // max(len(rows), 1))
-    for some in (good[start : start + step] for start in range(0, len(good), step)):
-        k = [int(np.max(originals[i], initial=-1)) + 1 for i in some]
+    for start in range(0, len(fitted), step):
+        numbers = list(fitted)[start : start + step]
         tables = contingency_many(
-            [originals[i][rows] for i in some], [found[i].labels for i in some], k
+            [originals[i][rows] for i in numbers],
+            [fitted[i] for i in numbers],
+            [_n_clusters(originals[i]) for i in numbers],
         )
-        for i, table in zip(some, tables, strict=True):
+        for i, table in zip(numbers, tables, strict=True):
             outcomes[i] = _compared(table)
     return outcomes
 
 
-def collect(outcomes: Sequence[tuple | Exception], labels: np.ndarray) -> Stability | Exception:
+def collect(outcomes: Sequence[Comparison | Exception], labels: Labels) -> Stability | Exception:
     """Stack one configuration's draws; infeasible ones have no values."""
     for outcome in outcomes:
         if isinstance(outcome, Exception) and not isinstance(outcome, Infeasible):
             return outcome
-    k = int(np.max(labels, initial=-1)) + 1
-    nothing = (np.nan, Status.NOT_FEASIBLE, np.full(k, np.nan), np.nan)
+    k = _n_clusters(labels)
+    nothing: Comparison = (np.nan, Status.NOT_FEASIBLE, np.full(k, np.nan), np.nan)
     rows = [nothing if isinstance(outcome, Exception) else outcome for outcome in outcomes]
     return Stability(
         ari=np.array([row[0] for row in rows]),
@@ -238,7 +261,7 @@ def collect(outcomes: Sequence[tuple | Exception], labels: np.ndarray) -> Stabil
 
 
 def join(parts: Sequence[Stability]) -> Stability:
-    """Put the draws of one partition together that were computed apart, in the order given."""
+    """Join draws of one partition that were computed apart, in the order given."""
     return Stability(
         ari=np.concatenate([part.ari for part in parts]),
         ari_status=tuple(status for part in parts for status in part.ari_status),

@@ -30,8 +30,9 @@ from segkit.study.plan.graph import make_tasks
 from segkit.study.plan.libraries import versions
 from segkit.study.plan.planner import Plan, RunPlan, make_plan
 from segkit.study.plan.sampling import Sampling
-from segkit.study.run.engine import Engine, EngineSettings
+from segkit.study.run.engine import Engine
 from segkit.study.run.outcome import Outcome
+from segkit.study.run.settings import EngineSettings
 from segkit.study.run.stages import STAGES
 from segkit.study.run.store import Store
 from segkit.study.run.tables import load_unchanged

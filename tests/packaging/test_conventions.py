@@ -22,7 +22,7 @@ MODULES = {
 
 # From the bottom up; a module may import from its own layer and from those before it.
 LAYERS = (
-    ("version", "errors", "files", "signals", "streams", "terminal"),
+    ("version", "errors", "files", "hashing", "signals", "streams", "terminal"),
     ("targets",),
     ("data",),
     ("expressions", "feature_set", "features"),
@@ -39,11 +39,13 @@ LAYERS = (
 # The rooms of segkit/study, in the order in which things happen; the modules beside them are above.
 ROOMS = ("compose", "plan", "run", "judge", "keep")
 LAYER_OF = {name: height for height, layer in enumerate(LAYERS) for name in layer}
+# Dask in the workers of a study, matplotlib in the figures.
+_DASK = tuple(f"segkit.study.run.{name}" for name in ("cluster", "compat", "rounds", "scheduler"))
 CONFINED = {
     "hydra": ("segkit.cli", "segkit.study.compose"),
     "omegaconf": ("segkit.cli", "segkit.study.compose"),
-    "dask": ("segkit.study.run.engine", "segkit.study.run.cluster"),
-    "distributed": ("segkit.study.run.engine", "segkit.study.run.cluster"),
+    "dask": _DASK,
+    "distributed": _DASK,
     "matplotlib": ("segkit.report.figures",),
     "seaborn": ("segkit.report.figures",),
 }

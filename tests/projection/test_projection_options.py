@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +105,15 @@ def test_every_parameter_that_could_decide_the_result_is_in_the_file(name):
     }
     missing = set(targets.defaults(option(name))) - set(option(name))
     assert missing == left_out.get(name, missing)
+
+
+@pytest.mark.parametrize("name", ["generic", "pca", "tsne", "umap"])
+def test_every_family_answers_the_same_questions(name):
+    family = import_module(f"segkit.projection.{name}")
+    for question in ("neighbours_needed", "infeasible", "memory", "project"):
+        expected = list(signature(getattr(projection.Family, question)).parameters)[1:]
+        assert list(signature(getattr(family, question)).parameters) == expected
+    assert isinstance(family.SCALES, bool)
 
 
 def test_no_projection_is_the_matrix_itself(blobs):

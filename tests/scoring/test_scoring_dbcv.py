@@ -6,6 +6,7 @@ from hdbscan.validity import all_points_core_distance, validity_index
 from scipy.spatial.distance import cdist
 from sklearn.datasets import make_moons
 
+from segkit.scoring import blocks
 from segkit.scoring import dbcv as module
 from segkit.scoring.contract import Status
 from segkit.scoring.dbcv import dbcv
@@ -141,7 +142,7 @@ def test_place_unit_and_blocks_do_not_matter(monkeypatch):
     value = dbcv(X, labels).value
     for moved in (X + 1e3, X * 1e200, X * 1e-200):
         assert dbcv(moved, labels).value == pytest.approx(value, rel=1e-9)
-    monkeypatch.setattr(module, "_BLOCK_CELLS", 3 * len(X))
+    monkeypatch.setattr(blocks, "CELLS", 3 * len(X))
     assert dbcv(X, labels).value == pytest.approx(value, rel=1e-14)
 
 

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import trustworthiness
 
 from segkit.errors import Infeasible
-from segkit.scoring import embedding
+from segkit.scoring import blocks, embedding
 from segkit.scoring.embedding import (
     control_identity,
     control_random_projection,
@@ -86,7 +86,7 @@ def test_trustworthiness_equals_scikit_learn_and_continuity_is_it_the_other_way_
 @pytest.mark.parametrize("seed", [1, 3])
 def test_ranks_by_definition_also_with_duplicates_ties_and_many_neighbours(make, seed, monkeypatch):
     high, low = make(seed, 60)
-    monkeypatch.setattr(embedding, "_BLOCK_CELLS", 7 * 60)
+    monkeypatch.setattr(blocks, "CELLS", 2 * 7 * 60)
     by_rank = orders(high), orders(low)
     for k in (1, 15, 29, 30, 45, 58):
         found = quality(high, low, k, seed=0)

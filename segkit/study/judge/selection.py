@@ -13,7 +13,7 @@ from segkit.study.plan.confirmation import (
     siblings,
 )
 from segkit.study.plan.planner import Planner, RunPlan
-from segkit.study.run.store import content_digest
+from segkit.study.run.hashes import content_digest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from segkit.study.keep.reader import FORMAT
 from segkit.study.plan.graph import counts
 from segkit.study.plan.keys import kind_of
 from segkit.study.plan.libraries import versions
-from segkit.study.run.engine import Work
+from segkit.study.run.work import Work
 from segkit.version import __version__
 
 if TYPE_CHECKING:

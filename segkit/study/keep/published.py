@@ -7,13 +7,13 @@ run, by computing it again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segkit.data.fingerprint import file_sha256
 from segkit.files import write_text
 from segkit.study.keep.untrusted import inside
 
@@ -90,8 +90,7 @@ def edited_lines(names: Sequence[str]) -> list[str]:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path, text=False)
 
 
 def row_difference(

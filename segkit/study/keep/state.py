@@ -14,8 +14,9 @@ from segkit.study.plan.confirmation import Confirmation
 from segkit.study.plan.keys import kind_of
 from segkit.study.plan.planner import Plan, RunPlan
 from segkit.study.plan.stage import Node
+from segkit.study.run.hashes import content_digest
 from segkit.study.run.outcome import Outcome
-from segkit.study.run.store import Damaged, Store, content_digest
+from segkit.study.run.store import Damaged, Store
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,16 +1,16 @@
-"""Which compiled kernels stages need, and the first launch of an installation, at which they are compiled."""
+"""Which compiled kernels stages need, and their compilation at the first launch."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from segkit import clustering, projection
+from segkit.study.run.compat import has_compiled
 from segkit.targets import class_name
 
 if TYPE_CHECKING:
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 
 class _Kernel(NamedTuple):
-    """A function that is compiled late: where one is kept, those before it are."""
+    """The function that a class compiles last: where it is cached, those before it are too."""
 
     package: str
     module: str
     function: str
-    seconds: float  # of CPU, imports and all
+    seconds: float  # of CPU, imports included
 
 
-# By the class whose stages need them, what takes longest first: it is begun first.
+_UMAP = "umap.UMAP"
+# By the class whose stages need them, the longest compilation first: it is begun first.
 _KERNELS: Mapping[str, _Kernel] = {
-    "umap.UMAP": _Kernel("umap", "umap_.py", "compute_membership_strengths", 22.0),
+    _UMAP: _Kernel("umap", "umap_.py", "compute_membership_strengths", 22.0),
     "sklearn.cluster.KMeans": _Kernel("segkit", "clustering/kmeans_kernel.py", "_lloyd", 10.0),
     "sklearn.cluster.DBSCAN": _Kernel("segkit", "clustering/dbscan_kernel.py", "_join", 5.0),
     "sklearn.cluster.AgglomerativeClustering": _Kernel(
@@ -47,11 +48,14 @@ def needed_by(task: Task) -> str | None:
 
 
 def uncompiled(tasks: Iterable[Task]) -> dict[str, Mapping[str, Any]]:
-    """Return the classes whose kernels are needed and not kept on this machine, each with one configuration."""
-    needed = {name: _config(task) for task in tasks if (name := needed_by(task))}
-    return {
-        name: needed[name] for name in _KERNELS if name in needed and not _is_kept(_KERNELS[name])
-    }
+    """Return one configuration for each class whose kernels tasks need and this machine lacks."""
+    needed: dict[str, Mapping[str, Any]] = {}
+    for task in tasks:
+        name = needed_by(task)
+        if name is not None:
+            needed[name] = _config(task)
+    missing = [name for name in _KERNELS if name in needed and not _is_cached(_KERNELS[name])]
+    return {name: needed[name] for name in missing}
 
 
 def compile_seconds(names: Iterable[str], workers: int) -> float:
@@ -61,36 +65,48 @@ def compile_seconds(names: Iterable[str], workers: int) -> float:
 
 
 def compile_kernels(config: Mapping[str, Any]) -> float:
-    """Compile the kernels of a projection or clusterer, or load those that are kept, and return the CPU seconds."""
+    """Compile, or load, the kernels of a projection or clusterer, and return the CPU seconds."""
     begun = time.process_time()
-    # What cannot be done here is told by the stage itself.
+    # What fails here fails again in the stage itself, which says so.
     with contextlib.suppress(Exception):
-        (projection if class_name(config) == "umap.UMAP" else clustering).warm(config)
+        if class_name(config) == _UMAP:
+            projection.warm(config)
+        else:
+            clustering.warm(config)
+    return time.process_time() - begun
+
+
+def warm_projections(
+    configs: Sequence[Mapping[str, Any]],
+    _after: Sequence[float] = (),
+) -> float:
+    """Load and compile what projections need, and return the CPU seconds.
+
+    Parameters
+    ----------
+    configs
+        Configurations of projections.
+    _after
+        The return values of the compilations that come first; not used.
+    """
+    begun = time.process_time()
+    for config in configs:
+        # As above.
+        with contextlib.suppress(Exception):
+            projection.warm(config)
     return time.process_time() - begun
 
 
 def _config(task: Task) -> Mapping[str, Any]:
+    """Return the configuration of a task's projection or clusterer."""
     config = task.nodes[0].config
-    return config.get("clusterer", config)
+    estimator: Mapping[str, Any] = config.get("clusterer", config)
+    return estimator
 
 
-def _is_kept(kernel: _Kernel) -> bool:
-    """Tell whether numba keeps a compiled kernel in one of the folders that it looks in."""
+def _is_cached(kernel: _Kernel) -> bool:
+    """Tell whether numba's cache holds a kernel, or its package is not installed at all."""
     spec = find_spec(kernel.package)
     if spec is None or spec.origin is None:
         return True
-    source = Path(spec.origin).parent / kernel.module
-    pattern = f"{source.stem}.{kernel.function}-*.nbi"
-    return any(any(folder.rglob(pattern)) for folder in _folders(source))
-
-
-def _folders(source: Path) -> list[Path]:
-    """Return the folders in which numba keeps what it compiled of a file: the user's, beside the file, a common one."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    return (
-        [Path(chosen)]
-        if chosen
-        else [source.parent / "__pycache__", user_cache_path("numba", appauthor=False)]
-    )
+    return has_compiled(Path(spec.origin).parent / kernel.module, kernel.function)

@@ -1,4 +1,4 @@
-"""From a composition to a checked plan: all that is known before anything is computed."""
+"""From a composition to a checked plan, before anything is computed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,21 +20,43 @@ from segkit.study.plan.limits import Limits
 from segkit.study.plan.parameter_cache import check_estimators, file_memo, user_memo
 from segkit.study.plan.planner import Plan, RunPlan, make_plan
 from segkit.study.plan.sampling import Sampling
-from segkit.study.run.engine import EngineSettings, check_memory, open_scheduler
+from segkit.study.run.settings import EngineSettings, check_memory, scheduler_warnings
 from segkit.study.run.stages import KINDS, STAGES
 from segkit.study.run.store import Store
 
 if TYPE_CHECKING:
+    from segkit.data import TableInfo
     from segkit.study.compose import Composition
 
 
-# The folder within a store of the stores in which studies were computed anew.
+# Within a store, the folder of the stores of studies that were computed anew.
 AGAIN = "again"
+_ESTIMATORS = ("scaler", "projection", "clusterer")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """All that is known before anything is computed."""
+    """A study that is ready to be computed.
+
+    Attributes
+    ----------
+    composition
+        The study as asked for.
+    plan
+        Its runs and stages.
+    store
+        Where results are stored.
+    engine
+        How it is executed.
+    stored
+        Keys of the results that the store had.
+    folder
+        Path of the study's folder.
+    warnings
+        What the user should know beforehand.
+    claimed
+        Whether the folder belongs to this launch by now.
+    """
 
     composition: Composition
     plan: Plan
@@ -51,19 +74,22 @@ class Prepared:
 
     def seconds(self, tasks: Sequence[Task]) -> float:
         """Return the estimated CPU seconds of tasks."""
-        return sum(cost.task_seconds(task, self.plan.planner.shapes) for task in tasks)
+        shapes = self.plan.planner.shapes
+        return sum(cost.task_seconds(task, shapes) for task in tasks)
 
 
 def prepare(composition: Composition, *, again: bool = False) -> Prepared:
-    """Check the configurations and plan the study; nothing is computed, and only memos are written.
+    """Check the configurations and plan the study.
+
+    No result is computed or written. What was learned of data files and estimators is remembered.
 
     Parameters
     ----------
     composition
-        The study as asked.
+        The study as asked for.
     again
-        Whether to compute everything anew, in a new store within the study's own: nothing that is
-        stored is read, and nobody else's results are changed.
+        Whether to compute everything anew, in a new store within the study's own. No stored result
+        is read or changed.
 
     Raises
     ------
@@ -75,14 +101,15 @@ def prepare(composition: Composition, *, again: bool = False) -> Prepared:
         raise UsageError(f"store={composition.study['store']}: must be a folder, is a file")
     if again:
         store = Store(store.root / AGAIN / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{unique_suffix()}")
-        # What is written down of the study names the store that it has, so that it can be resumed.
+        # The study's files must name this store, or the study could not be resumed.
         composition = replace(composition, study={**composition.study, "store": str(store.root)})
     study = composition.study
     _check_apart(composition, store.root)
     check_estimators(_estimators(composition), user_memo())
-    infos = _Infos(file_memo())
+    infos = _TableInfos(file_memo())
     _check_features(composition, infos)
     sampling = Sampling.of(study)
+    # A race adds its draws to the plan as it goes on.
     draws = 0 if study["scoring"]["racing"] else study["scoring"]["draws"]
     engine = EngineSettings(**study["engine"])
     check_memory(engine)
@@ -96,59 +123,78 @@ def prepare(composition: Composition, *, again: bool = False) -> Prepared:
         sampling,
         Limits(engine.most_memory, engine.most_seconds, stored),
     )
-    warnings = (*infos.warnings, *open_scheduler(engine))
+    warnings = (*infos.warnings, *scheduler_warnings(engine))
     return Prepared(composition, plan, store, engine, stored, Path(composition.study_dir), warnings)
 
 
 def _check_apart(composition: Composition, store: Path) -> None:
-    """Raise if the files of the study and those of the store would get mixed."""
+    """Check that the study's folder and the store are apart, so that their files do not get mixed.
+
+    Raises
+    ------
+    UsageError
+        If one of the two folders is inside the other.
+    """
     folder = Path(composition.study_dir).resolve()
     if store in (folder, *folder.parents) or folder in store.parents:
-        told = f"hydra.sweep.dir={composition.study_dir} and store={composition.study['store']}"
-        raise UsageError(f"{told}: must be two folders, neither of them inside the other")
+        raise UsageError(
+            f"hydra.sweep.dir={composition.study_dir} and store={composition.study['store']}: "
+            "must be two folders, neither of them inside the other"
+        )
 
 
-class _Infos:
-    """From a resolved ``data`` group to its table's facts; a file is looked at once."""
+class _TableInfos:
+    """Returns what is known of the table of a resolved ``data`` group; each file is read once."""
 
-    def __init__(self, memo: Path):
+    def __init__(self, memo: Path) -> None:
         self.memo = memo
-        self.found: dict[str, Any] = {}
+        self.by_config: dict[str, TableInfo] = {}
 
-    def __call__(self, data: Mapping[str, Any]) -> Any:
+    def __call__(self, data: Mapping[str, Any]) -> TableInfo:
         text = json.dumps(data, sort_keys=True)
-        if text not in self.found:
-            self.found[text] = source(data).info(self.memo)
-        return self.found[text]
+        if text not in self.by_config:
+            self.by_config[text] = source(data).info(self.memo)
+        return self.by_config[text]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(text for info in self.found.values() for text in info.warnings))
+        """The warnings about all tables, each once."""
+        warnings = chain.from_iterable(info.warnings for info in self.by_config.values())
+        return tuple(dict.fromkeys(warnings))
 
 
 def _estimators(composition: Composition) -> list[tuple[str, Mapping[str, Any]]]:
     """Return each distinct configuration of an estimator, with its group."""
-    groups = ("scaler", "projection", "clusterer")
-    distinct = {
-        id(item.groups[group]): (group, item.groups[group])
-        for group in groups
-        for item in composition.configurations
-    }
+    distinct: dict[int, tuple[str, Mapping[str, Any]]] = {}
+    for group in _ESTIMATORS:
+        for configuration in composition.configurations:
+            # Configurations share what they have in common: the same option is the same object.
+            config = configuration.groups[group]
+            distinct[id(config)] = (group, config)
     return list(distinct.values())
 
 
-def _check_features(composition: Composition, infos: _Infos) -> None:
+def _check_features(composition: Composition, infos: _TableInfos) -> None:
+    """Check that each feature set can be made of the columns of the tables that it is used with.
+
+    Raises
+    ------
+    UsageError
+        If a feature set needs another column.
+    """
     pairs = {
-        (id(item.groups["data"]), id(item.groups["features"])): item
-        for item in composition.configurations
+        (id(configuration.groups["data"]), id(configuration.groups["features"])): configuration
+        for configuration in composition.configurations
     }
-    for item in pairs.values():
-        columns = infos(item.groups["data"]).columns
+    for configuration in pairs.values():
+        columns = infos(configuration.groups["data"]).columns
         try:
-            features.check(item.groups["features"], columns)
+            features.check(configuration.groups["features"], columns)
         except UsageError as error:
-            told = f"features={item.choices['features']} with data={item.choices['data']}"
-            raise UsageError(f"{told}: {error}") from error
+            choices = configuration.choices
+            raise UsageError(
+                f"features={choices['features']} with data={choices['data']}: {error}"
+            ) from error
 
 
 def require_single(prepared: Prepared) -> RunPlan:

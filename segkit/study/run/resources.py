@@ -1,4 +1,4 @@
-"""What a stage's process is held to, one thread, and measured by: its peak memory."""
+"""The limit on a stage's process, one thread, and the measure of its memory."""
 
 from __future__ import annotations
 
@@ -7,29 +7,36 @@ import sys
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+from segkit.study.run.compat import load_threaded_libraries
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 _STATUS = Path("/proc/self/status")
-_RESET = Path("/proc/self/clear_refs")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
 # To clear_refs: set the peak of the resident set back to what is resident now.
 _RESET_PEAK = "5"
 
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Let the numerical libraries that are loaded use one thread: sums over several differ in their last digits."""
+    """Hold the numerical libraries to one thread: sums over several differ in the last digits."""
     with _libraries(len(sys.modules)).limit(limits=1):
         yield
 
 
 @lru_cache(maxsize=1)
-def _libraries(_modules: int) -> Any:
-    """Find the libraries that have threads: a search through all that is loaded, repeated when modules were added."""
-    # Loaded by the stages anyway; what is loaded later would not be found.
-    import scipy.linalg  # noqa: F401
-    import sklearn.utils._openmp_helpers  # noqa: F401
+def _libraries(_modules: int) -> ThreadpoolController:
+    """Return the control of all loaded libraries that have threads.
+
+    The search takes milliseconds, so it is repeated only when the number of modules has changed.
+    """
     from threadpoolctl import ThreadpoolController
 
+    # The stages load them anyway. Libraries that are loaded later would escape the control.
+    load_threaded_libraries()
     return ThreadpoolController()
 
 
@@ -40,52 +47,60 @@ def memory() -> Iterator[dict[str, float]]:
     Yields
     ------
     dict
-        Filled when the block ends well: ``peak``, the largest resident set in MiB, libraries and
-        everything held from before included, and ``growth``, how far that is above what was
-        resident at the beginning. Memory that was freed before but not given back to the system is
-        resident, so growth is the least that the block used. Where the system cannot set its mark
-        back, peak is that of the process so far, and growth how far the block raised it. Empty
-        where the system tells nothing. Other threads of the process count as well.
+        Filled when the block ends well: ``peak``, the largest resident set in MiB, with libraries
+        and everything held from before, and ``growth``, its distance to the resident set at the
+        beginning. Memory that was freed but not given back to the system before is resident, so
+        the block used at least as much as the growth. Where the system cannot set the peak back, it
+        is that of the process so far, and growth is how far the block raised it. Empty where the
+        system gives no figures. Other threads of the process count as well.
     """
-    told: dict[str, float] = {}
+    figures: dict[str, float] = {}
     before = _resident() if _reset_peak() else _peak()
-    yield told
+    yield figures
     peak = _peak()
     if peak is not None and before is not None:
-        told |= {"peak": round(peak, 1), "growth": round(max(0.0, peak - before), 1)}
+        figures["peak"] = round(peak, 1)
+        figures["growth"] = round(max(0.0, peak - before), 1)
 
 
 def _reset_peak() -> bool:
+    """Set the peak of the resident set back and tell whether the system did."""
     try:
-        _RESET.write_text(_RESET_PEAK)
+        _CLEAR_REFS.write_text(_RESET_PEAK)
     except OSError:
         return False
     return True
 
 
 def _resident() -> float | None:
+    """Return the resident set in MiB, None where the system gives no figure."""
     return _status("VmRSS:")
 
 
 def _peak() -> float | None:
-    """Return the peak of the resident set in MiB, since it was set back or else since the process began."""
-    found = _status("VmHWM:")
-    return _lifetime_peak() if found is None else found
+    """Return the peak of the resident set in MiB since it was set back, or since the start."""
+    peak = _status("VmHWM:")
+    return _lifetime_peak() if peak is None else peak
 
 
 def _status(name: str) -> float | None:
-    """Return a figure of the process in MiB, None where the system has no such file."""
+    """Return a figure of the process in MiB, None where the system gives none."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), None)
+    for line in lines:
+        if line.startswith(name):
+            return int(line.split()[1]) / 1024
+    return None
 
 
 def _lifetime_peak() -> float | None:
+    """Return the peak of the resident set in MiB since the process began."""
     try:
         import resource
     except ImportError:  # not a Unix
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # macOS counts in bytes, others in KiB.
     return peak / 1024**2 if sys.platform == "darwin" else peak / 1024

@@ -1,43 +1,62 @@
-"""The store: finished stage results on disk, found by key.
+"""The store: finished results of stages on disk, by key.
 
 A result is ``<kind>/<2 hex>/<key>.json`` (its facts: figures, seconds, digest) and, where it has
-arrays, ``<key>.npz`` beside it. The arrays are written first and each file appears whole or not at
-all, so a result whose ``.json`` exists is complete. Each file ends with a seal, the sha256 of its
-key and of all bytes before: whatever was changed, cut off or put in another result's place is
-damaged, which means dropped and computed again.
+arrays, ``<key>.npz`` beside it. The arrays are written first, and each file appears whole or not at
+all, so a result whose ``.json`` exists is complete. Each file ends with a seal
+(`segkit.study.run.hashes`). A file whose seal is wrong is damaged: its result is dropped and
+computed again.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from segkit.errors import SegkitError
 from segkit.files import FULL, DiskFull, replacing, unique_suffix, writable_folder
-from segkit.study.plan.keys import canonical, kind_of
+from segkit.study.plan.keys import kind_of
+from segkit.study.run.hashes import (
+    content_digest,
+    is_sealed,
+    sealed_json,
+    unsealed_json,
+    write_sealed_arrays,
+)
 
 if TYPE_CHECKING:
-    import numpy as np
+    from numpy.typing import NDArray
 
-# What the system says of this process, not of the file: nothing is damaged.
+    Arrays = dict[str, NDArray[Any]]
+    Record = dict[str, Any]
+
+# Such an error is about this process, not about the file, which is not damaged.
 _OUT_OF_MEANS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
-_SEAL_BYTES = hashlib.sha256().digest_size
-# Ends a record, which stays JSON with it.
-_SEAL_NAME = b', "seal": "'
-_CHUNK = 1 << 20
+_RECORD_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "facts": dict,
+    "seconds": (int, float),
+    "digest": str,
+    "arrays": list,
+}
+# Longer names than this, with the suffix of the hidden name, are not allowed everywhere.
+_HIDDEN_NAME_LENGTH = 40
 
 
 class Damaged(SegkitError):
-    """A stored result that cannot be read, and which one; it was dropped, so that it is computed again."""
+    """A stored result was damaged, and was dropped so that it is computed again.
 
-    def __init__(self, key: str):
+    Attributes
+    ----------
+    key
+        The key of the result.
+    """
+
+    def __init__(self, key: str) -> None:
         super().__init__(
             f"the stored {kind_of(key)} result {key} was damaged and was dropped; launch again"
         )
@@ -47,28 +66,18 @@ class Damaged(SegkitError):
         return Damaged, (self.key,)
 
 
-def content_digest(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> str:
-    """Return the sha256 of a result's arrays (name, dtype, shape, bytes) and facts."""
-    import numpy as np
-
-    told = hashlib.sha256(canonical(facts).encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        told.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
-        told.update(array.data)
-    return told.hexdigest()
-
-
 class Store:
-    """Stage results under one folder, shared by all studies that name it.
+    """Results of stages under one folder, shared by all studies that name it.
 
     Attributes
     ----------
+    root : Path
+        The folder.
     damaged : list of str
-        Keys of the results that this object found damaged, and dropped.
+        Keys of the results that this object dropped as damaged.
     """
 
-    def __init__(self, root: str | Path):
+    def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         self.damaged: list[str] = []
 
@@ -84,31 +93,49 @@ class Store:
 
     def _path(self, key: str, suffix: str) -> str:
         kind, _, digits = key.partition("-")
-        # As text: joining paths took longer than looking the files up.
+        # As text: joining paths would take longer than looking the files up.
         return f"{self.root}/{kind}/{digits[:2]}/{key}{suffix}"
 
     def keys(self, kinds: Iterable[str]) -> set[str]:
-        """Return the keys of all results of these kinds (one listing a folder, no file opened)."""
+        """Return the keys of all results of these kinds; folders are listed, no file is opened."""
         keys: set[str] = set()
         for kind in kinds:
-            # A folder that cannot be listed holds nothing that could be read.
+            # A folder that cannot be listed has no result that could be read.
             with contextlib.suppress(OSError), os.scandir(self.root / kind) as folders:
                 for folder in folders:
                     with contextlib.suppress(OSError):
-                        keys.update(
-                            name[:-5] for name in os.listdir(folder.path) if name.endswith(".json")
-                        )
+                        names = os.listdir(folder.path)
+                        keys.update(name[:-5] for name in names if name.endswith(".json"))
         return keys
 
     def save(
         self,
         key: str,
-        arrays: Mapping[str, np.ndarray],
+        arrays: Mapping[str, NDArray[Any]],
         facts: Mapping[str, Any],
         seconds: float,
         memory: Mapping[str, float] | None = None,
-    ) -> dict[str, Any]:
-        """Write a result and return its record: facts, seconds (CPU), memory (``peak`` and ``growth``) and digest.
+    ) -> Record:
+        """Write a result and return its record.
+
+        Parameters
+        ----------
+        key
+            The key of the result; one that exists is replaced.
+        arrays
+            Arrays by name.
+        facts
+            Plain facts by name.
+        seconds
+            CPU seconds that it took.
+        memory
+            ``peak`` and ``growth`` in MiB, where they were measured.
+
+        Returns
+        -------
+        dict
+            ``facts``, ``seconds``, ``digest``, the sorted names of ``arrays``, and ``memory`` if
+            given.
 
         Raises
         ------
@@ -130,16 +157,16 @@ class Store:
         if arrays:
             self._clear(path.with_suffix(".npz"))
             with replacing(path.with_suffix(".npz")) as file:
-                _write_arrays(file, arrays, key)
+                write_sealed_arrays(file, arrays, key)
         self._clear(path)
         with replacing(path) as file:
             # In one piece: json.dump writes piece by piece, in Python.
-            file.write(_sealed(json.dumps(record).encode(), key))
+            file.write(sealed_json(json.dumps(record).encode(), key))
         return record
 
     def _make_folder(self, folder: Path) -> None:
         try:
-            # A file in the place of one of the store's folders holds no result.
+            # A file in the place of one of the store's folders is no result.
             for place in (folder.parent, folder):
                 if place.exists() and not place.is_dir():
                     _move_aside(place)
@@ -150,30 +177,26 @@ class Store:
             raise
 
     def _clear(self, path: Path) -> None:
-        """Move a folder in a file's place aside, which no file could replace."""
+        """Move a folder out of a file's place: no file could replace it."""
         if path.is_dir():
             _move_aside(path)
 
-    def record(self, key: str) -> dict[str, Any] | None:
-        """Return a finished result's record, or None where there is none; a damaged one is dropped and noted."""
-        # A relaunch asks for thousands: no more is done than is needed.
+    def record(self, key: str) -> Record | None:
+        """Return the record of a result, None where there is none; a damaged result is dropped."""
+        # A relaunch reads thousands of records, so this does no more than it must.
         try:
             with open(self._path(key, ".json"), "rb", buffering=0, opener=_without_waiting) as file:
                 content = file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
-            return self._unreadable(key, error)
-        record = _unsealed(content, key)
+            self._drop_unreadable(key, error)
+            return None
+        record = _checked_record(unsealed_json(content, key))
         if record is None or (record["arrays"] and not os.path.exists(self._path(key, ".npz"))):
             self.drop(key)
             return None
         return record
-
-    def _unreadable(self, key: str, error: OSError) -> None:
-        if error.errno in _OUT_OF_MEANS:
-            raise error
-        self.drop(key)
 
     def facts(self, key: str) -> dict[str, Any]:
         """Return the facts of a result that must be there.
@@ -181,15 +204,16 @@ class Store:
         Raises
         ------
         Damaged
-            If it is damaged or gone.
+            If the result is damaged or gone.
         """
         record = self.record(key)
         if record is None:
             raise self._damage(key)
-        return record["facts"]
+        facts: dict[str, Any] = record["facts"]
+        return facts
 
-    def arrays(self, key: str) -> dict[str, np.ndarray]:
-        """Return a finished result's arrays.
+    def arrays(self, key: str) -> Arrays:
+        """Return the arrays of a result by name.
 
         Raises
         ------
@@ -200,20 +224,20 @@ class Store:
 
         try:
             with open(self._path(key, ".npz"), "rb", opener=_without_waiting) as file:
-                if not _is_sealed(file, key):
+                if not is_sealed(file, key):
                     raise self._damage(key)
                 file.seek(0)
                 with np.load(file, allow_pickle=False) as archive:
                     return {name: archive[name] for name in archive.files}
         except OSError as error:
-            self._unreadable(key, error)
+            self._drop_unreadable(key, error)
             raise Damaged(key) from error
         except (ValueError, RuntimeError, zipfile.BadZipFile, EOFError) as error:
-            # Sealed by something that is no store.
+            # Sealed, but by something that is no store.
             raise self._damage(key) from error
 
     def intact(self, key: str) -> bool:
-        """Tell whether a result is there and whole, its arrays included; a damaged one is dropped."""
+        """Tell whether a result is whole, its arrays included; a damaged result is dropped."""
         record = self.record(key)
         if record is None:
             return False
@@ -221,109 +245,53 @@ class Store:
             return True
         try:
             with open(self._path(key, ".npz"), "rb", opener=_without_waiting) as file:
-                whole = _is_sealed(file, key)
+                whole = is_sealed(file, key)
         except OSError as error:
-            self._unreadable(key, error)
+            self._drop_unreadable(key, error)
             return False
         if not whole:
             self.drop(key)
         return whole
 
-    def _damage(self, key: str) -> Damaged:
-        self.drop(key)
-        return Damaged(key)
-
     def drop(self, key: str) -> None:
-        """Remove a damaged result and take note of it; one that cannot be removed is written over later."""
+        """Remove a damaged result and note its key; what cannot be removed is replaced later."""
         self.damaged.append(key)
         for suffix in (".json", ".npz"):
             path = Path(self._path(key, suffix))
             with contextlib.suppress(OSError):
                 if path.is_dir():
-                    # Whatever it holds is not the store's to delete.
+                    # Its content is somebody else's.
                     _move_aside(path)
                 else:
                     path.unlink()
 
+    def _damage(self, key: str) -> Damaged:
+        self.drop(key)
+        return Damaged(key)
+
+    def _drop_unreadable(self, key: str, error: OSError) -> None:
+        """Drop a result that cannot be read, unless the error is about this process."""
+        if error.errno in _OUT_OF_MEANS:
+            raise error
+        self.drop(key)
+
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a file to read; a pipe in its place has nothing to say, instead of keeping its reader waiting."""
+    """Open a file to read; a pipe in its place is empty instead of keeping its reader waiting."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _move_aside(path: Path) -> None:
-    """Give what is in a result's place a hidden name beside it."""
-    os.replace(path, path.with_name(f".{path.name[:40]}-{unique_suffix()}"))
+    """Rename what is in the place of a result; its new name is hidden."""
+    name = path.name[:_HIDDEN_NAME_LENGTH]
+    os.replace(path, path.with_name(f".{name}-{unique_suffix()}"))
 
 
-def _sealed(content: bytes, key: str) -> bytes:
-    """Return a JSON object's text with its seal as last entry."""
-    seal = hashlib.sha256(key.encode() + b"\n" + content).hexdigest()
-    return content[:-1] + _SEAL_NAME + seal.encode() + b'"}'
-
-
-def _unsealed(content: bytes, key: str) -> dict[str, Any] | None:
-    """Return a record from its sealed text, None where anything in it is not as it was written."""
-    before, name, seal = content.rpartition(_SEAL_NAME)
-    whole = before + b"}"
-    if (
-        not name
-        or seal != hashlib.sha256(key.encode() + b"\n" + whole).hexdigest().encode() + b'"}'
-    ):
+def _checked_record(record: Any) -> Record | None:
+    """Return a record if it has all entries with their types, else None."""
+    if not isinstance(record, dict):
         return None
-    try:
-        record = json.loads(whole)
-    except ValueError:
-        return None
-    kinds = {"facts": dict, "seconds": int | float, "digest": str, "arrays": list}
-    if not isinstance(record, dict) or not all(
-        isinstance(record.get(name), kinds[name]) for name in kinds
-    ):
-        return None
+    for name, types in _RECORD_TYPES.items():
+        if not isinstance(record.get(name), types):
+            return None
     return record
-
-
-class _Hashed:
-    """A file that is only written to, forwards, and hashes all that passes."""
-
-    def __init__(self, file: IO[bytes], key: str):
-        self.file = file
-        self.hash = hashlib.sha256(key.encode() + b"\n")
-
-    def write(self, data: Any) -> int:
-        self.hash.update(data)
-        return self.file.write(data)
-
-    def flush(self) -> None:
-        self.file.flush()
-
-
-def _write_arrays(file: IO[bytes], arrays: Mapping[str, np.ndarray], key: str) -> None:
-    """Write arrays as NumPy's archive of them, and the seal behind it, which its readers pass over."""
-    import numpy as np
-
-    hashed = _Hashed(file, key)
-    # A file that cannot be gone back in makes the archive's writer write each byte once and in
-    # order.
-    with zipfile.ZipFile(hashed, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            # With a date of its own the same arrays would be other bytes every time.
-            member = zipfile.ZipInfo(f"{name}.npy")
-            with archive.open(member, "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.asanyarray(array), allow_pickle=False)
-    file.write(hashed.hash.digest())
-
-
-def _is_sealed(file: IO[bytes], key: str) -> bool:
-    """Tell whether an open file ends with the seal of its key and of all bytes before."""
-    size = os.fstat(file.fileno()).st_size - _SEAL_BYTES
-    if size < 0:
-        return False
-    seal = hashlib.sha256(key.encode() + b"\n")
-    while size:
-        chunk = file.read(min(_CHUNK, size))
-        if not chunk:
-            return False
-        seal.update(chunk)
-        size -= len(chunk)
-    return file.read() == seal.digest()

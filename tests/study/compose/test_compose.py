@@ -13,7 +13,7 @@ import pytest
 import segkit
 from segkit.study.compose import compose_study, experiments, help_text, job_config, options, paths
 from segkit.study.plan.sampling import Sampling
-from segkit.study.run.engine import EngineSettings
+from segkit.study.run.settings import EngineSettings
 
 
 def values(composition, group, name):

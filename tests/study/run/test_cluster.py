@@ -1,5 +1,4 @@
-"""Nobody else reaches the workers of a study; a scheduler and its workers are checked before
-they are given work."""
+"""Nobody else reaches the workers of a study; others' schedulers and workers are checked first."""
 
 from __future__ import annotations
 
@@ -25,8 +24,13 @@ from segkit.errors import UsageError, WorkersLost
 from segkit.progress import Silent
 from segkit.study.compose import compose_study
 from segkit.study.plan.graph import Task
-from segkit.study.run import cluster, engine
+from segkit.study.run import cluster, rounds, scheduler, workers
+from segkit.study.run.bundle import run_bundle
+from segkit.study.run.engine import Engine
 from segkit.study.run.preparation import prepare
+from segkit.study.run.requirement import Requirement, check_here, shared_token
+from segkit.study.run.scheduler import check_scheduler
+from segkit.study.run.settings import EngineSettings, scheduler_warnings
 from segkit.study.run.stages import node_of
 from segkit.study.sweep import launch
 
@@ -62,7 +66,9 @@ if fault == "segkit":
     sys.modules["segkit"] = None
 if fault == "version":
     installed = importlib.metadata.version
-    importlib.metadata.version = lambda name: "0.9" if name in ("numba", "openTSNE") else installed(name)
+    def version(name):
+        return "0.9" if name in ("numba", "openTSNE") else installed(name)
+    importlib.metadata.version = version
 if fault == "older":
     import segkit.version
     segkit.version.__version__ = "0.0.1"
@@ -73,7 +79,8 @@ if fault == "store":
             raise FileNotFoundError(2, "No such file or directory", path)
         return here(path, *rest, **options)
     builtins.open = there
-sys.argv = ["dask-worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *sys.argv[3:]]
+options = ["--nthreads", "1", "--no-nanny", "--no-dashboard"]
+sys.argv = ["dask-worker", address, *options, *sys.argv[3:]]
 from distributed.cli.dask_worker import main
 main()
 """
@@ -96,9 +103,9 @@ def test_a_client_without_the_keys_is_refused_and_one_with_them_is_not(local, tm
     workers = list(local.nthreads())
     (tmp_path / "stranger.py").write_text(STRANGER)
     command = [sys.executable, tmp_path / "stranger.py", local.scheduler.address, *workers]
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    *refusals, last = found.stdout.splitlines()
-    assert last == f"tried as {65534 if os.getuid() == 0 else os.getuid()}", found.stderr
+    stranger = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    *refusals, last = stranger.stdout.splitlines()
+    assert last == f"tried as {65534 if os.getuid() == 0 else os.getuid()}", stranger.stderr
     assert len(refusals) == 4
     assert all(line.startswith("refused") for line in refusals)
     assert set(local.run(lambda: "ran")) == set(workers)
@@ -110,13 +117,13 @@ def ports(pid):
     for name in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
             inodes.add(os.readlink(name).removeprefix("socket:[").rstrip("]"))
-    found = set()
+    addresses = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and fields[9] in inodes:
-                found.add((fields[1].split(":")[0], int(fields[1].split(":")[1], 16)))
-    return found
+                addresses.add((fields[1].split(":")[0], int(fields[1].split(":")[1], 16)))
+    return addresses
 
 
 @pytest.mark.skipif(
@@ -172,13 +179,13 @@ def test_keys_are_in_no_command_line_environment_or_file_and_the_scratch_folder_
 
 
 def test_work_is_given_up_when_no_worker_is_there_any_more(monkeypatch):
-    monkeypatch.setattr(engine, "_LOOK_SECONDS", 0.1)
-    monkeypatch.setattr(engine, "_MOST_MISSES", 3)
+    monkeypatch.setattr(rounds, "_LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(rounds, "_MOST_MISSES", 3)
     monkeypatch.setattr(cluster, "_RESTART_SECONDS", 0.1)
-    with engine.Engine(engine.EngineSettings(workers=1), "unused") as running:
+    with Engine(EngineSettings(workers=1), "unused") as running:
         running._start()
-        running._client.cluster.scale(0)
-        while running._client.nthreads():
+        running._workers.client.cluster.scale(0)
+        while running._workers.client.nthreads():
             time.sleep(0.05)
         task = Task("features-aa", (node_of("features-aa", {}, {}),), ())
         with pytest.raises(UsageError, match=r"all workers died \(out of memory.*engine=inline"):
@@ -189,14 +196,14 @@ def test_work_is_given_up_when_no_worker_is_there_any_more(monkeypatch):
     ("kind", "message"), [("features", "with the first stage"), ("scoring", "again and again")]
 )
 def test_workers_that_survive_nothing_end_a_study_in_one_line(monkeypatch, kind, message):
-    monkeypatch.setattr(engine, "run_bundle", lambda *_, **__: os._exit(1))
-    monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
-    monkeypatch.setattr(engine, "_MOST_LOST", 3)
+    monkeypatch.setattr(rounds, "run_bundle", lambda *_, **__: os._exit(1))
+    monkeypatch.setattr(workers, "LOST_WORKER_RETRIES", 0)
+    monkeypatch.setattr(rounds, "_MOST_LOST", 3)
     count = 1 if kind == "features" else 5
     keys = [f"{kind}-{number:02}" for number in range(count)]
     tasks = [Task(key, (node_of(key, {}, {}),), ()) for key in keys]
-    settings = engine.EngineSettings(workers=1, memory_limit="500MB")
-    with engine.Engine(settings, "unused") as running, pytest.raises(UsageError) as raised:
+    settings = EngineSettings(workers=1, memory_limit="500MB")
+    with Engine(settings, "unused") as running, pytest.raises(UsageError) as raised:
         list(running.run(tasks, dict.fromkeys(keys, 0.0)))
     line = str(raised.value)
     assert line.startswith("engine.workers=1: workers died")
@@ -226,11 +233,11 @@ def failed_to_start(folder, *prefix, **options):
     return line
 
 
-def test_too_few_open_files_is_told_with_a_way_out(tmp_path):
-    def few():
+def test_too_few_open_files_is_reported_with_a_way_out(tmp_path):
+    def limit_open_files():
         resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
 
-    assert "ulimit -n is 24" in failed_to_start(tmp_path, preexec_fn=few)
+    assert "ulimit -n is 24" in failed_to_start(tmp_path, preexec_fn=limit_open_files)
 
 
 @pytest.mark.skipif(
@@ -240,7 +247,7 @@ def test_too_few_open_files_is_told_with_a_way_out(tmp_path):
     reason="takes a root who may make namespaces",
 )
 @pytest.mark.parametrize("fault", ["network", "memory"])
-def test_no_loopback_and_no_shared_memory_are_told_with_a_way_out(tmp_path, fault):
+def test_no_loopback_and_no_shared_memory_are_reported_with_a_way_out(tmp_path, fault):
     if fault == "network":
         assert "127.0.0.1 does not work" in failed_to_start(tmp_path, "unshare", "-n")
         return
@@ -269,7 +276,7 @@ def running(*command, cwd):
 
 
 @contextlib.contextmanager
-def scheduler(folder, *options):
+def running_scheduler(folder, *options):
     contact = folder / f"scheduler-{time.monotonic_ns()}.json"
     arguments = [
         "--host",
@@ -288,14 +295,14 @@ def scheduler(folder, *options):
         yield json.loads(contact.read_text())["address"], process
 
 
-def worker(fault, address, *options, cwd):
+def running_worker(fault, address, *options, cwd):
     (cwd / "worker.py").write_text(WORKER)
     return running("worker.py", fault, address, *options, cwd=cwd)
 
 
 @pytest.fixture(scope="module")
 def tcp_scheduler(tmp_path_factory):
-    with scheduler(tmp_path_factory.mktemp("scheduler")) as (address, _):
+    with running_scheduler(tmp_path_factory.mktemp("scheduler")) as (address, _):
         yield address
 
 
@@ -311,53 +318,53 @@ def tcp_scheduler(tmp_path_factory):
 def test_a_worker_that_is_not_fit_is_named_before_work_starts(
     tcp_scheduler, tmp_path, fault, parts
 ):
-    settings = engine.EngineSettings(address=tcp_scheduler)
-    with worker(fault, tcp_scheduler, cwd=tmp_path), pytest.raises(UsageError) as raised:
-        engine.check_scheduler(settings, str(tmp_path))
+    settings = EngineSettings(address=tcp_scheduler)
+    with running_worker(fault, tcp_scheduler, cwd=tmp_path), pytest.raises(UsageError) as raised:
+        check_scheduler(settings, str(tmp_path))
     for part in parts:
         assert part.format(store=tmp_path) in str(raised.value)
     assert not list(tmp_path.glob(".token-*"))
 
 
 def test_a_worker_that_does_not_answer_is_named(tcp_scheduler, tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "_ANSWER_SECONDS", 1)
-    settings = engine.EngineSettings(address=tcp_scheduler)
-    with worker("none", tcp_scheduler, cwd=tmp_path) as process:
-        engine.check_scheduler(settings, str(tmp_path))
+    monkeypatch.setattr(scheduler, "_ANSWER_SECONDS", 1)
+    settings = EngineSettings(address=tcp_scheduler)
+    with running_worker("none", tcp_scheduler, cwd=tmp_path) as process:
+        check_scheduler(settings, str(tmp_path))
         process.send_signal(signal.SIGSTOP)
         with pytest.raises(
             UsageError, match=r"the worker at tcp://127\.0\.0\.1:\d+ does not answer"
         ):
-            engine.check_scheduler(settings, str(tmp_path))
+            check_scheduler(settings, str(tmp_path))
 
 
-def test_a_scheduler_without_workers_is_told_with_the_command_that_starts_one(
+def test_a_scheduler_without_workers_is_reported_with_the_command_that_starts_one(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(cluster, "_WORKERS_SECONDS", 0.5)
-    with scheduler(tmp_path) as (address, _), pytest.raises(UsageError) as raised:
-        engine.check_scheduler(engine.EngineSettings(address=address), str(tmp_path))
-    told = f"the scheduler has no workers; start some with: dask worker {address} --nthreads 1"
-    assert str(raised.value) == f"engine.address={address}: {told}"
+    monkeypatch.setattr(scheduler, "_WORKERS_SECONDS", 0.5)
+    with running_scheduler(tmp_path) as (address, _), pytest.raises(UsageError) as raised:
+        check_scheduler(EngineSettings(address=address), str(tmp_path))
+    message = f"the scheduler has no workers; start some with: dask worker {address} --nthreads 1"
+    assert str(raised.value) == f"engine.address={address}: {message}"
 
 
 def test_the_checks_together_take_less_than_half_a_minute():
-    assert cluster.CONNECT_SECONDS + cluster._WORKERS_SECONDS + cluster._ANSWER_SECONDS < 30
+    assert scheduler.CONNECT_SECONDS + scheduler._WORKERS_SECONDS + scheduler._ANSWER_SECONDS < 30
 
 
 def test_a_worker_that_came_later_refuses_what_it_is_not_fit_for(tmp_path):
-    with cluster._token(str(tmp_path)) as requirement:
-        cluster.check_here(requirement)
-        other = cluster.Requirement(
+    with shared_token(str(tmp_path)) as requirement:
+        check_here(requirement)
+        other = Requirement(
             (*requirement.versions[:-1], ("numba", "0.1")), requirement.token, requirement.secret
         )
         with pytest.raises(UsageError, match=r"has numba .* \(here 0\.1\)"):
-            engine.run_bundle([], str(tmp_path), other, [])
-    elsewhere = cluster.Requirement(
+            run_bundle([], str(tmp_path), other, [])
+    elsewhere = Requirement(
         requirement.versions, str(tmp_path / "none" / ".token-x"), requirement.secret
     )
     with pytest.raises(UsageError, match="does not see store="):
-        engine.run_bundle([], str(tmp_path), elsewhere, [])
+        run_bundle([], str(tmp_path), elsewhere, [])
 
 
 def greeting(kind, connection):
@@ -386,10 +393,10 @@ def greeting(kind, connection):
         ("tls", "Timed out"),
     ],
 )
-def test_what_is_no_scheduler_is_told_and_waited_for_no_longer_than_a_moment(
+def test_what_is_no_scheduler_is_reported_and_waited_for_no_longer_than_a_moment(
     tmp_path, monkeypatch, kind, part
 ):
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 2)
+    monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 2)
     held = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -402,12 +409,12 @@ def test_what_is_no_scheduler_is_told_and_waited_for_no_longer_than_a_moment(
 
         threading.Thread(target=serve, daemon=True).start()
         address = f"{'tls' if kind == 'tls' else 'tcp'}://127.0.0.1:{server.getsockname()[1]}"
-        settings = engine.EngineSettings(
+        settings = EngineSettings(
             address=address, tls=written_keys(tmp_path) if kind == "tls" else None
         )
         begun = time.monotonic()
         with pytest.raises(UsageError) as raised:
-            engine.check_scheduler(settings, str(tmp_path))
+            check_scheduler(settings, str(tmp_path))
     assert str(raised.value).startswith(f"engine.address={address}: no scheduler answers there (")
     assert part in str(raised.value)
     assert time.monotonic() - begun < 10
@@ -418,12 +425,10 @@ def test_what_is_no_scheduler_is_told_and_waited_for_no_longer_than_a_moment(
 def test_a_workers_address_is_not_taken_for_a_schedulers(tcp_scheduler, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with worker("none", tcp_scheduler, "--worker-port", str(port), cwd=tmp_path):
-        engine.check_scheduler(engine.EngineSettings(address=tcp_scheduler), str(tmp_path))
+    with running_worker("none", tcp_scheduler, "--worker-port", str(port), cwd=tmp_path):
+        check_scheduler(EngineSettings(address=tcp_scheduler), str(tmp_path))
         with pytest.raises(UsageError, match=r"no scheduler answers there \(a Dask worker does"):
-            engine.check_scheduler(
-                engine.EngineSettings(address=f"tcp://127.0.0.1:{port}"), str(tmp_path)
-            )
+            check_scheduler(EngineSettings(address=f"tcp://127.0.0.1:{port}"), str(tmp_path))
 
 
 def written_keys(folder):
@@ -439,33 +444,32 @@ def test_files_let_one_in_at_a_tls_scheduler_and_nothing_else_does(tmp_path):
     own, others = written_keys(tmp_path / "own"), written_keys(tmp_path / "others")
     options = ["--tls-ca-file", own["ca"], "--tls-cert", own["cert"], "--tls-key", own["key"]]
     with (
-        scheduler(tmp_path, *options) as (address, _),
-        worker("none", address, *options, cwd=tmp_path),
+        running_scheduler(tmp_path, *options) as (address, _),
+        running_worker("none", address, *options, cwd=tmp_path),
     ):
         assert address.startswith("tls://")
-        engine.check_scheduler(engine.EngineSettings(address=address, tls=own), str(tmp_path))
+        check_scheduler(EngineSettings(address=address, tls=own), str(tmp_path))
         with pytest.raises(UsageError, match=r"no scheduler answers there \(TLS failed"):
-            engine.check_scheduler(
-                engine.EngineSettings(address=address, tls=others), str(tmp_path)
-            )
+            check_scheduler(EngineSettings(address=address, tls=others), str(tmp_path))
         with pytest.raises(
             UsageError, match=r"needs engine\.tls\.ca, engine\.tls\.cert and engine\.tls\.key"
         ):
-            engine.check_scheduler(engine.EngineSettings(address=address), str(tmp_path))
+            check_scheduler(EngineSettings(address=address), str(tmp_path))
         plain = address.replace("tls://", "tcp://")
         with pytest.raises(UsageError, match="no scheduler answers there"):
-            engine.check_scheduler(engine.EngineSettings(address=plain), str(tmp_path))
+            check_scheduler(EngineSettings(address=plain), str(tmp_path))
         swapped = own | {"key": own["cert"]}
         with pytest.raises(UsageError, match=r"engine\.tls .*cannot be used"):
-            engine.check_scheduler(
-                engine.EngineSettings(address=address, tls=swapped), str(tmp_path)
-            )
+            check_scheduler(EngineSettings(address=address, tls=swapped), str(tmp_path))
 
 
 def test_a_lost_scheduler_is_one_line_and_the_next_launch_goes_on(tmp_path):
     stored = tmp_path / "store" / "clustering"
     many = "clusterer.n_clusters=range(2, 9)"
-    with scheduler(tmp_path) as (address, process), worker("none", address, cwd=tmp_path):
+    with (
+        running_scheduler(tmp_path) as (address, process),
+        running_worker("none", address, cwd=tmp_path),
+    ):
         study = subprocess.Popen(
             sweep_command(tmp_path, f"engine.address={address}", many, "scoring.draws=40"),
             cwd=tmp_path,
@@ -500,18 +504,16 @@ def test_a_lost_scheduler_is_one_line_and_the_next_launch_goes_on(tmp_path):
 
 
 def test_nothing_is_handed_to_a_scheduler_that_is_gone(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(scheduler, "CONNECT_SECONDS", 1)
     task = Task("features-aa", (node_of("features-aa", {}, {}),), ())
     with contextlib.ExitStack() as stack:
-        address, process = stack.enter_context(scheduler(tmp_path))
-        stack.enter_context(worker("none", address, cwd=tmp_path))
-        connected = stack.enter_context(
-            engine.Engine(engine.EngineSettings(address=address), str(tmp_path))
-        )
+        address, process = stack.enter_context(running_scheduler(tmp_path))
+        stack.enter_context(running_worker("none", address, cwd=tmp_path))
+        connected = stack.enter_context(Engine(EngineSettings(address=address), str(tmp_path)))
         connected._start()
         process.kill()
         process.wait()
-        while connected._client.status == "running":
+        while connected._workers.client.status == "running":
             time.sleep(0.02)
         with pytest.raises(WorkersLost, match="the scheduler is gone"):
             list(connected.run([task], {task.name: 0.0}))
@@ -527,4 +529,4 @@ def test_nothing_is_handed_to_a_scheduler_that_is_gone(tmp_path, monkeypatch):
     ],
 )
 def test_a_scheduler_that_lets_everybody_in_is_warned_of(settings, warned):
-    assert len(engine.open_scheduler(engine.EngineSettings(**settings))) == warned
+    assert len(scheduler_warnings(EngineSettings(**settings))) == warned

@@ -1,5 +1,4 @@
-"""Whatever is damaged in the store, a study ends with the tables that it would have had, and
-says what it dropped."""
+"""Damage in the store costs time alone: a study has the same tables and says what it dropped."""
 
 from __future__ import annotations
 
@@ -75,10 +74,10 @@ def results(folder):
     return frames, json.loads((folder / "study" / "recommendation.json").read_text())
 
 
-def same(found, reference):
+def same(results_now, reference):
     for name in TABLES:
-        pd.testing.assert_frame_equal(found[0][name], reference[0][name], check_exact=True)
-    assert found[1] == reference[1]
+        pd.testing.assert_frame_equal(results_now[0][name], reference[0][name], check_exact=True)
+    assert results_now[1] == reference[1]
 
 
 def flip(path):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from segkit.study.plan import schedule
 from segkit.study.plan.graph import Task, make_tasks
 from segkit.study.plan.schedule import bundles
 from segkit.study.plan.stage import Result
-from segkit.study.run import engine, store
+from segkit.study.run import engine, rounds, settings, store, workers
 from segkit.study.run import task as task_module
 from segkit.study.run.outcome import Outcome
 from segkit.study.run.preparation import prepare
@@ -311,22 +312,23 @@ def test_data_that_change_while_a_study_runs_are_not_stored_under_the_old_name(t
 
 def test_what_this_launch_computed_is_kept_and_what_was_stored_does_not_count(tmp_path):
     first = launch(study(tmp_path), ["segkit"], Silent())
-    told = json.loads((first.folder / "provenance.json").read_text())
-    assert 0 < told["efficiency"] <= 1
-    available = told["execution_seconds"] * told["workers"]
-    assert sum(told["computed_seconds"].values()) / available == pytest.approx(
-        told["efficiency"], rel=0.05
+    provenance = json.loads((first.folder / "provenance.json").read_text())
+    assert 0 < provenance["efficiency"] <= 1
+    available = provenance["execution_seconds"] * provenance["workers"]
+    assert sum(provenance["computed_seconds"].values()) / available == pytest.approx(
+        provenance["efficiency"], rel=0.05
     )
-    assert told["computed_seconds"] == pytest.approx(told["seconds"], abs=0.002)
-    assert set(told["peak_memory"]) == set(told["memory_growth"]) == set(told["seconds"])
-    assert all(told["peak_memory"][kind] > growth for kind, growth in told["memory_growth"].items())
-    assert told["overhead_seconds"] == {}
+    assert provenance["computed_seconds"] == pytest.approx(provenance["seconds"], abs=0.002)
+    peaks, growths = provenance["peak_memory"], provenance["memory_growth"]
+    assert set(peaks) == set(growths) == set(provenance["seconds"])
+    assert all(peaks[kind] > growth for kind, growth in growths.items())
+    assert provenance["overhead_seconds"] == {}
     again = json.loads(
         (launch(study(tmp_path), ["segkit"], Silent()).folder / "provenance.json").read_text()
     )
     assert again["efficiency"] is None
     assert again["computed_seconds"] == {}
-    assert again["seconds"] == told["seconds"]
+    assert again["seconds"] == provenance["seconds"]
 
 
 def random_tasks(rng, count):
@@ -345,15 +347,15 @@ def test_bundles_hold_every_task_once_after_what_it_needs_and_are_small(seed):
     rng = np.random.default_rng(seed)
     tasks = list(random_tasks(rng, 120))
     seconds = {task.name: float(rng.choice([0.01, 0.1, 2.0])) for task in tasks}
-    found = bundles(tasks, seconds, 2)
+    bundled = bundles(tasks, seconds, 2)
     done = set()
-    for bundle in found:
+    for bundle in bundled:
         for task in bundle:
             assert set(task.after) <= done
             done.add(task.name)
         assert len(bundle) == 1 or sum(seconds[task.name] for task in bundle) <= 0.5
-    assert len(done) == len(tasks) == sum(map(len, found))
-    assert len(found) < len(tasks)
+    assert len(done) == len(tasks) == sum(map(len, bundled))
+    assert len(bundled) < len(tasks)
 
 
 def test_large_tasks_are_not_bundled_and_little_work_is_still_spread():
@@ -372,30 +374,31 @@ def test_a_task_that_no_worker_survives_does_not_take_its_bundle_with_it(tmp_pat
         tmp_path, "projection=none", "clusterer=kmeans", "scoring.references=[standard]"
     )
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
-    run_bundle = engine.run_bundle
+    run_bundle = rounds.run_bundle
 
     def dying(bundle, *rest, **compiled):
         if any(task.kind == "clustering" for task in bundle):
             os._exit(1)
         return run_bundle(bundle, *rest, **compiled)
 
-    monkeypatch.setattr(engine, "run_bundle", dying)
-    monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
+    monkeypatch.setattr(rounds, "run_bundle", dying)
+    monkeypatch.setattr(workers, "LOST_WORKER_RETRIES", 0)
     # All in one bundle.
     monkeypatch.setattr(schedule, "_BUNDLES_EACH", 0.1)
     small = dict.fromkeys((task.name for task in tasks), 0.01)
     assert len(bundles(tasks, small, 1)) == 1
     prepared.store.prepare()
-    with engine.Engine(engine.EngineSettings(workers=1), str(prepared.store.root)) as running:
-        found = {task.kind: outcomes for task, outcomes in running.run(tasks, small, small)}
-    assert {kind: {outcome.status for outcome in outcomes} for kind, outcomes in found.items()} == {
+    with engine.Engine(settings.EngineSettings(workers=1), str(prepared.store.root)) as running:
+        outcomes_of = {task.kind: outcomes for task, outcomes in running.run(tasks, small, small)}
+    statuses = {kind: {outcome.status for outcome in outcomes_of[kind]} for kind in outcomes_of}
+    assert statuses == {
         "features": {"ok"},
         "scaling": {"ok"},
         "clustering": {"failed"},
         "scoring": {"failed"},
         "stability": {"failed"},
     }
-    assert "the worker was lost" in found["clustering"][0].reason
+    assert "the worker was lost" in outcomes_of["clustering"][0].reason
 
 
 def test_who_only_waited_for_a_worker_that_was_lost_does_not_fail_with_it(tmp_path, monkeypatch):
@@ -403,29 +406,31 @@ def test_who_only_waited_for_a_worker_that_was_lost_does_not_fail_with_it(tmp_pa
         tmp_path, "projection=none", "clusterer=kmeans,dbscan", "scoring.references=[standard]"
     )
     tasks = make_tasks(prepared.plan.nodes, prepared.plan.leaves, set())
-    run_bundle = engine.run_bundle
+    run_bundle = rounds.run_bundle
 
     def dying(bundle, *rest, **compiled):
-        told = [node.config.get("clusterer", node.config) for task in bundle for node in task.nodes]
-        if any(config.get("_target_") == "sklearn.cluster.DBSCAN" for config in told):
+        nodes = chain.from_iterable(task.nodes for task in bundle)
+        configs = [node.config.get("clusterer", node.config) for node in nodes]
+        if any(config.get("_target_") == "sklearn.cluster.DBSCAN" for config in configs):
             # The others are queued behind it by then.
             time.sleep(0.5)
             os._exit(1)
         return run_bundle(bundle, *rest, **compiled)
 
-    monkeypatch.setattr(engine, "run_bundle", dying)
-    monkeypatch.setattr(engine, "LOST_WORKER_RETRIES", 0)
+    monkeypatch.setattr(rounds, "run_bundle", dying)
+    monkeypatch.setattr(workers, "LOST_WORKER_RETRIES", 0)
     prepared.store.prepare()
-    with engine.Engine(engine.EngineSettings(workers=1), str(prepared.store.root)) as running:
-        found = {
+    with engine.Engine(settings.EngineSettings(workers=1), str(prepared.store.root)) as running:
+        outcomes_of = {
             task.name: outcomes
             for task, outcomes in running.run(tasks, {task.name: 0.0 for task in tasks})
         }
-    assert set(found) == {task.name for task in tasks}
+    assert set(outcomes_of) == {task.name for task in tasks}
     kmeans, dbscan = (
         {run.stages[role] for role in ("clustering", "stability")} for run in prepared.plan.runs
     )
-    status = {outcome.key: outcome.status for outcomes in found.values() for outcome in outcomes}
+    outcomes = chain.from_iterable(outcomes_of.values())
+    status = {outcome.key: outcome.status for outcome in outcomes}
     assert {status[key] for key in kmeans} == {"ok"}
     assert {status[key] for key in dbscan} == {"failed"}
 
@@ -459,10 +464,12 @@ def test_a_result_that_cannot_be_written_fails_its_stage_and_names_the_store(
     ],
 )
 def test_a_stage_may_take_the_memory_of_a_worker(monkeypatch, limit, expected):
-    monkeypatch.setattr(engine, "machine_memory", lambda: 16_000)
-    assert engine.EngineSettings(workers=2, memory_limit=limit).most_memory == expected
+    monkeypatch.setattr(settings, "machine_memory", lambda: 16_000)
+    assert settings.EngineSettings(workers=2, memory_limit=limit).most_memory == expected
     alone = 16_000 if limit == "auto" else expected
-    assert engine.EngineSettings(mode="inline", workers=2, memory_limit=limit).most_memory == alone
+    assert (
+        settings.EngineSettings(mode="inline", workers=2, memory_limit=limit).most_memory == alone
+    )
 
 
 def test_who_has_no_room_is_skipped_with_all_that_needs_it_and_tried_again_where_there_is_more(
@@ -485,14 +492,14 @@ def test_who_has_no_room_is_skipped_with_all_that_needs_it_and_tried_again_where
     ]
     sweep += ["engine=inline", f"store={tmp_path}/store"]
     before = os.environ.get("SEGKIT_WORKER_MEMORY")
-    monkeypatch.setattr(engine, "machine_memory", lambda: 500_500_000)
+    monkeypatch.setattr(settings, "machine_memory", lambda: 500_500_000)
     first = launch(
         prepare(compose_study([*sweep, f"hydra.sweep.dir={tmp_path}/first"])), ["segkit"], Silent()
     )
     runs = first.runs.set_index("clusterer")
     assert runs["status"].to_dict() == {"agglomerative": "skipped", "kmeans": "ok"}
     assert "merges tie" in runs.loc["agglomerative", "reason"]
-    monkeypatch.setattr(engine, "machine_memory", lambda: 10**9)
+    monkeypatch.setattr(settings, "machine_memory", lambda: 10**9)
     second = launch(
         prepare(compose_study([*sweep, f"hydra.sweep.dir={tmp_path}/second"])), ["segkit"], Silent()
     )
@@ -507,8 +514,8 @@ def test_a_draw_that_this_worker_has_no_room_for_stops_what_stands_on_all_draws(
     )
     for again, status in ((True, "skipped"), (False, "failed")):
         outcomes = [
-            Outcome(key, found, "no room", again=again and found != "ok")
-            for key, found in keys.items()
+            Outcome(key, status_of_input, "no room", again=again and status_of_input != "ok")
+            for key, status_of_input in keys.items()
         ]
         (outcome,) = run_task(Task("t", (node,), ()), tmp_path, outcomes)
         # Without an input in the store the stage itself fails: it was tried.
@@ -521,7 +528,7 @@ def test_a_draw_that_this_worker_has_no_room_for_stops_what_stands_on_all_draws(
     [(None, None), ("90min", 5400), ("24h", 86_400), ("1.5 d", 129_600), ("30s", 30)],
 )
 def test_a_stage_may_be_estimated_to_take_a_time(limit, expected):
-    assert engine.EngineSettings(time_limit=limit).most_seconds == expected
+    assert settings.EngineSettings(time_limit=limit).most_seconds == expected
 
 
 def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
@@ -544,27 +551,27 @@ def test_pictures_of_one_matrix_are_judged_together_as_each_by_itself(tmp_path):
     )
     assert [node.key for node in together.nodes] == [node.key for node in nodes]
     stores = [store.Store(tmp_path / name) for name in ("together", "alone")]
-    for kept in stores:
+    for results in stores:
         for key, matrix in others.items():
-            kept.save(key, {"matrix": matrix}, {}, 0.0)
+            results.save(key, {"matrix": matrix}, {}, 0.0)
     run_task(together, stores[0].root)
     for node in nodes:
         run_task(Task(node.key, (node,), ()), stores[1].root)
-        both = [kept.record(node.key)["facts"] for kept in stores]
+        both = [results.record(node.key)["facts"] for results in stores]
         assert both[0] == both[1]
-        arrays = [kept.arrays(node.key) for kept in stores]
+        arrays = [results.arrays(node.key) for results in stores]
         assert all((arrays[0][name] == arrays[1][name]).all() for name in arrays[0])
 
 
 def test_one_picture_that_cannot_be_read_does_not_take_the_others_with_it(tmp_path):
     X = np.random.default_rng(4).normal(size=(200, 5))
-    kept = store.Store(tmp_path)
+    results = store.Store(tmp_path)
     for key, matrix in (
         ("scaling-00", X),
         ("projection-aa", X[:, :2]),
         ("projection-bb", X[:, 1:3]),
     ):
-        kept.save(key, {"matrix": matrix}, {}, 0.0)
+        results.save(key, {"matrix": matrix}, {}, 0.0)
     nodes = [
         node_of(
             f"quality-{name}",
@@ -581,8 +588,8 @@ def test_exact_neighbours_tell_no_recall_and_a_poor_descent_is_replaced_by_them(
     tmp_path, monkeypatch
 ):
     X = np.random.default_rng(5).normal(size=(300, 7))
-    kept = store.Store(tmp_path)
-    kept.save("scaling-00", {"matrix": X}, {}, 0.0)
+    results = store.Store(tmp_path)
+    results.save("scaling-00", {"matrix": X}, {}, 0.0)
     poor = []
 
     def descend(matrix, count):
@@ -593,8 +600,8 @@ def test_exact_neighbours_tell_no_recall_and_a_poor_descent_is_replaced_by_them(
     for name, config in (("aa", {"count": 20}), ("bb", {"count": 20, "approximate": True})):
         node = node_of(f"neighbours-{name}", config, {"scaling": "scaling-00"})
         run_task(Task("t", (node,), ()), tmp_path)
-    records = [kept.record(f"neighbours-{name}") for name in ("aa", "bb")]
-    assert [list(found["facts"]) for found in records] == [["sketch"], ["sketch"]]
+    records = [results.record(f"neighbours-{name}") for name in ("aa", "bb")]
+    assert [list(result["facts"]) for result in records] == [["sketch"], ["sketch"]]
     assert records[0]["digest"] == records[1]["digest"]
     assert poor == [20]
 

@@ -1,5 +1,4 @@
-"""The first launch of an installation: each kernel is compiled once, by one process, and that is
-said."""
+"""At the first launch one process compiles each kernel, once, and the launch says so."""
 
 from __future__ import annotations
 
@@ -62,12 +61,16 @@ def test_the_longest_kernel_bounds_the_time_from_below():
 )
 def test_after_it_a_fit_compiles_nothing_more(config):
     code = f"""
-import gc, json, numba, numpy as np
+import gc, json, numpy as np
+from numba.core.dispatcher import Dispatcher
 from segkit import clustering
 from segkit.study.run.kernels import compile_kernels
 def signatures():
-    found = [item for item in gc.get_objects() if isinstance(item, numba.core.dispatcher.Dispatcher)]
-    return {{item.py_func.__qualname__: len(item.signatures) for item in found if "segkit" in item.py_func.__module__}}
+    counts = {{}}
+    for each in gc.get_objects():
+        if isinstance(each, Dispatcher) and "segkit" in each.py_func.__module__:
+            counts[each.py_func.__qualname__] = len(each.signatures)
+    return counts
 compile_kernels({config!r})
 before = signatures()
 X = np.random.default_rng(1).normal(size=(300, 5))
@@ -100,7 +103,7 @@ launch(prepare(compose_study(sys.argv[1:], None)), ["segkit"], PlainProgress())
             *more,
         ]
         places = [f"hydra.sweep.dir={tmp_path / name}", f"store={tmp_path / 'store'}"]
-        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
         command = [sys.executable, "-c", code, *tiny, *places]
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, check=True
@@ -109,7 +112,7 @@ launch(prepare(compose_study(sys.argv[1:], None)), ["segkit"], PlainProgress())
     first = launch("first", "engine.workers=2")
     assert first.count("compiling the kernels (once per installation), about") == 1
     # By one process: another would have written an index of its own beside.
-    assert len(list((tmp_path / "kept").rglob("*.labels_at-*.nbi"))) == 1
+    assert len(list((tmp_path / "cache").rglob("*.labels_at-*.nbi"))) == 1
     second = launch("second", "data.seed=2", "engine=inline")
     assert "stages to compute" in second
     assert "compiling" not in second

@@ -16,7 +16,7 @@ import numpy
 from threadpoolctl import threadpool_info
 from segkit.study.run.resources import one_thread
 def most():
-    return max((found["num_threads"] for found in threadpool_info()), default=1)
+    return max((library["num_threads"] for library in threadpool_info()), default=1)
 with one_thread():
     assert most() == 1
     import sklearn.cluster
@@ -42,8 +42,8 @@ def test_libraries_loaded_later_are_held_to_one_thread_too():
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot set the peak back")
 def test_memory_is_that_of_the_block():
     with memory() as large:
-        kept = np.ones(16 * 1024**2)
-        del kept
+        block = np.ones(16 * 1024**2)
+        del block
     with memory() as small:
         pass
     assert 120 < large["growth"] < 160

@@ -13,7 +13,8 @@ import pytest
 
 from segkit.errors import UsageError
 from segkit.files import DiskFull, replacing, writable_folder
-from segkit.study.run.store import Damaged, Store, _sealed, content_digest
+from segkit.study.run.hashes import content_digest, sealed_json
+from segkit.study.run.store import Damaged, Store
 
 KEY = "scaling-0123456789abcdef01234567"
 
@@ -130,7 +131,7 @@ def test_a_record_without_a_seal_is_damaged(store, text):
 def test_a_sealed_record_of_another_kind_is_damaged(store):
     store.save(KEY, {}, {}, 0.0)
     for content in ({"facts": []}, {"facts": {}, "seconds": "1", "digest": "", "arrays": []}):
-        Path(store._path(KEY, ".json")).write_bytes(_sealed(json.dumps(content).encode(), KEY))
+        Path(store._path(KEY, ".json")).write_bytes(sealed_json(json.dumps(content).encode(), KEY))
         assert store.record(KEY) is None
 
 
