@@ -233,7 +233,7 @@ def edit_table(folder, name, change):
         (
             "partitions",
             lambda table: table.assign(id=table["id"].to_numpy()[::-1]),
-            "the ids of 150 customers are",
+            "the ids of 150 customers differ",
         ),
         ("partitions", lambda table: table.drop(columns="id"), "column 'id' is missing"),
         ("partitions", lambda table: table.iloc[:100], "100 customers published, the data has 150"),
