@@ -8,7 +8,6 @@ configuration or a command line cannot.
 from __future__ import annotations
 
 import ast
-import hashlib
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from segkit.errors import UsageError, did_you_mean
+from segkit.hashing import sha256_hex
 
 ENTRY_POINT_GROUP = "segkit.targets"
 
@@ -206,7 +206,7 @@ def source_digest(name: str) -> str:
     own = [base for base in class_.__mro__ if base.__module__.partition(".")[0] == package]
     # A compiled module is its own source.
     files = sorted({sys.modules[base.__module__].__file__ for base in own})
-    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+    return sha256_hex(*(Path(file).read_bytes() for file in files))
 
 
 def _canonical(config: Mapping, where: str) -> str:

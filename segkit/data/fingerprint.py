@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segkit.hashing import sha256_hex
+
 CHUNK = 1 << 20
 PARQUET_MAGIC = b"PAR1"
 # A memo is read whole at every launch, so only the files used last stay in it.
@@ -36,7 +38,7 @@ def file_sha256(path: Path, *, text: bool) -> str:
 def digest_of(value: object) -> str:
     """Return the sha256 in hex of a JSON value in its canonical form."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return sha256_hex(canonical)
 
 
 @dataclass

@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segkit.clustering.arrays import Indices, Matrix
+from segkit.hashing import array_digest
 from segkit.scoring.contract import Groups
 
 if TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _numbered(partitions: Sequence[Groups]) -> list[list[int]]:
         order = np.argsort(groups.codes.astype(np.int16), kind="stable")
         starts = len(order) - groups.n_scored + np.r_[0, np.cumsum(groups.sizes)[:-1]]
         clusters = np.split(order, starts)[1:]
-        digests = [sha256(members.tobytes()).digest() for members in clusters]
+        digests = [array_digest(members) for members in clusters]
         numbers.append([number_of.setdefault(digest, len(number_of)) for digest in digests])
     return numbers
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 import numpy as np
+
+from segkit.hashing import seed_of
 
 
 def generator(*identity: object) -> np.random.Generator:
@@ -17,4 +17,4 @@ def generator(*identity: object) -> np.random.Generator:
         identities have equal generators; different ones are independent.
     """
     text = "\0".join(str(part) for part in identity)
-    return np.random.default_rng(int.from_bytes(sha256(text.encode()).digest()[:16]))
+    return np.random.default_rng(seed_of(text, 16))

@@ -1,4 +1,4 @@
-"""Segments: who they are."""
+"""Who is in each segment: profiles, silhouettes, and which runs are shown in detail."""
 
 from __future__ import annotations
 

@@ -6,12 +6,12 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit.files import DiskFull
+from segkit.hashing import array_digest
 from segkit.segments.detailed_runs import detailed_runs
 from segkit.segments.profiles import COLUMNS, profile
 from segkit.study.keep.reader import load_study
@@ -88,7 +88,7 @@ def _chosen(
     chosen = total = 0
     for run, labels in _labels(finished.folder, runs):
         values = labels.to_numpy(dtype="float64", na_value=float("nan"))
-        identity = sha256(values.tobytes()).digest()
+        identity = array_digest(values)
         if identity in partitions:
             continue
         partitions.add(identity)

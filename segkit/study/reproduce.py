@@ -126,7 +126,8 @@ def reproduce(study: Study, run: str, data_path: str | None = None) -> Reproduct
         # The study may name any file of this user: one that it was not computed from is not even
         # read.
         reason = (
-            "the file that the study names is not the one it was made of; give the data by --data"
+            "the file that the study names is not the one it was computed from; give the data by "
+            "--data"
         )
         return _without_data(run, reason, data_change)
     with tempfile.TemporaryDirectory(prefix="segkit-") as folder:
@@ -227,7 +228,7 @@ def _located_data(study: Study, entry: Mapping[str, Any], data_path: str | None)
 
 
 def _existing_path(study: Study, path: Path) -> Path:
-    """Return where a study's data file is, first as seen from where the study was launched."""
+    """Return the path of a study's data file, as seen from where it was launched or from here."""
     launched_in = None if path.is_absolute() else _launched_in(study)
     candidates = [path] if launched_in is None else [launched_in / path, path]
     for candidate in candidates:

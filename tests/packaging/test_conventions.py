@@ -22,7 +22,7 @@ MODULES = {
 
 # From the bottom up; a module may import from its own layer and from those before it.
 LAYERS = (
-    ("version", "errors", "files", "signals", "streams", "terminal"),
+    ("version", "errors", "files", "hashing", "signals", "streams", "terminal"),
     ("targets",),
     ("data",),
     ("expressions", "feature_set", "features"),

@@ -62,7 +62,7 @@ def conclude(
     scoring: Mapping[str, Any],
     agreement: Agreement,
 ) -> Confirmed:
-    """Judge a confirmed study.
+    """Return a confirmed study's runs table and recommendation.
 
     Parameters
     ----------

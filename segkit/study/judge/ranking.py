@@ -46,7 +46,7 @@ def best_first(runs: pd.DataFrame) -> list[str]:
 
 
 def gate_values(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
-    """Say for each run which gates it passes.
+    """Return which gates each run passes.
 
     Parameters
     ----------

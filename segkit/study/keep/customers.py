@@ -340,7 +340,7 @@ def drawing_frame(
 
 
 def _labels(spaces: Mapping[str, Sequence[RunPlan]]) -> dict[str, str]:
-    """Name each space, with the parameters in which spaces of the same choice differ."""
+    """Return a label of each space, with the parameters in which spaces of its choice differ."""
     first = {space: runs[0] for space, runs in spaces.items()}
     labels = {}
     for space, run in first.items():

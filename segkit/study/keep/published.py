@@ -7,13 +7,13 @@ run, by computing it again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from segkit.data.fingerprint import file_sha256
 from segkit.files import write_text
 from segkit.study.keep.untrusted import inside
 
@@ -83,15 +83,14 @@ def _digest_now(folder: Path, name: str) -> str | None:
 def edited_lines(names: Sequence[str]) -> list[str]:
     """Return a message for each file that :func:`edited` names."""
     problem = (
-        "is not as the study wrote it (its digest in provenance.json is another): it was edited "
+        "is not as the study wrote it (its digest in provenance.json differs): it was edited "
         "or damaged."
     )
     return [f"{name} {problem}" for name in names]
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_sha256(path, text=False)
 
 
 def row_difference(
@@ -166,7 +165,9 @@ def labels_difference(
     now[rows] = labels
     both_missing = np.isnan(before) & np.isnan(now)
     differing = int(np.sum(~((before == now) | both_missing)))
-    return f"the labels of {differing:,} customers are others than published" if differing else ""
+    if not differing:
+        return ""
+    return f"the labels of {differing:,} customers differ from the published ones"
 
 
 def labels_problem(published: pd.Series[Any]) -> str:
@@ -194,7 +195,7 @@ def ids_difference(published: pd.DataFrame, ids: Sequence[object]) -> str:
         return f"{len(published):,} customers published, the data has {len(ids):,}"
     pairs = zip(published["id"], ids, strict=True)
     differing = sum(str(before) != str(now) for before, now in pairs)
-    return f"the ids of {differing:,} customers are others than the data's" if differing else ""
+    return f"the ids of {differing:,} customers differ from the data's" if differing else ""
 
 
 def verdict_difference(study: Study) -> str:

@@ -1,4 +1,4 @@
-"""Reads documents and tables that anybody may have written, within limits and in one line each."""
+"""Reads documents and tables that anybody may have written: within limits, with plain errors."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from segkit import clustering, projection
 from segkit.clustering.drawn import thinned
 from segkit.errors import Infeasible
+from segkit.hashing import seed_of
 from segkit.scoring.stability import draw
 from segkit.study.plan.keys import canonical, digest
 from segkit.study.plan.libraries import library_version
@@ -255,7 +255,7 @@ def _reseed(planner: Planner, run: RunPlan, count: int) -> str | None:
 
 def _other_seed(seed: int, index: int) -> int:
     # Four bytes: the largest seed that numpy's older generators take.
-    return int.from_bytes(sha256(f"{seed}/reseed/{index}".encode()).digest()[:4])
+    return seed_of(f"{seed}/reseed/{index}", 4)
 
 
 def _with_seed(config: Mapping[str, Any], seed: int) -> dict[str, Any]:

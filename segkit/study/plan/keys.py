@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from segkit.hashing import sha256_hex
 
 RUN_ID_DIGITS = 12
 KEY_DIGITS = 24
@@ -39,7 +40,7 @@ def _plain(value: Any) -> Any:
 def digest(*parts: Any, digits: int = 64) -> str:
     """Return the first hex digits of the sha256 of the parts' canonical text."""
     text = "\n".join([part if isinstance(part, str) else canonical(part) for part in parts])
-    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+    return sha256_hex(text)[:digits]
 
 
 def run_id(

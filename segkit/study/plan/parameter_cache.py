@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cache
@@ -12,6 +11,7 @@ from typing import Any
 
 from segkit import targets
 from segkit.files import DiskFull, replacing
+from segkit.hashing import sha256_hex
 from segkit.study.plan.keys import KEY_DIGITS, digest
 from segkit.study.plan.libraries import library_version
 
@@ -75,7 +75,7 @@ def _name(group: str, config: Mapping[str, Any]) -> str | None:
 @cache
 def _code() -> str:
     root = Path(targets.__file__).parent
-    return hashlib.sha256(b"\n".join((root / name).read_bytes() for name in _CODE)).hexdigest()
+    return sha256_hex(b"\n".join((root / name).read_bytes() for name in _CODE))
 
 
 def _read(memo: Path) -> set[str]:

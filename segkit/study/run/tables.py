@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError
@@ -20,6 +19,9 @@ if TYPE_CHECKING:
 
     from segkit.data import Table
     from segkit.study.run.inputs import Inputs
+
+# Seeds belong to the keys of what is drawn, so that adding a run changes no other.
+SEED_BYTES = 8
 
 
 def load_unchanged(data: Mapping[str, Any], root: str) -> Table:
@@ -60,11 +62,6 @@ def _drawn(table: Table, identity: str, index: int, size: int | None = None) -> 
     truth = None if table.truth is None else table.truth[rows]
     frame = table.frame.iloc[rows].reset_index(drop=True)
     return replace(table, frame=frame, ids=table.ids[rows], truth=truth)
-
-
-def seed_of(key: str) -> int:
-    """Return the seed of a stage: it depends on its key, so that adding a run changes no other."""
-    return int.from_bytes(sha256(key.encode()).digest()[:8])
 
 
 def stored_table(frame: pd.DataFrame) -> Result:

@@ -114,7 +114,7 @@ def test_edited_labels_are_named_though_their_digest_is_not_touched(folder):
     labels.to_parquet(folder / "partitions.parquet", index=False)
     verdict, name, detail = again(folder, run)
     assert (verdict, name) == (DIFFERENT, "published:partitions.parquet")
-    assert detail == f"run {run}, the labels of 10 customers are others than published"
+    assert detail == f"run {run}, the labels of 10 customers differ from the published ones"
 
 
 @pytest.mark.parametrize("path", ["run", "verdict", "eligible", "null.p"])

@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.preprocessing import PowerTransformer, StandardScaler
 
 from segkit.errors import UsageError
+from segkit.hashing import seed_of
 from segkit.progress import Silent
 from segkit.scoring.null import permuted
 from segkit.scoring.stability import draw
@@ -25,7 +26,7 @@ from segkit.study.plan.keys import kind_of
 from segkit.study.run.preparation import prepare
 from segkit.study.run.stages import node_of
 from segkit.study.run.store import Store
-from segkit.study.run.tables import seed_of
+from segkit.study.run.tables import SEED_BYTES
 from segkit.study.run.task import run_task
 from segkit.study.sweep import launch
 
@@ -135,7 +136,7 @@ def test_a_table_without_segments_goes_through_the_whole_pipeline(finished, fold
         for n in nodes
         if n.kind == "null" and (n.config["kind"], n.config["index"]) == ("permuted", 0)
     )
-    frame = permuted(table.frame, np.random.default_rng(seed_of(made)))
+    frame = permuted(table.frame, np.random.default_rng(seed_of(made, SEED_BYTES)))
     labels = kmeans(scaled(frame, StandardScaler()), run["n_clusters"])
     expected = silhouette_score(scaled(frame, PowerTransformer()), labels)
     assert nulls.loc[(run["run"], "permuted", 0), "silhouette"] == pytest.approx(expected, abs=1e-9)

@@ -1,4 +1,4 @@
-"""Damage in the store costs time: the tables of a study stay the same, and it says what it dropped."""
+"""Damage in the store costs time alone: a study has the same tables and says what it dropped."""
 
 from __future__ import annotations
 

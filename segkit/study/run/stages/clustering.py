@@ -49,7 +49,7 @@ def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result | Exception]:
     return [item if isinstance(item, Exception) else _partition(item, truth) for item in partitions]
 
 
-def _partition(partition: clustering.Partition, truth: NDArray[np.generic] | None) -> Result:
+def _partition(partition: clustering.Partition, truth: NDArray[np.integer[Any]] | None) -> Result:
     import numpy as np
 
     from segkit.scoring.agreement import truth_ari

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from segkit.hashing import seed_of
 from segkit.study.plan.stage import Growth, Node, Result, Shape, Stage, grows
 from segkit.study.run.inputs import Inputs
-from segkit.study.run.tables import seed_of, table_of
+from segkit.study.run.tables import SEED_BYTES, table_of
 
 
 def compute(nodes: Sequence[Node], _inputs: Inputs) -> list[Result]:
@@ -15,7 +16,7 @@ def compute(nodes: Sequence[Node], _inputs: Inputs) -> list[Result]:
     from segkit.scoring.null import calibrate
 
     (node,) = nodes
-    copula = calibrate(table_of(node.config).frame, seed_of(node.key))
+    copula = calibrate(table_of(node.config).frame, seed_of(node.key, SEED_BYTES))
     return [Result({"correlation": copula.correlation}, {**asdict(copula), "correlation": None})]
 
 

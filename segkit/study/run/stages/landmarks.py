@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from segkit.study.plan.stage import Growth, Node, Result, Shape, Stage, grows
 from segkit.study.run.inputs import Inputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result]:
@@ -15,7 +19,7 @@ def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result]:
     (node,) = nodes
     rows = inputs.drawn_rows(node, node.config["count"])
     landmarks = nearest(inputs.matrix(node.inputs["space"]), rows)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "rows": landmarks.rows,
         "indices": landmarks.indices,
         "distances": landmarks.distances,

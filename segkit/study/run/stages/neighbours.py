@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from segkit.study.plan.stage import Config, Growth, Node, Result, Shape, Stage, worked_on
 from segkit.study.run.inputs import Inputs
 from segkit.study.run.results import sketch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Searched among all pairs where there are more than a few columns.
 _EXACT = Growth(0.65, 2.0, 0.03)
@@ -33,7 +37,10 @@ def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result]:
     if neighbours is None:
         neighbours = search(matrix, node.config["count"])
     facts = {"sketch": sketch(neighbours.distances.mean(axis=1, keepdims=True)), **quality}
-    arrays = {"indices": neighbours.indices, "distances": neighbours.distances}
+    arrays: dict[str, NDArray[Any]] = {
+        "indices": neighbours.indices,
+        "distances": neighbours.distances,
+    }
     return [Result(arrays, facts)]
 
 

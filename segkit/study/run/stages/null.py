@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segkit.hashing import seed_of
 from segkit.study.plan.stage import Growth, Node, Result, Shape, Stage, grows
 from segkit.study.run.inputs import Inputs
-from segkit.study.run.tables import seed_of, stored_table, table_of
+from segkit.study.run.tables import SEED_BYTES, stored_table, table_of
 
 
 def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result]:
@@ -17,7 +18,7 @@ def compute(nodes: Sequence[Node], inputs: Inputs) -> list[Result]:
 
     (node,) = nodes
     frame = table_of(node.config).frame
-    rng = np.random.default_rng(seed_of(node.key))
+    rng = np.random.default_rng(seed_of(node.key, SEED_BYTES))
     if node.config["kind"] == "permuted":
         return [stored_table(permuted(frame, rng))]
     facts = inputs.facts(node.inputs["copula"])
