@@ -22,7 +22,7 @@ from segkit.study.run.settings import EngineSettings
 from segkit.study.run.stages import node_of
 
 
-def nothing(bundle, *_others):
+def nothing(bundle, *_others, **_compiled):
     return [[Outcome(node.key, "ok") for node in task.nodes] for task in bundle]
 
 
