@@ -175,7 +175,7 @@ def compute_sampled(X: Matrix, partitions: Sequence[Labels], rows: Indices) -> l
 
 
 def _key(groups: Groups) -> bytes:
-    """Return what equal partitions have in common: each is scored once."""
+    """Return a key that equal partitions share, so that each is scored once."""
     return groups.codes.tobytes()
 
 
