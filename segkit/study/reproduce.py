@@ -51,6 +51,10 @@ MATRIX_TOLERANCE = 1e-6
 LABELS_ARI = 0.99
 # Of scores, most of which lie between -1 and 1.
 SCORE_TOLERANCE = 0.005
+# By role, the columns that are compared where the digest of a stage is another.
+SCORED = {"stability": ("stability_ari", "stability_jaccard_min")} | {
+    kind: stage.columns for kind, stage in STAGES.items() if stage.per_run
+}
 # The beginning of a comparison's name if it is with one of the study's files.
 PUBLISHED = "published:"
 _BEST_FIRST = (EXACT, EQUIVALENT, DIFFERENT)
@@ -278,7 +282,7 @@ def _compare_stages(
             verdict, detail = EXACT, ""
         elif role == "clustering":
             verdict, detail = _compare_labels(study, row, computed)
-        elif role == "stability" or role.startswith("scoring:"):
+        elif role in SCORED or role.startswith("scoring:"):
             verdict, detail = _compare_scores(study, row, role, outcome.record["facts"])
         else:
             sketches = study.provenance.get("sketches", {})
@@ -378,8 +382,8 @@ def _compare_labels(study: Study, row: pd.Series[Any], computed: _Computed) -> t
 def _compare_scores(
     study: Study, row: pd.Series[Any], role: str, facts: Mapping[str, Any]
 ) -> tuple[str, str]:
-    if role == "stability":
-        after = {name: facts[name] for name in ("stability_ari", "stability_jaccard_min")}
+    if role in SCORED:
+        after = {name: facts[name] for name in SCORED[role]}
     else:
         suffix = space_suffix(role.partition(":")[2], list(study.settings["references"]))
         after = {f"{name}_{suffix}": score["value"] for name, score in facts.items()}
@@ -411,7 +415,7 @@ def _verdict(stages: Sequence[StageComparison]) -> str:
     decisive = [
         stage.verdict
         for stage in verified
-        if stage.stage in ("clustering", "stability") or ":" in stage.stage
+        if stage.stage == "clustering" or stage.stage in SCORED or ":" in stage.stage
     ]
     worst = max(decisive, key=_BEST_FIRST.index, default=DIFFERENT)
     if worst == EXACT and any(stage.verdict != EXACT for stage in verified):

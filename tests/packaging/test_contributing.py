@@ -102,6 +102,10 @@ def test_the_stage_fills_a_column_of_the_runs_table(tmp_path: Path) -> None:
         sizes = partitions[run].value_counts()
         assert balance == pytest.approx(entropy(sizes, base=len(sizes)))
     assert len(list((tmp_path / "store" / "balance").rglob("*.json"))) == 2
+    again = [sys.executable, "-m", "segkit.cli", "reproduce", study, runs.index[0]]
+    done = subprocess.run(again, cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "exact" in done.stdout
 
 
 def test_the_section_is_one() -> None:
