@@ -22,13 +22,13 @@ from segkit.study.run.settings import EngineSettings
 from segkit.study.run.stages import node_of
 
 
-def nothing(bundle, *_others):
+def nothing(bundle, *_others, **_compiled):
     return [[Outcome(node.key, "ok") for node in task.nodes] for task in bundle]
 
 
 def measured(tasks, workers, tls):
-    """Return the seconds to start, and the milliseconds per stage."""
-    # The engine always uses TLS; this patch takes it away, for comparison.
+    """Return seconds to start, and milliseconds a stage."""
+    # Without: as it was before there were keys.
     plain = patch.object(cluster, "temporary_security", lambda: None)
     same = dict.fromkeys((task.name for task in tasks), 0.0)
     with nullcontext() if tls else plain:

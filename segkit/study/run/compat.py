@@ -1,9 +1,9 @@
 """What depends on the inside of libraries, in one place.
 
-Known for distributed 2025.4 to 2026.8, numba 0.68, scikit-learn 1.9 and CPython 3.11; distributed
-2025.1 lacks `ClosedClientError` and the argument of `identity`. Where a public way exists, the
-function names it and says why it is not taken. `tests/study/run/test_run_compat.py` fails clearly
-where an upgrade breaks one.
+Tested with distributed 2026.8, numba 0.68, scikit-learn 1.9 and CPython 3.11. By its source,
+distributed 2025.4 has all of it as well; 2025.1 lacks `ClosedClientError` and the argument of
+`identity`. Where a public way exists, the function names it and says why it is not taken.
+`tests/study/run/test_run_compat.py` fails clearly where an upgrade breaks one.
 """
 
 from __future__ import annotations

@@ -81,7 +81,8 @@ class Prepared:
 def prepare(composition: Composition, *, again: bool = False) -> Prepared:
     """Check the configurations and plan the study.
 
-    No result is computed or written. What was learned of data files and estimators is remembered.
+    No result is computed or written. Facts about data files and estimators are remembered for the
+    next launch.
 
     Parameters
     ----------

@@ -114,7 +114,7 @@ def shared_token(store_root: str) -> Iterator[Requirement]:
 def check_here(requirement: Requirement) -> None:
     """Check, once in this process, that it is a worker as required.
 
-    Workers that join a scheduler after the others were checked are found out this way.
+    This catches workers that join a scheduler after the others were checked.
 
     Raises
     ------

@@ -130,7 +130,7 @@ def _check_answer(address: str, security: Security | None) -> None:
     try:
         kind = asyncio.run(compat.server_type(address, security, CONNECT_SECONDS))
     except TimeoutError as error:
-        reason = "the port is open, but nothing is said there as a scheduler would"
+        reason = "the port is open, but sends no complete answer"
         raise no_scheduler(address, reason) from error
     except Exception as error:
         closed = security is None and _closes(address)
@@ -202,7 +202,7 @@ def check_workers(client: Client, address: str, requirement: Requirement) -> Non
     worker, complaint = complaints[0]
     message = f"engine.address={address}: the worker at {worker} {complaint}"
     if len(complaints) > 1:
-        message += f" (and {len(complaints) - 1} more workers are not fit)"
+        message += f" (further workers that cannot be used: {len(complaints) - 1})"
     raise UsageError(message)
 
 

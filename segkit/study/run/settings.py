@@ -12,6 +12,7 @@ from segkit.errors import UsageError
 
 # What a worker's libraries alone take, rounded up.
 LEAST_MEMORY = 300_000_000
+# The composition has checked amounts and durations; these take them apart.
 _AMOUNT = re.compile(r"([\d.e+]+)\s*([kKMGT]?)(i?)B?")
 _PREFIXES = " kMGT"
 _DURATION = re.compile(r"([\d.]+)\s*(s|min|h|d)")

@@ -150,7 +150,8 @@ def opened(settings: EngineSettings, store_root: str) -> Iterator[Workers]:
     Raises
     ------
     UsageError
-        If local workers cannot be started, or the scheduler does not answer or has no fit workers.
+        If local workers cannot be started, or the scheduler does not answer, or lacks workers as
+        required.
     """
     if settings.scheduler:
         with connected(settings.scheduler, settings.tls_files, store_root) as (client, requirement):

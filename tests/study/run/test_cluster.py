@@ -385,8 +385,8 @@ def greeting(kind, connection):
 @pytest.mark.parametrize(
     ("kind", "part"),
     [
-        ("silent", "nothing is said there"),
-        ("half", "nothing is said there"),
+        ("silent", "sends no complete answer"),
+        ("half", "sends no complete answer"),
         ("ssh", "another kind of server"),
         ("http", "another kind of server"),
         ("closed", "the connection was closed"),
