@@ -26,7 +26,7 @@ class DiskFull(SegkitError):
 
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open a file that takes ``path``'s place when the block ends well, and leaves no trace otherwise.
+    """Open a file that replaces a path when the block ends well, and leaves no trace otherwise.
 
     Raises
     ------
@@ -34,9 +34,10 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
         If the disk is full.
     """
     name = os.path.join(path.parent, f".{path.name[:40]}-{unique_suffix()}")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    is_text = "b" not in mode
+    encoding, newline = ("utf-8", "\n") if is_text else (None, None)
     try:
-        with open(name, mode.replace("w", "x"), **text) as file:
+        with open(name, mode.replace("w", "x"), encoding=encoding, newline=newline) as file:
             yield file
         os.replace(name, path)
     except BaseException as error:
@@ -75,7 +76,7 @@ def writable_folder(path: Path, option: str) -> None:
 
 
 def unique_suffix() -> str:
-    """Return a text that no other call gives, in this process or another, on this machine or another."""
+    """Return a text that no other call returns, in any process on any machine."""
     return f"{_process_name(os.getpid())}-{next(_NUMBERS)}"
 
 

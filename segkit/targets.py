@@ -1,4 +1,4 @@
-"""Estimators named in a configuration: ``_target_`` is checked against a list before anything is made.
+"""Estimators named in a configuration: ``_target_`` is checked against a list of classes.
 
 A ``_target_`` runs code, so only the classes of ``ALLOWED`` may be named, at the top or nested.
 Trusted Python can add a class through an entry point of the group ``segkit.targets``; a
@@ -13,9 +13,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from segkit.errors import UsageError, did_you_mean
 from segkit.hashing import sha256_hex
@@ -65,12 +66,12 @@ _PAIRS = {
 # the public functions
 
 
-def class_name(config: Mapping) -> str:
+def class_name(config: Mapping[str, Any]) -> str:
     """Return the canonical dotted name of a configuration's class.
 
     Parameters
     ----------
-    config : Mapping
+    config : Mapping[str, Any]
         A configuration with ``_target_``; any path that leads to an allowed class will do.
 
     Returns
@@ -86,12 +87,12 @@ def class_name(config: Mapping) -> str:
     return _canonical(config, "_target_")
 
 
-def parameters(config: Mapping) -> dict[str, object]:
-    """Return the configuration without ``_target_``: the arguments of the class as they were given."""
+def parameters(config: Mapping[str, Any]) -> dict[str, object]:
+    """Return a configuration without ``_target_``: the arguments of the class as given."""
     return {name: value for name, value in config.items() if name != "_target_"}
 
 
-def defaults(config: Mapping) -> dict[str, object]:
+def defaults(config: Mapping[str, Any]) -> dict[str, object]:
     """Return the default value of every parameter of a configuration's class.
 
     Nothing heavy is imported: the signatures of umap, openTSNE and hdbscan are read from their
@@ -100,12 +101,12 @@ def defaults(config: Mapping) -> dict[str, object]:
     return dict(_signature(class_name(config)))
 
 
-def build(config: Mapping, **overrides: object) -> object:
+def build(config: Mapping[str, Any], **overrides: object) -> object:
     """Make the object that a configuration describes.
 
     Parameters
     ----------
-    config : Mapping
+    config : Mapping[str, Any]
         ``_target_`` and the arguments of its class. Nested configurations are built first; a list
         becomes a tuple where the class wants one.
     **overrides
@@ -129,12 +130,12 @@ def build(config: Mapping, **overrides: object) -> object:
     return _load(name)(**_with_tuples(name, arguments))
 
 
-def check(config: Mapping, where: str) -> None:
+def check(config: Mapping[str, Any], where: str) -> None:
     """Check a configuration without making anything heavy.
 
     Parameters
     ----------
-    config : Mapping
+    config : Mapping[str, Any]
         The resolved configuration of one option.
     where : str
         What to call it in a message: its group, such as ``clusterer``.
@@ -157,7 +158,7 @@ def check(config: Mapping, where: str) -> None:
     )
 
 
-def check_seeded(config: Mapping, where: str) -> None:
+def check_seeded(config: Mapping[str, Any], where: str) -> None:
     """Check that a class that draws random numbers is given a seed.
 
     Raises
@@ -177,7 +178,7 @@ def check_seeded(config: Mapping, where: str) -> None:
 
 
 @cache
-def _extensions() -> dict[str, object]:
+def _extensions() -> dict[str, EntryPoint]:
     """Return the entry points of trusted packages, by the dotted name of their class."""
     return {entry.value.replace(":", "."): entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
 
@@ -189,7 +190,7 @@ def allowed() -> tuple[str, ...]:
 
 @cache
 def source_digest(name: str) -> str:
-    """Return the sha256 of the source of an allowed class that another package brings; empty for any other name.
+    """Return the sha256 of the source of a class from another package; empty for any other name.
 
     The files are those of the class and of the classes of its own package that it derives from;
     what these import is not followed.
@@ -205,11 +206,11 @@ def source_digest(name: str) -> str:
     package = class_.__module__.partition(".")[0]
     own = [base for base in class_.__mro__ if base.__module__.partition(".")[0] == package]
     # A compiled module is its own source.
-    files = sorted({sys.modules[base.__module__].__file__ for base in own})
-    return sha256_hex(*(Path(file).read_bytes() for file in files))
+    files = {sys.modules[base.__module__].__file__ for base in own}
+    return sha256_hex(*(Path(file).read_bytes() for file in sorted(filter(None, files))))
 
 
-def _canonical(config: Mapping, where: str) -> str:
+def _canonical(config: Mapping[str, Any], where: str) -> str:
     target = config.get("_target_") if isinstance(config, Mapping) else None
     if not isinstance(target, str) or not target:
         raise UsageError(f"{where}: needs a _target_ that names a class; given {target!r}")
@@ -225,11 +226,11 @@ def _canonical(config: Mapping, where: str) -> str:
 @cache
 def _alias(target: str) -> str | None:
     """Return the allowed name of the object that a dotted path leads to, or None."""
-    found = _resolve(target)
-    if not isinstance(found, type):
+    class_ = _resolve(target)
+    if not isinstance(class_, type):
         return None
-    same_name = (name for name in ALLOWED if name.rpartition(".")[2] == found.__name__)
-    return next((name for name in same_name if _load(name) is found), None)
+    same_name = (name for name in ALLOWED if name.rpartition(".")[2] == class_.__name__)
+    return next((name for name in same_name if _load(name) is class_), None)
 
 
 def _resolve(target: str) -> object | None:
@@ -241,12 +242,12 @@ def _resolve(target: str) -> object | None:
         return None
     for size in range(len(parts) - 1, 0, -1):
         try:
-            found = import_module(".".join(parts[:size]))
+            value: object = import_module(".".join(parts[:size]))
         except ImportError:
             continue
         for attribute in parts[size:]:
-            found = getattr(found, attribute, None)
-        return found
+            value = getattr(value, attribute, None)
+        return value
     return None
 
 
@@ -254,19 +255,22 @@ def _resolve(target: str) -> object | None:
 def _load(name: str) -> type:
     """Import an allowed class and verify that it is the one the list means."""
     module, _, attribute = name.rpartition(".")
-    found = (
-        _extensions()[name].load()
-        if name in _extensions()
-        else getattr(import_module(module), attribute)
-    )
-    same_package = getattr(found, "__module__", "").partition(".")[0] == name.partition(".")[0]
-    if not isinstance(found, type) or (
-        name in ALLOWED and not (same_package and found.__name__ == attribute)
-    ):
+    if name in _extensions():
+        value = _extensions()[name].load()
+    else:
+        value = getattr(import_module(module), attribute)
+    if not isinstance(value, type) or (name in ALLOWED and not _is_named(value, name)):
         raise UsageError(
-            f"the _target_ {name!r} leads to {found!r}, which is not the class it should be"
+            f"the _target_ {name!r} leads to {value!r}, which is not the class it should be"
         )
-    return found
+    return value
+
+
+def _is_named(class_: type, name: str) -> bool:
+    """Tell whether a class has a dotted name's last part, and is of the package of its first."""
+    package, _, rest = name.partition(".")
+    same_package = class_.__module__.partition(".")[0] == package
+    return same_package and class_.__name__ == rest.rpartition(".")[2]
 
 
 # the signatures
@@ -277,13 +281,13 @@ def _signature(name: str) -> dict[str, object]:
     """Return the parameters of an allowed class and their defaults."""
     if name in _HEAVY:
         return _signature_from_source(name)
-    found = inspect.signature(_load(name)).parameters.values()
     named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return {
-        item.name: None if item.default is item.empty else item.default
-        for item in found
-        if item.kind in named
-    }
+    defaults: dict[str, object] = {}
+    for parameter in inspect.signature(_load(name)).parameters.values():
+        if parameter.kind in named:
+            is_required = parameter.default is parameter.empty
+            defaults[parameter.name] = None if is_required else parameter.default
+    return defaults
 
 
 def _signature_from_source(name: str) -> dict[str, object]:
@@ -330,8 +334,8 @@ def _literal(node: ast.expr) -> object:
 # the values
 
 
-def _plain_parameters(config: Mapping, name: str, where: str) -> dict[str, object]:
-    """Return the parameters, once it is clear that none of the keys steers how the object is made."""
+def _plain_parameters(config: Mapping[str, Any], name: str, where: str) -> dict[str, object]:
+    """Return the parameters; refuse keys that steer how Hydra builds the object."""
     given = parameters(config)
     for key in given:
         if not isinstance(key, str) or _is_special(key):
@@ -345,11 +349,11 @@ def _is_special(key: object) -> bool:
     return isinstance(key, str) and key.startswith("_") and key.endswith("_")
 
 
-def _is_config(value: Mapping) -> bool:
+def _is_config(value: Mapping[str, Any]) -> bool:
     return any(map(_is_special, value))
 
 
-def _nested(value: object, path: str) -> Iterator[tuple[str, Mapping]]:
+def _nested(value: object, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the configurations inside a value, with where each of them stands."""
     if isinstance(value, Mapping):
         if _is_config(value):
@@ -374,9 +378,9 @@ def _built(value: object) -> object:
 
 @cache
 def _constraints(name: str) -> dict[str, object]:
-    """Return what each parameter may be, in scikit-learn's terms; one without an entry may be anything."""
+    """Return what each parameter may be, in scikit-learn's terms; without an entry: anything."""
     if name in _HEAVY:
-        return import_module(_HEAVY[name]).constraints()
+        return dict(import_module(_HEAVY[name]).constraints())
     return dict(getattr(_load(name), "_parameter_constraints", {}))
 
 
@@ -401,7 +405,7 @@ def _wants_tuple(constraints: object) -> bool:
     )
 
 
-def _check_names(name: str, given: Mapping, where: str) -> None:
+def _check_names(name: str, given: Mapping[str, Any], where: str) -> None:
     known = _signature(name)
     for key in given:
         if key not in known:
@@ -410,7 +414,7 @@ def _check_names(name: str, given: Mapping, where: str) -> None:
             raise UsageError(f"{where}.{key}: {name} has no such parameter{end}")
 
 
-def _refuse_functions(name: str, given: Mapping, where: str) -> None:
+def _refuse_functions(name: str, given: Mapping[str, Any], where: str) -> None:
     if name != "sklearn.preprocessing.FunctionTransformer":
         return
     for key in _FUNCTIONS:
@@ -420,7 +424,7 @@ def _refuse_functions(name: str, given: Mapping, where: str) -> None:
             )
 
 
-def _check_values(name: str, given: Mapping, where: str) -> None:
+def _check_values(name: str, given: Mapping[str, Any], where: str) -> None:
     for key, value in given.items():
         label = f"{where}.{key} ({name})"
         if key == "memory" and value is not None:
@@ -439,7 +443,7 @@ def _check_values(name: str, given: Mapping, where: str) -> None:
 
 
 def _is_default(name: str, key: str, value: object) -> bool:
-    """Tell whether a value is the class's own default, which it may be even outside the range it declares."""
+    """Tell whether a value is the class's own default, allowed even outside its own range."""
     default = _signature(name)[key]
     return (
         key != "random_state"
@@ -449,7 +453,7 @@ def _is_default(name: str, key: str, value: object) -> bool:
     )
 
 
-def _check_pair(value: tuple, bounds: tuple[float, float], label: str) -> None:
+def _check_pair(value: tuple[Any, ...], bounds: tuple[float, float], label: str) -> None:
     low, high = bounds
     numbers = len(value) == 2 and all(isinstance(item, int | float) for item in value)
     if not numbers or not low <= value[0] < value[1] <= high:
@@ -458,7 +462,7 @@ def _check_pair(value: tuple, bounds: tuple[float, float], label: str) -> None:
 
 
 def _satisfied(constraint: object, value: object) -> bool:
-    """Tell whether a value meets one of scikit-learn's constraints; stricter where those are too lenient."""
+    """Tell whether a value meets a constraint of scikit-learn's, some of them made stricter."""
     from sklearn.utils._param_validation import Interval, make_constraint
 
     if constraint == "array-like":
@@ -474,7 +478,7 @@ def _satisfied(constraint: object, value: object) -> bool:
         return False  # Python's bool is an int, but n_clusters=true is a mistake
     if isinstance(value, str) and value.startswith("precomputed"):
         return False  # needs a distance matrix, and a space is a matrix of coordinates
-    return make_constraint(constraint).is_satisfied_by(value)
+    return bool(make_constraint(constraint).is_satisfied_by(value))
 
 
 def _is_number_type(constraint: object) -> bool:
@@ -487,8 +491,8 @@ def _is_numeric(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _described(constraints: list) -> str:
-    """Say in words what a value may be: the same on every machine, and only what a YAML file can hold."""
+def _described(constraints: list[Any]) -> str:
+    """Say what a value may be: the same on every machine, and only what YAML can hold."""
     parts = [part for part in map(_words, constraints) if part]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} or {parts[-1]}"
 
@@ -532,5 +536,8 @@ _KINDS = {
 
 
 def _shown(value: object) -> str:
-    plain = isinstance(value, bool) or value is None
-    return {True: "true", False: "false", None: "null"}[value] if plain else repr(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value)

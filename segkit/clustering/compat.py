@@ -2,9 +2,9 @@
 
 tests/clustering/test_clustering_compat.py fails when an upgrade breaks one of these:
 
-- hdbscan 0.8: `fit` asks its ``memory`` once for the single-linkage tree, before it selects
-  clusters. With any other release the tree is taken from a whole fit, its public attribute
-  ``single_linkage_tree_``: the same labels, later.
+- hdbscan 0.8 (checked with 0.8.44): `fit` asks its ``memory`` once for the single-linkage tree,
+  before it selects clusters. With any other release the tree is taken from a whole fit, its public
+  attribute ``single_linkage_tree_``: the same labels, later.
 - scikit-learn 1.6 to 1.x: the constraint classes of ``sklearn.utils._param_validation``, which
   have no public counterpart.
 - scikit-learn 1.6 to 1.x: the meaning of the arrays that the public ``KDTree.get_arrays`` returns.
@@ -42,7 +42,7 @@ def knows_hdbscan() -> bool:
 class SharedTrees:
     """A ``memory`` for the hdbscan library that estimators of one space share.
 
-    Calls are told apart by their arguments other than the space.
+    It serves one space: calls differ by their other arguments only.
     """
 
     def __init__(self) -> None:
@@ -108,6 +108,7 @@ class _Stopping:
         self._trees = trees
 
     def cache(self, grow: _Grow) -> Callable[..., None]:
+        """Return a function that ends the fit with the tree that `grow` returns."""
         remembering = self._trees.cache(grow)
 
         def stopping(*arguments: Any, **options: Any) -> None:

@@ -44,9 +44,9 @@ def _thinned_size(name: str, size: int, share: float, least: int) -> int:
     # A least size of 1 is reached by rounding up and changes no density worth a refusal.
     if thin < least and least > 1:
         raise Infeasible(
-            f"{name} = {size} would be {size * share:.2g} among the drawn customers,"
-            f" {share:.2%} of all; at least {least} are needed: draw more (sampling), or"
-            f" ask for {least / share:,.0f} or more"
+            f"{name} = {size} would be {size * share:.2g} among the drawn customers, "
+            f"{share:.2%} of all; at least {least} are needed: draw more (sampling), "
+            f"or ask for {least / share:,.0f} or more"
         )
     return thin
 

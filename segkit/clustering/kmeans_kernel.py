@@ -447,7 +447,7 @@ def _is_contested(
     rounding: float,
     loss: float,
 ) -> bool:
-    """Tell whether one of the rows is as near to another centre, as far as rounding can tell."""
+    """Tell whether one of the rows is as near to another centre, up to rounding."""
     contested = 0
     for b in range(BATCH):
         scale = own[b] + squares[np.uint64(nearest[b])]

@@ -140,6 +140,7 @@ def adjusted_rand_of(table: Indices) -> Score:
         return Score(None, Status.SINGLE_CLUSTER, n, coverage)
     if rows == columns == 0:
         return Score(None, Status.TOO_MANY_CLUSTERS, n, coverage)
+    # Twice the usual numerator and denominator, so that all sums stay integers until the division.
     chance = rows * columns
     value = 2 * (together * pairs - chance) / ((rows + columns) * pairs - 2 * chance)
     return Score(value, Status.OK, n, coverage)

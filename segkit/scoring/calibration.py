@@ -168,6 +168,7 @@ def max_t(scores: Mapping[str, tuple[Values, Matrix, bool]]) -> MaxT:
     cells = np.nan_to_num(np.stack(list(standardised.values()), axis=1), nan=-np.inf)
     maxima = cells.max(axis=(1, 2), initial=-np.inf)
     statistics = {name: values[0] for name, values in standardised.items()}
+    # No run has a standardised score on the observed table.
     if maxima[0] == -np.inf:
         return MaxT(None, None, None, statistics, maxima[1:])
     score, run = np.unravel_index(np.argmax(cells[0]), cells[0].shape)

@@ -39,6 +39,7 @@ def spread(coordinates: Matrix, groups: Groups) -> Spread:
         members = coordinates[clustered[block]]
         members -= centroids[codes[block]]
         np.einsum("ij,ij->i", members, members, out=squared[block])
+    # The mean of the offsets from a rounded centroid is the digits that it lacks.
     rests = np.zeros_like(centroids)
     lossy = np.flatnonzero(_is_lossy(centroids, squared, codes, groups.sizes)[codes])
     if len(lossy):

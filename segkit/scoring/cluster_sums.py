@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -59,7 +60,7 @@ class Together:
         summed = [number for number in dict.fromkeys(_flat(numbers)) if number not in complements]
         place = {number: i for i, number in enumerate([*summed, *complements])}
         self.height = len(place)
-        self.places = [np.array([place[number] for number in each]) for each in numbers]
+        self.places = [np.array([place[number] for number in own]) for own in numbers]
         self._others = [[place[number] for number in others] for others in complements.values()]
         self._summed = len(summed)
         self._separated = _separated(partitions, self.places, len(summed))
@@ -171,7 +172,7 @@ class _Scatter:
 
 
 def _flat(numbers: list[list[int]]) -> list[int]:
-    return [number for each in numbers for number in each]
+    return list(chain.from_iterable(numbers))
 
 
 def _numbered(partitions: Sequence[Groups]) -> list[list[int]]:

@@ -103,6 +103,7 @@ class ScoreDefinition:
     label: str
     higher_is_better: bool
     order: int
+    # Partitions come together, so that a score can share its work between them.
     compute_many: Callable[[Matrix, Sequence[Labels]], list[Score]]
     compute_sampled: Callable[[Matrix, Sequence[Labels], Indices], list[Score]] | None = None
     of_spread: Callable[[Groups, Spread], Score] | None = None

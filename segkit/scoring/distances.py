@@ -58,7 +58,7 @@ class Points:
         exponent = np.frexp(np.sqrt(self.squares))[1]
         # A distance of zero has the exponent zero, which is that of the largest.
         number = np.where(self.squares > 0, (exponent.max() - exponent) // _CLASS_BITS, -1)
-        return [np.flatnonzero(number == each) for each in np.unique(number)]
+        return [np.flatnonzero(number == value) for value in np.unique(number)]
 
 
 def scaled(X: Matrix) -> Matrix:

@@ -21,7 +21,7 @@ TRIPLETS_PER_CUSTOMER = 5
 
 @dataclass(frozen=True)
 class EmbeddingQuality:
-    """What a projection keeps of the space it was made from; 1 is everything, in all figures.
+    """What a projection keeps of its space; in every figure 1 is all of it.
 
     Attributes
     ----------
@@ -153,6 +153,7 @@ def quality_many(
             f"embedding quality at k={k} needs at least {k + 2} customers, "
             f"there are {min(n, sample)}"
         )
+    # The sample depends on the seed alone, so that all projections of a space share it.
     rows: slice | Indices = slice(None)
     if n > sample:
         rows = np.sort(_random(seed, "sample").choice(n, sample, replace=False))

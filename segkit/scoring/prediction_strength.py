@@ -118,6 +118,7 @@ def predict_pairs(train: Matrix, train_labels: Labels, test: Matrix, test_labels
     centroids = np.column_stack(sums) / np.bincount(codes)[:, None]
     table = contingency(test_labels[clustered], _nearest(test[clustered], centroids))[1:, 1:]
     sizes = table.sum(axis=1)
+    # Ordered pairs on both sides: the factor 2 cancels.
     together, pairs = (table * (table - 1)).sum(axis=1), sizes * (sizes - 1)
     shares: Vector = np.full(len(pairs), np.nan)
     np.divide(together, pairs, out=shares, where=pairs > 0)
@@ -173,6 +174,7 @@ def prediction_strength_many(
     if splits < 1:
         raise ValueError(f"splits must be at least 1, not {splits}")
     X = np.ascontiguousarray(X, dtype=np.float64)
+    # Each half is clustered once, with all configurations, and serves both directions.
     outcomes: list[list[Directions | Exception]] = [[] for _ in configs]
     for index in range(splits):
         first, second = (np.ascontiguousarray(X[rows]) for rows in split(identity, index, len(X)))

@@ -114,13 +114,16 @@ def compute_many(X: Matrix, partitions: Sequence[Labels]) -> list[Score]:
     Rousseeuw, P. J. (1987). Silhouettes: a graphical aid to the interpretation and validation of
     cluster analysis. Journal of Computational and Applied Mathematics 20, 53-65.
     """
-    groups = group_all(X, partitions)
-    distinct = {_key(each): each for each in groups if each.status is Status.OK}
+    grouped = group_all(X, partitions)
+    distinct = {_key(groups): groups for groups in grouped if groups.status is Status.OK}
     means = dict(zip(distinct, _means(X, list(distinct.values())), strict=True))
-    return [
-        each.score(means[_key(each)]) if each.status is Status.OK else each.no_score(each.status)
-        for each in groups
-    ]
+    scores = []
+    for groups in grouped:
+        if groups.status is Status.OK:
+            scores.append(groups.score(means[_key(groups)]))
+        else:
+            scores.append(groups.no_score(groups.status))
+    return scores
 
 
 def compute_sampled(X: Matrix, partitions: Sequence[Labels], rows: Indices) -> list[Score]:
@@ -172,7 +175,7 @@ def compute_sampled(X: Matrix, partitions: Sequence[Labels], rows: Indices) -> l
 
 
 def _key(groups: Groups) -> bytes:
-    """Return what equal partitions have in common: each is scored once."""
+    """Return a key that equal partitions share, so that each is scored once."""
     return groups.codes.tobytes()
 
 

@@ -60,6 +60,7 @@ def draw(identity: str, index: int, n: int, size: int | None = None) -> Indices:
         Unique row positions, ascending.
     """
     rng = generator(identity, "draw", index)
+    # Without replacement, as repeated customers would be dropped and the draw be smaller.
     if size is not None and size < n:
         return np.sort(rng.choice(n, size, replace=False))
     return np.unique(rng.integers(0, n, size=n, dtype=np.int64))

@@ -24,10 +24,10 @@ def plain(X, **given):
 
 
 def assert_like_plain(X, members):
-    for given, found in zip(
+    for given, partition in zip(
         members, fit_many(X, [config(**given) for given in members]), strict=True
     ):
-        assert (found.labels == plain(X, **given)).all(), given
+        assert (partition.labels == plain(X, **given)).all(), given
 
 
 @pytest.mark.parametrize("linkage", ["ward", "complete", "average", "single"])
@@ -63,8 +63,8 @@ def test_wards_tree_is_grown_from_the_matrix_where_there_are_no_ties(card_sample
     X = np.unique(card_sample, axis=0)
     expected = [plain(X, n_clusters=k) for k in (2, 3, 8)]
     monkeypatch.setattr(agglomerative, "_plain_tree", None)
-    found = fit_many(X, [config(n_clusters=k) for k in (2, 3, 8)])
-    assert all((a.labels == b).all() for a, b in zip(found, expected, strict=True))
+    partitions = fit_many(X, [config(n_clusters=k) for k in (2, 3, 8)])
+    assert all((a.labels == b).all() for a, b in zip(partitions, expected, strict=True))
 
 
 def geometric_line(n):
@@ -92,10 +92,10 @@ def test_a_long_chain_is_the_plain_estimators():
 def test_what_cannot_be_measured_fails_as_the_plain_estimator_does():
     X = np.random.default_rng(0).normal(size=(20, 2))
     X[3, 1] = np.nan
-    (found,) = fit_many(X, [config(n_clusters=3)])
+    (partition,) = fit_many(X, [config(n_clusters=3)])
     with pytest.raises(ValueError, match="contains") as plainly:
         plain(X, n_clusters=3)
-    assert str(found) == str(plainly.value)
+    assert str(partition) == str(plainly.value)
 
 
 def test_up_to_the_largest_number_it_is_the_plain_estimator():
@@ -185,11 +185,11 @@ def test_ward_with_another_metric_is_told_before_it_is_tried():
 def test_ties_are_broken_as_by_the_plain_estimator_only_where_there_is_room(monkeypatch):
     X = np.argwhere(np.ones((20, 20))).astype(float)
     monkeypatch.setenv("SEGKIT_WORKER_MEMORY", "500500000")
-    (found,) = fit_many(X, [config(n_clusters=5)])
-    assert isinstance(found, NoRoom)
-    assert "0.50 GB of memory for 400 customers, a worker has 0.50 GB" in str(found)
+    (partition,) = fit_many(X, [config(n_clusters=5)])
+    assert isinstance(partition, NoRoom)
+    assert "0.50 GB of memory for 400 customers, a worker has 0.50 GB" in str(partition)
     (untied,) = fit_many(np.random.default_rng(0).normal(size=(400, 3)), [config(n_clusters=5)])
     assert len(untied.labels) == 400
     monkeypatch.setenv("SEGKIT_WORKER_MEMORY", "2000000000")
-    (found,) = fit_many(X, [config(n_clusters=5)])
-    assert len(found.labels) == 400
+    (partition,) = fit_many(X, [config(n_clusters=5)])
+    assert len(partition.labels) == 400

@@ -22,8 +22,8 @@ def config(eps, min_samples, **given):
 
 def labels(X, *pairs):
     return [
-        found.labels.tolist()
-        for found in fit_many(np.array(X, dtype=float), [config(*pair) for pair in pairs])
+        partition.labels.tolist()
+        for partition in fit_many(np.array(X, dtype=float), [config(*pair) for pair in pairs])
     ]
 
 
@@ -38,9 +38,9 @@ def assert_like_plain(X, pairs, **given):
     expected = {
         pair: DBSCAN(eps=pair[0], min_samples=pair[1], **given).fit(X).labels_ for pair in pairs
     }
-    for pair, found in zip(pairs, fit_many(X, [config(*pair) for pair in pairs]), strict=True):
-        assert (found.labels == canonical(expected[pair])).all(), pair
-    numbered = {(eps, least): found for eps, least, found in label_many(X, pairs)}
+    for pair, partition in zip(pairs, fit_many(X, [config(*pair) for pair in pairs]), strict=True):
+        assert (partition.labels == canonical(expected[pair])).all(), pair
+    numbered = {(eps, least): partition for eps, least, partition in label_many(X, pairs)}
     assert all(
         (numbered[pair] == expected[pair]).all() for pair in pairs
     )  # scikit-learn's own numbers, too
@@ -138,11 +138,11 @@ def test_memory_is_bounded():
     "given", [{"metric": "manhattan"}, {"metric": "minkowski", "p": 1.5}, {"metric": "cosine"}]
 )
 def test_other_metrics_are_the_plain_estimators(X, given):
-    found = fit_many(X, [config(0.4, 5, **given), config(0.4, 5)])
+    partitions = fit_many(X, [config(0.4, 5, **given), config(0.4, 5)])
     assert (
-        found[0].labels == canonical(DBSCAN(eps=0.4, min_samples=5, **given).fit_predict(X))
+        partitions[0].labels == canonical(DBSCAN(eps=0.4, min_samples=5, **given).fit_predict(X))
     ).all()
-    assert (found[1].labels == canonical(DBSCAN(eps=0.4, min_samples=5).fit_predict(X))).all()
+    assert (partitions[1].labels == canonical(DBSCAN(eps=0.4, min_samples=5).fit_predict(X))).all()
 
 
 def test_a_wrong_value_fails_as_the_plain_estimator_does():
@@ -152,8 +152,8 @@ def test_a_wrong_value_fails_as_the_plain_estimator_does():
 
 
 def test_published_noise(card_customers):
-    found = fit_many(card_customers, [config(2.5, 8)])[0].labels
-    assert (found.max(), (found == -1).sum()) == (0, 369)
+    partition = fit_many(card_customers, [config(2.5, 8)])[0].labels
+    assert (partition.max(), (partition == -1).sum()) == (0, 369)
 
 
 def test_kernels_work_where_nothing_can_be_written(tmp_path):
@@ -164,16 +164,16 @@ def test_kernels_work_where_nothing_can_be_written(tmp_path):
     (tmp_path / "file").touch()
     script = (
         "import numpy as np, segkit\nfrom segkit.clustering.dbscan_kernel import"
-        " label_many\nprint(segkit.__file__, [found.tolist() for *_, found in"
+        " label_many\nprint(segkit.__file__, [labels.tolist() for *_, labels in"
         " label_many(np.zeros((3, 1)), [(1.0, 2)])])\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     environment |= {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file")}
     command = [sys.executable, "-c", script]
-    found = subprocess.run(
+    process = subprocess.run(
         command, capture_output=True, text=True, env=environment, cwd=tmp_path, check=True
     )
-    assert found.stdout.strip() == f"{tmp_path / 'segkit' / '__init__.py'} [[0, 0, 0]]"
+    assert process.stdout.strip() == f"{tmp_path / 'segkit' / '__init__.py'} [[0, 0, 0]]"
 
 
 def test_what_is_usual_is_what_the_class_has():

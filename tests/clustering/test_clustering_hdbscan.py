@@ -31,14 +31,14 @@ def plain_or_failure(X, **given):
 
 
 def assert_like_plain(X, members):
-    for given, found in zip(
+    for given, partition in zip(
         members, fit_many(X, [config(**given) for given in members]), strict=True
     ):
         expected = plain_or_failure(X, **given)
         if isinstance(expected, IndexError):
-            assert repr(found) == repr(expected)
+            assert repr(partition) == repr(expected)
         else:
-            assert (found.labels == expected).all(), given
+            assert (partition.labels == expected).all(), given
 
 
 @pytest.mark.parametrize("min_samples", [1, 5, 10, None])
@@ -127,8 +127,8 @@ def test_a_drawn_subset_is_clustered_like_any_other_space(card_sample):
 
 
 def test_the_number_of_jobs_decides_nothing(X):
-    found = fit_many(X, [config(min_cluster_size=8, core_dist_n_jobs=jobs) for jobs in (1, 4)])
-    assert (found[0].labels == found[1].labels).all()
+    partitions = fit_many(X, [config(min_cluster_size=8, core_dist_n_jobs=jobs) for jobs in (1, 4)])
+    assert (partitions[0].labels == partitions[1].labels).all()
 
 
 def test_one_infeasible_member_does_not_stop_the_others():
@@ -136,7 +136,7 @@ def test_one_infeasible_member_does_not_stop_the_others():
     sizes = fit_many(
         X, [config(min_cluster_size=5), config(min_cluster_size=31), config(min_samples=30)]
     )
-    assert [type(found) for found in sizes] == [Partition, Infeasible, Infeasible]
+    assert [type(partition) for partition in sizes] == [Partition, Infeasible, Infeasible]
 
 
 def test_every_parameter_has_its_constraint():
@@ -184,14 +184,14 @@ def test_every_metric_allowed_can_be_fitted():
             if metric == "cosine"
             else {}
         )
-        (found,) = fit_many(X, [config(min_cluster_size=5, metric=metric, **given)])
-        assert isinstance(found, Partition), (metric, found)
+        (partition,) = fit_many(X, [config(min_cluster_size=5, metric=metric, **given)])
+        assert isinstance(partition, Partition), (metric, partition)
 
 
 def test_a_metric_without_a_tree_is_skipped_with_its_reason():
-    (found,) = fit_many(np.ones((30, 2)), [config(min_cluster_size=5, metric="cosine")])
-    assert isinstance(found, Infeasible)
-    assert "algorithm=generic" in str(found)
+    (partition,) = fit_many(np.ones((30, 2)), [config(min_cluster_size=5, metric="cosine")])
+    assert isinstance(partition, Infeasible)
+    assert "algorithm=generic" in str(partition)
 
 
 def test_whole_numbers_do_where_the_library_wants_a_float(X):

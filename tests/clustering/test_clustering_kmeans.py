@@ -25,14 +25,16 @@ def plain_fits(monkeypatch):
 
 def assert_plain(X, ks, **given):
     """The members' labels are exactly the plain estimator's, the inertias to 1e-9."""
-    for config, found in zip(configs(ks, **given), fit_many(X, configs(ks, **given)), strict=True):
+    for config, partition in zip(
+        configs(ks, **given), fit_many(X, configs(ks, **given)), strict=True
+    ):
         plain = KMeans(**{name: value for name, value in config.items() if name != "_target_"})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             plain.fit(X.copy())  # which copy_x=False lets it spoil
-        assert (found.labels == canonical(plain.labels_)).all()
-        assert list(found.figures) == ["inertia"]
-        assert found.figures["inertia"] == pytest.approx(plain.inertia_, rel=1e-9, abs=1e-20)
+        assert (partition.labels == canonical(plain.labels_)).all()
+        assert list(partition.figures) == ["inertia"]
+        assert partition.figures["inertia"] == pytest.approx(plain.inertia_, rel=1e-9, abs=1e-20)
 
 
 def noise(n, d, seed=0):
@@ -159,13 +161,13 @@ def test_fewer_distinct_customers_than_clusters_give_fewer_clusters():
     X = np.repeat([[0.0], [1.0]], 10, axis=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = fit_many(X, configs([5]))[0]
-    assert found.labels.tolist() == [0] * 10 + [1] * 10
+        partition = fit_many(X, configs([5]))[0]
+    assert partition.labels.tolist() == [0] * 10 + [1] * 10
 
 
 def test_published_inertias(card_customers):
-    found = fit_many(card_customers, configs((2, 3, 4), n_init=10))
-    assert [round(partition.figures["inertia"], 2) for partition in found] == [
+    partitions = fit_many(card_customers, configs((2, 3, 4), n_init=10))
+    assert [round(partition.figures["inertia"], 2) for partition in partitions] == [
         127784.53,
         111975.04,
         99061.94,

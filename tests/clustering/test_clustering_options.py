@@ -46,11 +46,11 @@ def groups():
 
 def test_the_option_finds_clear_groups(config, groups):
     X, truth = groups
-    (found,) = fit_many(X, [config])
-    assert isinstance(found, Partition)
-    assert found.labels.dtype == np.int32
-    assert (found.labels == canonical(found.labels)).all()
-    assert adjusted_rand_score(truth, found.labels) > 0.9
+    (partition,) = fit_many(X, [config])
+    assert isinstance(partition, Partition)
+    assert partition.labels.dtype == np.int32
+    assert (partition.labels == canonical(partition.labels)).all()
+    assert adjusted_rand_score(truth, partition.labels) > 0.9
 
 
 def test_the_option_is_repeatable(config, groups):
@@ -77,7 +77,7 @@ def test_seeds_are_the_studys():
 
 
 def test_a_class_without_a_family_is_fitted_plainly(X):
-    found = fit_many(
+    partition = fit_many(
         X, [{"_target_": "sklearn.mixture.GaussianMixture", "n_components": 3, "random_state": 0}]
     )[0]
-    assert (found.labels == canonical(GaussianMixture(3, random_state=0).fit_predict(X))).all()
+    assert (partition.labels == canonical(GaussianMixture(3, random_state=0).fit_predict(X))).all()

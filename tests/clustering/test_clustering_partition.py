@@ -23,19 +23,19 @@ def test_labels_are_small_integers():
 
 @pytest.mark.parametrize("labels", [[], [-1, -1], [5], [3, 3, -1]])
 def test_edges_have_no_gaps(labels):
-    found = canonical(np.array(labels, dtype=int))
-    assert found.tolist() == [-1 if label == -1 else 0 for label in labels]
+    renumbered = canonical(np.array(labels, dtype=int))
+    assert renumbered.tolist() == [-1 if label == -1 else 0 for label in labels]
 
 
 def test_numbering_does_not_depend_on_the_given_one():
     rng = np.random.default_rng(0)
     labels = rng.integers(-1, 8, 300)
     names = np.append(rng.permutation(8) * 11, -1)
-    found = canonical(labels)
-    assert (canonical(names[labels]) == found).all()
-    assert (canonical(found) == found).all()
-    assert adjusted_rand_score(labels, found) == 1.0
-    assert (np.diff(np.bincount(found[found >= 0])) <= 0).all()
+    renumbered = canonical(labels)
+    assert (canonical(names[labels]) == renumbered).all()
+    assert (canonical(renumbered) == renumbered).all()
+    assert adjusted_rand_score(labels, renumbered) == 1.0
+    assert (np.diff(np.bincount(renumbered[renumbered >= 0])) <= 0).all()
 
 
 def test_one_infeasible_member_does_not_stop_the_others():
@@ -48,10 +48,10 @@ def test_one_infeasible_member_does_not_stop_the_others():
 
 def test_one_failing_member_does_not_stop_the_others():
     X = np.random.default_rng(0).normal(size=(8, 2))
-    failed, found = fit_many(X, [{**KMEANS, "n_clusters": "three"}, KMEANS])
+    failed, partition = fit_many(X, [{**KMEANS, "n_clusters": "three"}, KMEANS])
     assert isinstance(failed, Exception)
     assert "n_clusters" in str(failed)
-    assert isinstance(found, Partition)
+    assert isinstance(partition, Partition)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_one_failing_member_does_not_stop_the_others():
     ],
 )
 def test_what_cannot_be_done_is_known_beforehand(config, n, reason):
-    found = infeasible(config, n)
-    assert found is None if reason is None else reason in found
+    result = infeasible(config, n)
+    assert result is None if reason is None else reason in result
 
 
 def test_a_family_has_one_class():
@@ -112,10 +112,10 @@ def test_planning_imports_no_estimator():
         "    infeasible({'_target_': target}, 100)\n"
         "print(sorted({'numba', 'sklearn', 'scipy', 'hdbscan', 'numpy'} & set(sys.modules)))\n"
     )
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert found.stdout.strip() == "[]"
+    assert process.stdout.strip() == "[]"
 
 
 def test_no_configuration_gives_no_partition():

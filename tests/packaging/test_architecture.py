@@ -58,6 +58,13 @@ def test_every_package_and_room_is_in_the_figure(figure: ModuleType) -> None:
     assert {name for name in names if figure.box(name) is None} <= {"study"}
 
 
+def test_what_is_in_no_box_is_named_beside_the_figure(figure: ModuleType) -> None:
+    text = figure.PAGE.read_text("utf-8").partition(figure.BEGIN)[0]
+    modules = {path.stem for path in (ROOT / "segkit").glob("*.py")} - {"__init__"}
+    unboxed = {name for name in modules if figure.box(name) is None}
+    assert unboxed == set(re.findall(r"`(\w+)`", text))
+
+
 def test_an_arrow_that_a_longer_way_implies_is_left_out(figure: ModuleType) -> None:
     assert figure.reduced({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {
         "a": {"b"},

@@ -54,10 +54,10 @@ def davies_bouldin_by_definition(X, labels):
 def test_many_clusters(k):
     X = np.random.default_rng(1).normal(size=(900, 4))
     labels = np.r_[np.arange(k), np.random.default_rng(k).integers(0, k, 900 - k)]
-    (found,) = davies_bouldin.compute_many(X, [labels])
-    assert found.value == pytest.approx(davies_bouldin_by_definition(X, labels), rel=1e-11)
-    (found,) = calinski_harabasz.compute_many(X, [labels])
-    assert found.value == pytest.approx(calinski_harabasz_score(X, labels), rel=1e-9)
+    (score,) = davies_bouldin.compute_many(X, [labels])
+    assert score.value == pytest.approx(davies_bouldin_by_definition(X, labels), rel=1e-11)
+    (score,) = calinski_harabasz.compute_many(X, [labels])
+    assert score.value == pytest.approx(calinski_harabasz_score(X, labels), rel=1e-9)
 
 
 @both_scores
@@ -90,12 +90,13 @@ def test_centroids_and_distances_are_those_of_each_cluster_in_blocks_too(n):
     rng = np.random.default_rng(n)
     X, labels = rng.normal(size=(n, 3)), rng.integers(-1, 300 if n > 50 else 3, n)
     points, groups = scaled(X), group(labels)
-    found = spread(points, groups)
+    clusters = spread(points, groups)
     for c in range(groups.n_clusters):
         members = points[groups.codes == c]
-        assert np.allclose(found.centroids[c], members.mean(axis=0), rtol=0, atol=1e-14)
+        assert np.allclose(clusters.centroids[c], members.mean(axis=0), rtol=0, atol=1e-14)
         assert np.allclose(
-            found.squared[found.codes == c], np.square(members - members.mean(axis=0)).sum(axis=1)
+            clusters.squared[clusters.codes == c],
+            np.square(members - members.mean(axis=0)).sum(axis=1),
         )
 
 

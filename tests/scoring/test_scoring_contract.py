@@ -28,13 +28,13 @@ def test_an_interval_is_around_a_value():
 
 
 def test_definitions_are_the_modules_that_have_a_score_in_order():
-    found = [(score.name, score.higher_is_better) for score in definitions()]
-    assert found[:3] == [
+    scores = [(score.name, score.higher_is_better) for score in definitions()]
+    assert scores[:3] == [
         ("silhouette", True),
         ("davies_bouldin", False),
         ("calinski_harabasz", True),
     ]
-    assert len({score.order for score in definitions()}) == len(found)
+    assert len({score.order for score in definitions()}) == len(scores)
 
 
 @pytest.mark.parametrize(

@@ -73,11 +73,11 @@ def r_nx_by_definition(high, low):
 def test_trustworthiness_equals_scikit_learn_and_continuity_is_it_the_other_way_round(seed):
     high, low = case(seed)
     for k in (1, 15, 60):
-        found = quality(high, low, k, seed=0)
-        assert found.trustworthiness == pytest.approx(
+        measured = quality(high, low, k, seed=0)
+        assert measured.trustworthiness == pytest.approx(
             trustworthiness(high, low, n_neighbors=k), abs=1e-12
         )
-        assert found.continuity == pytest.approx(
+        assert measured.continuity == pytest.approx(
             trustworthiness(low, high, n_neighbors=k), abs=1e-12
         )
 
@@ -89,44 +89,44 @@ def test_ranks_by_definition_also_with_duplicates_ties_and_many_neighbours(make,
     monkeypatch.setattr(blocks, "CELLS", 2 * 7 * 60)
     by_rank = orders(high), orders(low)
     for k in (1, 15, 29, 30, 45, 58):
-        found = quality(high, low, k, seed=0)
-        assert found.trustworthiness == pytest.approx(
+        measured = quality(high, low, k, seed=0)
+        assert measured.trustworthiness == pytest.approx(
             kept_by_definition(by_rank[1], by_rank[0], k), abs=1e-12
         )
-        assert found.continuity == pytest.approx(kept_by_definition(*by_rank, k), abs=1e-12)
+        assert measured.continuity == pytest.approx(kept_by_definition(*by_rank, k), abs=1e-12)
     expected = r_nx_by_definition(*by_rank)
-    assert np.abs(found.r_nx - expected).max() < 1e-12
-    assert found.r_nx_area == pytest.approx(
+    assert np.abs(measured.r_nx - expected).max() < 1e-12
+    assert measured.r_nx_area == pytest.approx(
         np.average(expected, weights=1 / np.arange(1, 59)), abs=1e-12
     )
 
 
 def test_duplicates_by_hand():
     high, low = np.array([[0.0], [0], [1], [3]]), np.array([[0.0], [1], [10], [11]])
-    found = quality(high, low, 1, seed=0)
-    assert (found.trustworthiness, found.continuity) == (0.75, 0.75)
-    assert found.r_nx.tolist() == [0.625, 0.25]
-    assert found.r_nx_area == pytest.approx(0.5)
+    measured = quality(high, low, 1, seed=0)
+    assert (measured.trustworthiness, measured.continuity) == (0.75, 0.75)
+    assert measured.r_nx.tolist() == [0.625, 0.25]
+    assert measured.r_nx_area == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_spearman_over_all_pairs_equals_scipy(seed):
     high, low = lattice(seed) if seed % 2 else case(seed)
-    found = quality(high, low, seed=0)
+    measured = quality(high, low, seed=0)
     expected = spearmanr(pdist(high, "sqeuclidean"), pdist(low, "sqeuclidean")).statistic
-    assert found.distance_spearman == pytest.approx(expected, abs=1e-12)
-    assert found.n_pairs == len(high) * (len(high) - 1) // 2
+    assert measured.distance_spearman == pytest.approx(expected, abs=1e-12)
+    assert measured.n_pairs == len(high) * (len(high) - 1) // 2
 
 
 def test_spearman_over_sampled_pairs_is_near_that_over_all(monkeypatch):
     high, low = case(4, 700)
     monkeypatch.setattr(embedding, "PAIRS", 100_000)
-    found = quality(high, low, seed="sampled")
-    assert found.n_pairs == 100_000
-    assert found.distance_spearman == pytest.approx(
+    measured = quality(high, low, seed="sampled")
+    assert measured.n_pairs == 100_000
+    assert measured.distance_spearman == pytest.approx(
         spearmanr(pdist(high), pdist(low)).statistic, abs=0.01
     )
-    assert found.distance_spearman != quality(high, low, seed="otherwise").distance_spearman
+    assert measured.distance_spearman != quality(high, low, seed="otherwise").distance_spearman
 
 
 def test_triplet_accuracy_is_near_that_of_all_triplets(monkeypatch):
@@ -151,27 +151,33 @@ def test_triplets_are_three_different_customers_and_all_of_them_can_come():
 def test_the_identity_keeps_everything(make):
     high, _ = make(1)
     for same in (control_identity(high), 2.0 * high, -high[:, ::-1]):
-        found = quality(high, same, seed=0)
-        assert (found.trustworthiness, found.continuity, found.triplet_accuracy) == (1.0, 1.0, 1.0)
-        assert (found.r_nx == 1).all()
-        assert (found.r_nx_area, found.distance_spearman) == pytest.approx((1.0, 1.0), abs=1e-15)
+        measured = quality(high, same, seed=0)
+        assert (measured.trustworthiness, measured.continuity, measured.triplet_accuracy) == (
+            1.0,
+            1.0,
+            1.0,
+        )
+        assert (measured.r_nx == 1).all()
+        assert (measured.r_nx_area, measured.distance_spearman) == pytest.approx(
+            (1.0, 1.0), abs=1e-15
+        )
 
 
 def test_a_collapsed_projection_keeps_nothing_and_has_no_correlation():
     high, _ = case(4, 300)
-    found = quality(high, np.zeros((300, 2)), seed=0)
-    assert (found.distance_spearman, found.triplet_accuracy) == (None, 0.0)
-    assert abs(found.r_nx_area) < 0.05
-    assert json.loads(json.dumps(found.summary(), allow_nan=False))["distance_spearman"] is None
+    measured = quality(high, np.zeros((300, 2)), seed=0)
+    assert (measured.distance_spearman, measured.triplet_accuracy) == (None, 0.0)
+    assert abs(measured.r_nx_area) < 0.05
+    assert json.loads(json.dumps(measured.summary(), allow_nan=False))["distance_spearman"] is None
 
 
 def test_a_projection_unrelated_to_the_space_is_at_chance():
     rng = np.random.default_rng(0)
-    found = quality(rng.normal(size=(500, 5)), rng.normal(size=(500, 2)), seed=0)
-    assert found.trustworthiness == pytest.approx(0.5, abs=0.02)
-    assert found.r_nx_area == pytest.approx(0, abs=0.02)
-    assert found.distance_spearman == pytest.approx(0, abs=0.1)
-    assert found.triplet_accuracy == pytest.approx(0.5, abs=0.05)
+    measured = quality(rng.normal(size=(500, 5)), rng.normal(size=(500, 2)), seed=0)
+    assert measured.trustworthiness == pytest.approx(0.5, abs=0.02)
+    assert measured.r_nx_area == pytest.approx(0, abs=0.02)
+    assert measured.distance_spearman == pytest.approx(0, abs=0.1)
+    assert measured.triplet_accuracy == pytest.approx(0.5, abs=0.05)
 
 
 def test_the_random_projection_keeps_squared_distances_on_average_and_less_than_pca():

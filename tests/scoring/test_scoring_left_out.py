@@ -101,13 +101,13 @@ def test_scores_with_noise_are_those_without_its_rows(kind, n, d, unit, origin):
     noisy, noisy_labels = with_noise(X, labels, NOISES[kind](np.random.default_rng(2), d))
     rows = np.flatnonzero(noisy_labels >= 0)
     others = np.where(np.random.default_rng(3).random(len(noisy)) < 0.5, noisy_labels, -1)
-    (_, found), (alone,) = (
+    (_, score), (alone,) = (
         score_many(noisy, [others, noisy_labels]),
         score_many(noisy[rows], [noisy_labels[rows]]),
     )
     for name in NAMES:
-        assert found[name].status is alone[name].status is Status.OK
-        assert found[name].value == pytest.approx(alone[name].value, rel=1e-12), name
+        assert score[name].status is alone[name].status is Status.OK
+        assert score[name].value == pytest.approx(alone[name].value, rel=1e-12), name
     samples = silhouette_samples(noisy, noisy_labels)
     assert np.allclose(
         samples[rows], silhouette_samples(noisy[rows], noisy_labels[rows]), rtol=0, atol=1e-11
@@ -121,13 +121,13 @@ def test_drawn_customers_are_scored_without_the_noise(kind):
     noisy, noisy_labels = with_noise(X, labels, NOISES[kind](np.random.default_rng(2), 3))
     drawn = np.random.default_rng(4).permutation(len(noisy))[: len(noisy) * 4 // 5]
     rows = np.flatnonzero(noisy_labels >= 0)
-    (found,) = compute_sampled(noisy, [noisy_labels], drawn)
+    (score,) = compute_sampled(noisy, [noisy_labels], drawn)
     (alone,) = compute_sampled(
         noisy[rows], [noisy_labels[rows]], np.flatnonzero(np.isin(rows, drawn))
     )
-    assert found.value == pytest.approx(alone.value, rel=1e-12)
-    assert found.interval == pytest.approx(alone.interval, rel=0.01)
-    assert (found.n_used, found.n_scored) == (alone.n_used, alone.n_scored)
+    assert score.value == pytest.approx(alone.value, rel=1e-12)
+    assert score.interval == pytest.approx(alone.interval, rel=0.01)
+    assert (score.n_used, score.n_scored) == (alone.n_used, alone.n_scored)
 
 
 @pytest.mark.parametrize("kind", NOISES)
@@ -135,8 +135,8 @@ def test_noise_counts_in_density_validity_by_its_number_only(kind):
     X, labels = blobs(60, d=2, k=3)
     noisy, noisy_labels = with_noise(X, labels, NOISES[kind](np.random.default_rng(2), 2)[:90])
     rows = np.flatnonzero(noisy_labels >= 0)
-    found, alone = dbcv(noisy, noisy_labels), dbcv(noisy[rows], noisy_labels[rows])
-    assert found.value == pytest.approx(alone.value * len(rows) / len(noisy), rel=1e-12)
+    score, alone = dbcv(noisy, noisy_labels), dbcv(noisy[rows], noisy_labels[rows])
+    assert score.value == pytest.approx(alone.value * len(rows) / len(noisy), rel=1e-12)
 
 
 def far_off(n, far, where):
@@ -155,26 +155,26 @@ def test_one_far_customer_in_a_cluster_leaves_the_scores_exact_or_without_a_valu
     X, labels = far_off(n, far, where)
     exact = exactly(X, labels)
     noise = np.where(np.random.default_rng(0).random(n) < 0.2, -1, labels)
-    for found, truth in zip(
+    for score, truth in zip(
         score_many(X, [labels, noise]), (exact, exactly(X, noise)), strict=True
     ):
-        assert found["silhouette"].value == pytest.approx(float(truth["silhouette"]), rel=1e-9)
+        assert score["silhouette"].value == pytest.approx(float(truth["silhouette"]), rel=1e-9)
         for name in ("davies_bouldin", "calinski_harabasz"):
-            if found[name].status is Status.OK:
-                assert found[name].value == pytest.approx(float(truth[name]), rel=1e-9), name
+            if score[name].status is Status.OK:
+                assert score[name].value == pytest.approx(float(truth[name]), rel=1e-9), name
         assert (
             far > 1e8
-            or found["davies_bouldin"].status is found["calinski_harabasz"].status is Status.OK
+            or score["davies_bouldin"].status is score["calinski_harabasz"].status is Status.OK
         )
 
 
 def test_clusters_far_from_each_other_keep_the_digits_of_their_spread():
     X, labels = blobs(600, k=6)
     X += np.array([0, 0, 1e9, 1e9, -1e9, 1e6])[labels, None]
-    (found,), truth = score_many(X, [labels]), exactly(X, labels)
+    (score,), truth = score_many(X, [labels]), exactly(X, labels)
     for name in ("davies_bouldin", "calinski_harabasz"):
-        assert found[name].value == pytest.approx(float(truth[name]), rel=1e-12), name
-    assert found["silhouette"].value == pytest.approx(float(truth["silhouette"]), rel=1e-6)
+        assert score[name].value == pytest.approx(float(truth[name]), rel=1e-12), name
+    assert score["silhouette"].value == pytest.approx(float(truth["silhouette"]), rel=1e-6)
 
 
 @pytest.mark.parametrize("d", [1, 2, 17])

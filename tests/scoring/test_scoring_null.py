@@ -124,9 +124,9 @@ def test_zeros_that_are_not_low_values_are_simulated_apart():
     def worst(copula):
         wanted = frame.where(frame > 0).corr("spearman")
         tables = [simulate(copula, frame, np.random.default_rng([8, i])) for i in range(10)]
-        found = sum(table.where(table > 0).corr("spearman") for table in tables) / 10
+        correlations = sum(table.where(table > 0).corr("spearman") for table in tables) / 10
         zeros = sum((table == 0).corr() for table in tables) / 10 - (frame == 0).corr()
-        return np.nanmax(np.abs(found - wanted)), np.nanmax(np.abs(zeros))
+        return np.nanmax(np.abs(correlations - wanted)), np.nanmax(np.abs(zeros))
 
     assert max(worst(copula)) < 0.03
     assert max(worst(plain)) > 0.2

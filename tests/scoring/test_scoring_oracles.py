@@ -41,10 +41,13 @@ def test_ward_stability_equals_clusterboot(oracles_dir):
     oracle = Oracle(oracles_dir, "ward")
     (partition,) = fit_many(oracle.X, [WARD])
     assert np.array_equal(partition.labels, canonical(oracle.labels))
-    (found,) = stability_many(oracle.X, [WARD], [partition.labels], oracle.draws)
-    assert found.jaccard.shape == (50, 3)
-    assert np.abs(found.jaccard - oracle.jaccard[:, oracle.columns(partition.labels)]).max() < 1e-12
-    assert np.isnan(found.noise_jaccard).all()
+    (stability,) = stability_many(oracle.X, [WARD], [partition.labels], oracle.draws)
+    assert stability.jaccard.shape == (50, 3)
+    assert (
+        np.abs(stability.jaccard - oracle.jaccard[:, oracle.columns(partition.labels)]).max()
+        < 1e-12
+    )
+    assert np.isnan(stability.noise_jaccard).all()
 
 
 def test_dbscan_stability_equals_clusterboot(oracles_dir):
@@ -52,9 +55,12 @@ def test_dbscan_stability_equals_clusterboot(oracles_dir):
     (partition,) = fit_many(oracle.X, [DBSCAN])
     assert np.array_equal(partition.labels, canonical(oracle.labels))
     assert (partition.labels == -1).sum() == 63
-    (found,) = stability_many(oracle.X, [DBSCAN], [partition.labels], oracle.draws)
-    assert np.abs(found.jaccard - oracle.jaccard[:, oracle.columns(partition.labels)]).max() < 1e-12
-    assert np.abs(found.noise_jaccard - oracle.jaccard[:, 4]).max() < 1e-12
+    (stability,) = stability_many(oracle.X, [DBSCAN], [partition.labels], oracle.draws)
+    assert (
+        np.abs(stability.jaccard - oracle.jaccard[:, oracle.columns(partition.labels)]).max()
+        < 1e-12
+    )
+    assert np.abs(stability.noise_jaccard - oracle.jaccard[:, 4]).max() < 1e-12
 
 
 def test_silhouettes_and_calinski_harabasz_equal_r(oracles_dir):

@@ -39,9 +39,9 @@ def clustered_with(monkeypatch, answer):
     """Let `answer(X, config)` stand in for the clusterers."""
 
     def fit_many(X, configs):
-        found = [answer(X, config) for config in configs]
+        labels = [answer(X, config) for config in configs]
         return [
-            each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in found
+            each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in labels
         ]
 
     monkeypatch.setattr("segkit.clustering.fit_many", fit_many)
@@ -89,15 +89,15 @@ def test_shares_of_pairs_by_definition(seed):
 def test_shares_of_pairs_in_closed_form():
     train = np.array([[0.0], [2], [10], [12], [500]])  # centroids 1 and 11; the boundary is at 6
     test = np.array([[0.0], [1], [7], [8], [9], [5], [20], [-900]])
-    found = predict_pairs(
+    shares = predict_pairs(
         train, np.array([0, 0, 1, 1, -1]), test, np.array([0, 0, 0, 0, 1, 1, 2, -1])
     )
-    assert found == pytest.approx([2 / 6, 0, np.nan], nan_ok=True)
+    assert shares == pytest.approx([2 / 6, 0, np.nan], nan_ok=True)
 
 
 def test_the_strength_is_the_least_share_each_way_in_each_split():
     X = blobs(90, 3)
-    (found,) = prediction_strength_many(X, [kmeans(4)], "by definition", splits=3)
+    (strength,) = prediction_strength_many(X, [kmeans(4)], "by definition", splits=3)
     expected = np.empty((3, 2))
     for index in range(3):
         halves = [X[rows] for rows in split("by definition", index, 90)]
@@ -106,8 +106,8 @@ def test_the_strength_is_the_least_share_each_way_in_each_split():
             np.nanmin(shares_by_pairs(halves[0], a, halves[1], b)),
             np.nanmin(shares_by_pairs(halves[1], b, halves[0], a)),
         )
-    assert np.abs(found.strengths - expected).max() < 1e-12
-    summary = found.summary()
+    assert np.abs(strength.strengths - expected).max() < 1e-12
+    summary = strength.summary()
     assert summary["prediction_strength"] == pytest.approx(expected.mean())
     assert summary["prediction_strength_sd"] == pytest.approx(expected.mean(axis=1).std(ddof=1))
 
@@ -133,8 +133,8 @@ def test_a_configuration_has_the_same_strength_alone_and_with_others():
 def test_noise_is_left_out_on_both_sides():
     X = np.r_[blobs(200, 20), np.random.default_rng(1).uniform(-300, 300, size=(40, 3))]
     tree = {"_target_": "sklearn.cluster.DBSCAN", "eps": 3.0, "min_samples": 8}
-    (found,) = prediction_strength_many(X, [tree], "noise")
-    assert found.summary()["prediction_strength"] == 1.0
+    (strength,) = prediction_strength_many(X, [tree], "noise")
+    assert strength.summary()["prediction_strength"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def test_directions_without_a_value(monkeypatch, first, second, statuses):
         for rows, labels in zip(halves, (first, second), strict=True)
     }
     clustered_with(monkeypatch, lambda half, config: answers[half.tobytes()])
-    (found,) = prediction_strength_many(X, [{}], "s", splits=1)
-    assert found.statuses == (statuses,)
-    assert np.isnan(found.strengths[0]).tolist() == [status != "ok" for status in statuses]
-    summary = json.loads(json.dumps(found.summary(), allow_nan=False))
+    (strength,) = prediction_strength_many(X, [{}], "s", splits=1)
+    assert strength.statuses == (statuses,)
+    assert np.isnan(strength.strengths[0]).tolist() == [status != "ok" for status in statuses]
+    summary = json.loads(json.dumps(strength.summary(), allow_nan=False))
     assert (summary["prediction_strength"] is None) == ("ok" not in statuses)
 
 
@@ -187,9 +187,9 @@ def test_another_failure_takes_the_place_of_the_result(monkeypatch):
 def test_the_summary_is_over_the_splits_that_have_a_value():
     none = float("nan")
     statuses = (("ok", "ok"), ("ok", "single_cluster"), ("all_noise", "all_noise"))
-    found = PredictionStrength(np.array([[0.6, 0.8], [0.9, none], [none, none]]), statuses)
-    assert found.per_split == pytest.approx([0.7, 0.9])
-    assert found.summary() == {
+    strength = PredictionStrength(np.array([[0.6, 0.8], [0.9, none], [none, none]]), statuses)
+    assert strength.per_split == pytest.approx([0.7, 0.9])
+    assert strength.summary() == {
         "prediction_strength": pytest.approx(0.8),
         "prediction_strength_sd": pytest.approx(np.sqrt(0.02)),
         "prediction_strength_status": "ok",

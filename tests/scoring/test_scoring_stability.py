@@ -16,9 +16,9 @@ def clustered_with(monkeypatch, answer):
     """Let `answer(X, config)` stand in for the clusterers."""
 
     def fit_many(X, configs):
-        found = [answer(X, config) for config in configs]
+        labels = [answer(X, config) for config in configs]
         return [
-            each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in found
+            each if isinstance(each, Exception) else SimpleNamespace(labels=each) for each in labels
         ]
 
     monkeypatch.setattr("segkit.clustering.fit_many", fit_many, raising=False)
@@ -31,11 +31,11 @@ def best_jaccard(members, clusters):
     )
 
 
-def by_sets(original, rows, found):
+def by_sets(original, rows, labels):
     """The definition, with Python's sets."""
     kept = {c: {int(r) for r in rows if original[r] == c} for c in range(original.max() + 1)}
     clusters = [
-        {int(r) for r, f in zip(rows, found, strict=True) if f == c} for c in set(found) - {-1}
+        {int(r) for r, f in zip(rows, labels, strict=True) if f == c} for c in set(labels) - {-1}
     ]
     return [best_jaccard(members, clusters) for members in kept.values()]
 
@@ -68,21 +68,21 @@ def test_a_draw_compared_by_sets_and_by_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     original = rng.integers(-1, 6, 150)
     rows = draw("sets", seed, 150)
-    found = np.where(rng.random(len(rows)) < 0.6, original[rows], rng.integers(-1, 4, len(rows)))
-    ari, status, jaccard, noise = compare_draw(original, rows, found)
-    both = (original[rows] >= 0) & (found >= 0)
-    assert ari == pytest.approx(adjusted_rand_score(original[rows][both], found[both]), rel=1e-12)
+    labels = np.where(rng.random(len(rows)) < 0.6, original[rows], rng.integers(-1, 4, len(rows)))
+    ari, status, jaccard, noise = compare_draw(original, rows, labels)
+    both = (original[rows] >= 0) & (labels >= 0)
+    assert ari == pytest.approx(adjusted_rand_score(original[rows][both], labels[both]), rel=1e-12)
     assert status is Status.OK
-    assert np.allclose(jaccard, by_sets(original, rows, found), rtol=1e-15)
-    a, b = set(rows[original[rows] < 0]), set(rows[found < 0])
+    assert np.allclose(jaccard, by_sets(original, rows, labels), rtol=1e-15)
+    a, b = set(rows[original[rows] < 0]), set(rows[labels < 0])
     assert noise == len(a & b) / len(a | b)
 
 
 def test_the_numbering_of_what_was_found_does_not_matter():
     original, rows = np.repeat([0, 1, 2], 10), np.arange(0, 30, 2)
     plain, renamed = (
-        compare_draw(original, rows, found[original[rows]])
-        for found in np.array([[0, 1, 2], [5, 0, 9]])
+        compare_draw(original, rows, names[original[rows]])
+        for names in np.array([[0, 1, 2], [5, 0, 9]])
     )
     assert plain[:2] == renamed[:2] == (1.0, "ok")
     assert plain[2].tolist() == renamed[2].tolist() == [1.0, 1.0, 1.0]
@@ -105,7 +105,7 @@ def test_noise_is_compared_only_with_noise():
 
 
 @pytest.mark.parametrize(
-    ("original", "found", "status", "jaccard", "noise"),
+    ("original", "labels", "status", "jaccard", "noise"),
     [
         ([0, 0, 0, 0], [0, 0, 0, 0], "single_cluster", [1.0], np.nan),
         ([-1, -1, -1, -1], [-1, -1, -1, -1], "all_noise", [], 1.0),
@@ -115,9 +115,9 @@ def test_noise_is_compared_only_with_noise():
         ([0, 1, 2, 3], [3, 2, 1, 0], "too_many_clusters", [1.0, 1.0, 1.0, 1.0], np.nan),
     ],
 )
-def test_comparisons_without_an_ari(original, found, status, jaccard, noise):
+def test_comparisons_without_an_ari(original, labels, status, jaccard, noise):
     ari, why, per_cluster, of_noise = compare_draw(
-        np.array(original), np.arange(4), np.array(found)
+        np.array(original), np.arange(4), np.array(labels)
     )
     assert np.isnan(ari)
     assert (why, per_cluster.tolist()) == (status, jaccard)
@@ -164,9 +164,11 @@ def test_a_draw_that_comes_out_as_noise_counts_zero_for_every_cluster(monkeypatc
     clustered_with(
         monkeypatch, lambda X, config: np.full(len(X), -1) if len(X) < 9 else X[:, 0].astype(int)
     )
-    (found,) = stability_many(original[:, None], [{}], [original], [np.arange(10), np.arange(8)])
-    summary = found.summary()
-    assert found.ari_status == ("ok", "all_noise")
+    (stability,) = stability_many(
+        original[:, None], [{}], [original], [np.arange(10), np.arange(8)]
+    )
+    summary = stability.summary()
+    assert stability.ari_status == ("ok", "all_noise")
     assert (summary["stability_ari"], summary["stability_ari_sd"]) == (1.0, None)
     assert (summary["stability_jaccard"], summary["dissolved"]) == ([0.5, 0.5], [1, 1])
 

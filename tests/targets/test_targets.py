@@ -254,7 +254,7 @@ from segkit import targets
 assert not {"sklearn", "numpy", "scipy", "pandas"} & set(sys.modules)
 targets.check({"_target_": "umap.UMAP", "n_neighbors": 15, "min_dist": 0.1}, "projection")
 targets.check({"_target_": "openTSNE.TSNE", "perplexity": 30}, "projection")
-targets.check({"_target_": "hdbscan.HDBSCAN", "min_cluster_size": 25, "min_samples": 10}, "clusterer")
+targets.check({"_target_": "hdbscan.HDBSCAN", "min_samples": 10}, "clusterer")
 print(sorted({"umap", "hdbscan", "openTSNE", "numba", "pynndescent"} & set(sys.modules)))
 """
     assert run(code).strip() == "[]"

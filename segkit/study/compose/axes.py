@@ -1,4 +1,4 @@
-"""What varies in a study: an experiment's ``sweep`` and the command line, made into one list per group."""
+"""What varies in a study: from a ``sweep`` and the command line to one list for each group."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError, did_you_mean
 from segkit.study.compose import hydra_settings
+from segkit.study.compose.compat import swept_values
 from segkit.study.compose.paths import RUN_GROUPS
 
 if TYPE_CHECKING:
-    from hydra.core.override_parser.types import Override
+    from hydra.core.override_parser.types import Override, RangeSweep
 
 #: No study is larger than this; a longer one is a slip of the keyboard.
 LARGEST_STUDY = 1_000_000
@@ -23,16 +24,16 @@ _SWEEP_FUNCTION = re.compile(
     r"\s*(range|choice|glob|interval|sort|shuffle|tag)\s*\(.*\)\s*", re.DOTALL
 )
 
-#: The sweep functions of Hydra's grammar, applied to one value: the values, or None if it is a plain value.
-Expand = Callable[[str, str], "list | None"]
+#: From a value that may be a sweep function of Hydra's, and its place, to its values; else None.
+Expand = Callable[[str, str], "list[Any] | None"]
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a group and the values it takes; ``kind`` is Hydra's: change, add, force_add or delete."""
+    """A parameter and its values; ``kind`` is Hydra's: change, add, force_add or delete."""
 
     key: str
-    values: tuple
+    values: tuple[Any, ...]
     asked: str
     kind: str = "change"
 
@@ -55,14 +56,14 @@ class Patch:
     """One value to be put into a group's configuration."""
 
     key: str
-    value: object
+    value: Any
     asked: str
     kind: str = "change"
 
 
 @dataclass(frozen=True)
 class Spec:
-    """One way to fill a group: an option (None: the one that Hydra's defaults give) and the patches on it."""
+    """One way to fill a group: an option (None: Hydra's default) and patches on it."""
 
     option: str | None
     patches: tuple[Patch, ...] = ()
@@ -70,20 +71,20 @@ class Spec:
 
 @dataclass(frozen=True)
 class Axes:
-    """What varies: entries by group, parameters whatever the option, and seeds; all in the order asked."""
+    """What varies, in the order asked: entries by group, parameters of any option, and seeds."""
 
     entries: dict[str, tuple[Entry, ...]] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
-    seeds: tuple | None = None
+    seeds: tuple[Any, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Asked:
-    """The command line, sorted: options by group, parameters and seeds of runs, and what only Hydra reads."""
+    """The command line: options by group, parameters and seeds, and lines that Hydra reads."""
 
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
-    seeds: tuple | None = None
+    seeds: tuple[Any, ...] | None = None
     passed: tuple[str, ...] = ()
 
 
@@ -197,7 +198,7 @@ def _entry(
 
 
 def _entry_parameters(
-    parameters: Mapping, group: str, expand: Expand, where: str
+    parameters: Mapping[str, Any], group: str, expand: Expand, where: str
 ) -> tuple[Parameter, ...]:
     return tuple(
         Parameter(f"{group}.{name}", _values(values, expand, f"{where}.{name}"), f"{where}.{name}")
@@ -205,19 +206,20 @@ def _entry_parameters(
     )
 
 
-def _values(values: object, expand: Expand, where: str) -> tuple:
+def _values(values: object, expand: Expand, where: str) -> tuple[Any, ...]:
     """Return the values of an axis: of a list each element, of anything else itself."""
-    listed = values if isinstance(values, list) else [values]
-    found = tuple(value for element in listed for value in _expanded(element, expand, where))
-    if not found:
+    expanded: list[Any] = []
+    for element in values if isinstance(values, list) else [values]:
+        expanded += _expanded(element, expand, where)
+    if not expanded:
         raise UsageError(f"{where}: has no values")
-    return found
+    return tuple(expanded)
 
 
-def _expanded(value: object, expand: Expand, where: str) -> list:
+def _expanded(value: object, expand: Expand, where: str) -> list[Any]:
     if isinstance(value, str) and _SWEEP_FUNCTION.fullmatch(value):
-        found = expand(value, where)
-        return [value] if found is None else found
+        values = expand(value, where)
+        return [value] if values is None else values
     return [value]
 
 
@@ -233,8 +235,11 @@ def _shown(value: object) -> str:
 def read_command_line(
     overrides: Iterable[Override], options: Callable[[str], Sequence[str]], groups: Sequence[str]
 ) -> Asked:
-    """Sort parsed overrides by what they are about; UsageError for what can be refused without composing."""
-    chosen, parameters, seeds, passed = {}, {}, None, []
+    """Sort overrides by what they are about; refuse those that no composition can accept."""
+    chosen: dict[str, tuple[str, ...]] = {}
+    parameters: dict[tuple[str, str], Parameter] = {}
+    passed: list[str] = []
+    seeds = None
     for override in overrides:
         key = override.key_or_group
         if (
@@ -274,8 +279,13 @@ def overridden(in_file: Asked, asked: Asked) -> Asked:
     return Asked(options, kept + asked.parameters, seeds, passed + asked.passed)
 
 
+def line_of(override: Override) -> str:
+    """Return an override as it was written."""
+    return override.input_line or ""
+
+
 def _refuse_prefix(override: Override) -> None:
-    line, key = override.input_line, override.key_or_group
+    line, key = line_of(override), override.key_or_group
     if override.is_delete():
         raise UsageError(f"{line}: {key} cannot be deleted")
     if override.is_add() or override.is_force_add():
@@ -284,7 +294,7 @@ def _refuse_prefix(override: Override) -> None:
 
 def _options(override: Override, options: Sequence[str]) -> tuple[str, ...]:
     _refuse_prefix(override)
-    key, line = override.key_or_group, override.input_line
+    key, line = override.key_or_group, line_of(override)
     values = sweep_values(override, options)
     for value in values:
         if isinstance(value, list):
@@ -300,14 +310,14 @@ def _parameter(override: Override) -> Parameter:
     kind = override.type.name.lower()
     values = (override.value(),) if override.is_delete() else sweep_values(override)
     if not values:
-        raise UsageError(f"{override.input_line}: has no values")
+        raise UsageError(f"{line_of(override)}: has no values")
     kind = {"del": "delete"}.get(kind, kind)
-    return Parameter(override.key_or_group, values, override.input_line, kind)
+    return Parameter(override.key_or_group, values, line_of(override), kind)
 
 
-def _passed(override: Override, options: Callable, groups: Sequence[str]) -> str | None:
+def _passed(override: Override, options: Callable[..., Any], groups: Sequence[str]) -> str | None:
     """Return the line if Hydra is to read it; it holds for the whole study, so it has one value."""
-    key, line = override.key_or_group, override.input_line
+    key, line = override.key_or_group, line_of(override)
     if key == "experiment" and override.value() is None and not override.is_delete():
         return None
     if override.is_sweep_override():
@@ -335,7 +345,7 @@ def _passed(override: Override, options: Callable, groups: Sequence[str]) -> str
     return line
 
 
-def sweep_values(override: Override, options: Sequence[str] | None = None) -> tuple:
+def sweep_values(override: Override, options: Sequence[str] | None = None) -> tuple[Any, ...]:
     """Return the values that an override asks for, one if it is not a sweep.
 
     ``options`` are the names that ``glob`` chooses from; without them a glob is refused.
@@ -343,7 +353,7 @@ def sweep_values(override: Override, options: Sequence[str] | None = None) -> tu
     from hydra.core.override_parser.types import Glob, RangeSweep
     from hydra.errors import HydraException
 
-    line, value = override.input_line, override.value()
+    line, value = line_of(override), override.value()
     if override.is_interval_sweep():
         raise UsageError(
             f"{line}: an interval has no values to enumerate; give a range with a step or a list"
@@ -357,13 +367,13 @@ def sweep_values(override: Override, options: Sequence[str] | None = None) -> tu
     if isinstance(value, RangeSweep):
         _check_range(value, line)
     try:
-        listed = tuple(override.sweep_iterator())
+        swept = swept_values(override)
     except (HydraException, ValueError) as error:
         raise UsageError(f"{line}: {' '.join(str(error).split())}") from None
-    return tuple(_plain(override._convert_value(element), line) for element in listed)
+    return tuple(_plain(value, line) for value in swept)
 
 
-def _check_range(sweep: object, line: str) -> None:
+def _check_range(sweep: RangeSweep, line: str) -> None:
     if sweep.start is None or sweep.stop is None or not sweep.step:
         raise UsageError(f"{line}: a range needs a start, a stop and a step that is not 0")
     if (sweep.stop - sweep.start) / sweep.step > LARGEST_STUDY:
@@ -413,9 +423,11 @@ def _without(entry: Entry, keys: set[str]) -> Entry:
 def specs(axes: Axes, group: str) -> list[Spec]:
     """Return every way that the axes fill a group, the last parameter varying fastest."""
     common = tuple(p for p in axes.parameters if p.group == group)
-    entries = [(e.option, e.parameters + common) for e in axes.entries.get(group, ())] or [
-        (None, common)
+    entries: list[tuple[str | None, tuple[Parameter, ...]]] = [
+        (entry.option, entry.parameters + common) for entry in axes.entries.get(group, ())
     ]
+    if not entries:
+        entries = [(None, common)]
     count = sum(prod(len(p.values) for p in parameters) for _, parameters in entries)
     if count > LARGEST_STUDY:
         raise UsageError(
@@ -434,14 +446,15 @@ def _patches(parameter: Parameter) -> list[Patch]:
     ]
 
 
-def varied(by_group: Mapping[str, Sequence[Spec]], seeds: Sequence) -> dict[str, list]:
+def varied(by_group: Mapping[str, Sequence[Spec]], seeds: Sequence[Any]) -> dict[str, list[Any]]:
     """Return what takes more than one value, by name: options by group, parameters, seeds."""
-    found: dict[str, dict] = {}
+    # By their text, since lists and mappings cannot be keys.
+    by_name: dict[str, dict[str, Any]] = {}
     for group, listed in by_group.items():
         for spec in listed:
-            found.setdefault(group, {})[repr(spec.option)] = spec.option
+            by_name.setdefault(group, {})[repr(spec.option)] = spec.option
             for patch in spec.patches:
                 if patch.kind != "delete":
-                    found.setdefault(patch.key, {})[repr(patch.value)] = patch.value
-    found["seed"] = {repr(seed): seed for seed in seeds}
-    return {name: list(values.values()) for name, values in found.items() if len(values) > 1}
+                    by_name.setdefault(patch.key, {})[repr(patch.value)] = patch.value
+    by_name["seed"] = {repr(seed): seed for seed in seeds}
+    return {name: list(values.values()) for name, values in by_name.items() if len(values) > 1}

@@ -1,4 +1,4 @@
-"""What of Hydra's own settings a study heeds; anything else is refused, with what to write instead."""
+"""Hydra's own settings: those that a study uses; others are refused, with what to write instead."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError, did_you_mean
+from segkit.study.compose.compat import plain
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 FOLDER = "hydra.sweep.dir"
 PARAMS = "hydra.sweeper.params"
 # What says how it is in any case may be written.
-_AS_IT_IS = {
+_AS_IT_IS: Mapping[str, tuple[object, ...]] = {
     "hydra.run.dir": ("${hydra.sweep.dir}",),
     "hydra.sweep.subdir": (".",),
     "hydra.output_subdir": (None,),
@@ -121,8 +122,8 @@ def params(hydra: DictConfig) -> list[str]:
     from omegaconf import OmegaConf
 
     node = OmegaConf.select(hydra, "sweeper.params")
-    found = {} if node is None else OmegaConf.to_container(node, resolve=False)
-    for name, value in found.items():
+    swept = {} if node is None else plain(node)
+    for name, value in swept.items():
         if name.lstrip("+~") == "experiment":
             raise UsageError(
                 f"{PARAMS}.{name}: an experiment is named on the command line, as"
@@ -133,7 +134,7 @@ def params(hydra: DictConfig) -> list[str]:
                 f"{PARAMS}.{name}: must be one value or a sweep, such as {name}.NAME: 1,2,3"
             )
     # Text is read as on the command line; YAML's null is not the text None.
-    return [f"{name}={'null' if value is None else value}" for name, value in found.items()]
+    return [f"{name}={'null' if value is None else value}" for name, value in swept.items()]
 
 
 def _says_how_it_is(name: str, value: object) -> bool:

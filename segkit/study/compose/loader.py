@@ -1,4 +1,4 @@
-"""Hydra's loader over the project's and a user's folders, with errors of one line and no global state."""
+"""Hydra's loader over the project's and a user's folders, with errors of one line."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from segkit.errors import UsageError, did_you_mean
 from segkit.study.compose import axes as axis
 from segkit.study.compose import paths
+from segkit.study.compose.compat import HydraLoader, plain, unresolved
 from segkit.study.compose.paths import experiments, options
 
 if TYPE_CHECKING:
@@ -21,21 +22,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def hydra_version() -> Iterator[None]:
-    """Hydra's behaviour as of 1.3, without changing it for an application that we run inside."""
-    from hydra import version
-
-    before = version.getbase()
-    version.setbase("1.3")
-    try:
-        yield
-    finally:
-        version.VersionBase.instance().version_base = before
-
-
-@contextmanager
 def one_line(prefix: str = "") -> Iterator[None]:
-    """Hydra's and OmegaConf's errors of several lines, as one line of ours."""
+    """Raise Hydra's and OmegaConf's errors as usage errors of one line."""
     from hydra.errors import HydraException, MissingConfigException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -51,7 +39,7 @@ def one_line(prefix: str = "") -> Iterator[None]:
 
 @contextmanager
 def named(prefix: str) -> Iterator[None]:
-    """Say of each error in the block where what it names was asked for."""
+    """Begin the message of each usage error in the block with a prefix."""
     try:
         yield
     except UsageError as error:
@@ -67,7 +55,7 @@ def _no_such_option(error: Any) -> str:
 
 
 def compressed(error: BaseException) -> str:
-    """Return what an error and its cause say, without the lines that help nobody, in one line."""
+    """Return the messages of an error and its cause in one line, without Hydra's noise."""
     texts = [str(error)]
     if error.__cause__ is not None and str(error.__cause__) not in texts[0]:
         texts.append(str(error.__cause__))
@@ -84,7 +72,7 @@ _NOISE = re.compile(
 
 @dataclass(frozen=True)
 class Composed:
-    """One composition by Hydra: the whole, its choices, and its unresolved values as plain containers."""
+    """One composition by Hydra: the configuration, its choices, its values unresolved."""
 
     config: DictConfig
     choices: dict[str, str | None]
@@ -95,30 +83,21 @@ class Loader:
     """Hydra's loader over the folders of options, without its global state."""
 
     def __init__(self, config_dir: Path | str | None) -> None:
-        from hydra._internal.config_loader_impl import ConfigLoaderImpl
-        from hydra._internal.utils import create_config_search_path
         from hydra.core.override_parser.overrides_parser import OverridesParser
-        from hydra.core.utils import JobRuntime, setup_globals
+
+        from segkit.study.compose.sources import ExperimentFolder, OptionFolder
 
         self.config_dir = config_dir
         self.options = cache(self._options)
         self.groups = paths.groups(config_dir)
-        setup_globals()
-        JobRuntime().set("name", "segkit")
-        search_path = create_config_search_path(None)
-        _register_sources()
-        for provider, folder in _search_path(config_dir):
-            search_path.prepend(provider, folder, anchor="schema")
-        self._loader = ConfigLoaderImpl(search_path)
+        self._loader = HydraLoader([OptionFolder, ExperimentFolder], _search_path(config_dir))
         self._parser = OverridesParser.create()
         self.self_contained = cache(self._self_contained)
 
     def _options(self, group: str) -> list[str]:
-        return (
-            list(experiments(self.config_dir))
-            if group == "experiment"
-            else options(group, self.config_dir)
-        )
+        if group == "experiment":
+            return list(experiments(self.config_dir))
+        return options(group, self.config_dir)
 
     def parse(self, lines: Sequence[str]) -> list[Override]:
         """Parse overrides with Hydra's grammar."""
@@ -138,8 +117,8 @@ class Loader:
             raise UsageError(f"{prefix}the name is missing")
         return override
 
-    def expand(self, text: str, where: str, group: str | None = None) -> list | None:
-        """Return the values of a sweep written as text, such as ``range(2, 11)``; None if it is a plain value."""
+    def expand(self, text: str, where: str, group: str | None = None) -> list[Any] | None:
+        """Return the values of a sweep such as ``range(2, 11)``; None of a plain value."""
         with one_line(f"{where}: "):
             [override] = self._parser.parse_overrides([f"value={text}"])
         if not override.is_sweep_override():
@@ -148,66 +127,41 @@ class Loader:
         return list(axis.sweep_values(override, self.options(group) if group else None))
 
     def compose(self, lines: Sequence[str]) -> Composed:
-        """Compose one configuration; the errors are Hydra's, in one line."""
-        from hydra.types import RunMode
-
+        """Compose one configuration; errors are Hydra's, in one line."""
         with one_line():
-            config = self._loader.load_configuration(
-                "config", list(lines), RunMode.RUN, from_shell=False
-            )
-        root = {str(key): _unresolved(config, key) for key in config if key != "hydra"}
+            config = self._loader.compose(lines)
+        root = {str(key): unresolved(config, str(key)) for key in config if key != "hydra"}
         return Composed(config, dict(config.hydra.runtime.choices), root)
 
     def default_folder(self) -> str | None:
         """Return the study's folder where nothing else is asked for, unresolved."""
-        from omegaconf import OmegaConf
+        main = self._loader.file("config")
+        sweep = plain(main.config).get("hydra", {}).get("sweep", {}) if main else {}
+        folder: str | None = sweep.get("dir")
+        return folder
 
-        main = self._loader.repository.load_config("config").config
-        node = OmegaConf.to_container(main, resolve=False).get("hydra") or {}
-        return (node.get("sweep") or {}).get("dir")
-
-    def own_content(self, group: str, option: str) -> dict | None:
-        """Return what an option's file holds, unresolved; None if it takes more than the file to tell."""
-        from omegaconf import OmegaConf
-
-        loaded = self._loader.repository.load_config(f"{group}/{option}")
-        if not self.self_contained(group, option) or loaded.defaults_list:
+    def own_content(self, group: str, option: str) -> dict[str, Any] | None:
+        """Return what an option's file holds, unresolved; None if other files matter too."""
+        loaded = self._loader.file(f"{group}/{option}")
+        if loaded is None or not self.self_contained(group, option) or loaded.defaults_list:
             return None
-        return OmegaConf.to_container(loaded.config, resolve=False)
+        return plain(loaded.config)
 
     def _self_contained(self, group: str, option: str) -> bool:
-        """Whether an option's file writes to its own group only and pulls in nothing from others."""
+        """Tell whether an option's file writes to its own group and reads no other."""
         from hydra.core.default_element import ConfigDefault
 
         with one_line(f"{group}={option}: "):
-            loaded = self._loader.repository.load_config(f"{group}/{option}")
+            loaded = self._loader.file(f"{group}/{option}")
         if loaded is None or loaded.header["package"] not in (None, group, "_group_"):
             return False
         for default in loaded.defaults_list or ():
-            if not isinstance(default, ConfigDefault) or default.package or "${" in default.path:
+            name = default.path if isinstance(default, ConfigDefault) else None
+            if name is None or default.package or "${" in name:
                 return False
-            name = default.path
             if name != "_self_" and (name.startswith("/") or not self.self_contained(group, name)):
                 return False
         return True
-
-
-def _unresolved(config: DictConfig, key: str) -> object:
-    from omegaconf import OmegaConf
-
-    node = config._get_node(key)
-    return (
-        OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node._value()
-    )
-
-
-def _register_sources() -> None:
-    from hydra._internal.sources_registry import SourcesRegistry
-
-    from segkit.study.compose.sources import ExperimentFolder, OptionFolder
-
-    for source in (OptionFolder, ExperimentFolder):
-        SourcesRegistry.instance().register(source)
 
 
 def _search_path(config_dir: Path | str | None) -> list[tuple[str, str]]:
@@ -221,13 +175,11 @@ def _search_path(config_dir: Path | str | None) -> list[tuple[str, str]]:
 
 def unknown_name(loader: Loader, lines: Sequence[str]) -> str | None:
     """Return what is wrong with the first override of something that is not there, or None."""
-    from omegaconf import OmegaConf
-
     overrides = [
         o for o in loader.parse(lines) if o.key_or_group not in (*loader.groups, "experiment")
     ]
     others = [line for line in lines if line not in {o.input_line for o in overrides}]
-    tree = OmegaConf.to_container(loader.compose(others).config, resolve=False)
+    tree = plain(loader.compose(others).config)
     for override in overrides:
         if override.type.name == "CHANGE":
             missing = first_missing(tree, override.key_or_group)
@@ -236,8 +188,8 @@ def unknown_name(loader: Loader, lines: Sequence[str]) -> str | None:
     return None
 
 
-def first_missing(tree: Mapping, key: str) -> str | None:
-    """Return the first part of a dotted name that is not there, in words with the nearest name; None if all are."""
+def first_missing(tree: Mapping[str, Any], key: str) -> str | None:
+    """Say which part of a dotted name is not there, and the nearest name; None if all are."""
     node: Any = tree
     parts = key.split(".")
     for depth, part in enumerate(parts):
@@ -253,7 +205,7 @@ def first_missing(tree: Mapping, key: str) -> str | None:
 
 
 def resolved_node(config: DictConfig, key: str) -> object:
-    """Return one top-level value as plain containers, resolved; UsageError where it is still to be given."""
+    """Return one top-level value, resolved, as plain containers; refuse one yet to be given."""
     from omegaconf import OmegaConf
 
     with one_line(f"{key}: "):

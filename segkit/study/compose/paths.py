@@ -1,4 +1,4 @@
-"""Where options and experiments are found: in a checkout, an editable install, a wheel, a user's folder."""
+"""Folders of options and experiments: of a checkout, an install, a wheel, and a user's own."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def experiment_folders(config_dir: Path | str | None = None) -> list[Path]:
 
 def groups(config_dir: Path | str | None = None) -> list[str]:
     """Return the names of all groups: those of a run in their order, then the others by name."""
-    found = {
+    names = {
         entry.name
         for folder in option_folders(config_dir)
         for entry in folder.iterdir()
         if entry.is_dir() and any(entry.glob("**/*.yaml"))
     } - {"experiment", "experiments", "hydra"}
-    return [*RUN_GROUPS, *sorted(found - set(RUN_GROUPS))]
+    return [*RUN_GROUPS, *sorted(names - set(RUN_GROUPS))]
 
 
 def options(group: str, config_dir: Path | str | None = None) -> list[str]:
@@ -82,11 +82,11 @@ def options(group: str, config_dir: Path | str | None = None) -> list[str]:
 
 def experiments(config_dir: Path | str | None = None) -> dict[str, str]:
     """Return each experiment's name with its question, the first comment lines of its file."""
-    found: dict[str, str] = {}
+    questions: dict[str, str] = {}
     for folder in experiment_folders(config_dir):
         for name in _yaml_names(folder, "*.yaml"):
-            found.setdefault(name, question(folder / f"{name}.yaml"))
-    return dict(sorted(found.items()))
+            questions.setdefault(name, question(folder / f"{name}.yaml"))
+    return dict(sorted(questions.items()))
 
 
 def _yaml_names(folder: Path, pattern: str) -> list[str]:
@@ -94,7 +94,7 @@ def _yaml_names(folder: Path, pattern: str) -> list[str]:
 
 
 def question(path: Path) -> str:
-    """Return what an experiment asks: its leading comment up to the command, without Hydra's header."""
+    """Return the question of an experiment: its first comment, up to the command."""
     text = path.read_text(encoding="utf-8", errors="replace").removeprefix("\ufeff")
     comments = takewhile(lambda line: line.startswith("#") or not line.strip(), text.splitlines())
     words = [line.lstrip("# ").rstrip() for line in comments if not re.match(r"#\s*@", line)]

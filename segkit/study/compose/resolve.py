@@ -1,4 +1,4 @@
-"""A group's subtree with its parameters patched in and its interpolations resolved, each distinct one once."""
+"""Patch parameters into a group's values and resolve them, each distinct one once."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from segkit.errors import UsageError, did_you_mean
 from segkit.study.compose import axes as axis
+from segkit.study.compose.compat import apply, plain
 from segkit.study.compose.loader import compressed, first_missing, one_line
 from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.compose.settings import check_seed
@@ -17,7 +18,7 @@ from segkit.study.compose.settings import check_seed
 
 @dataclass(frozen=True)
 class Base:
-    """The unresolved configuration that a set of choices gives, before parameters are patched in."""
+    """The unresolved configuration of a set of options, before parameters are patched in."""
 
     choices: dict[str, str]
     root: dict[str, Any]
@@ -27,12 +28,12 @@ class Base:
 class Variant:
     """A group's subtree with its patches, unresolved, and the top-level names that it refers to.
 
-    ``needs`` is empty if nothing is to be resolved, and None if what it refers to cannot be told
-    from outside.
+    ``needs`` is empty if nothing is to be resolved, and None if only resolving shows what it refers
+    to.
     """
 
     option: str
-    tree: dict
+    tree: dict[str, Any]
     needs: frozenset[str] | None
 
 
@@ -40,9 +41,9 @@ class Resolver:
     """Patches and resolves each distinct subtree once; equal results are the same object."""
 
     def __init__(self) -> None:
-        self._variants: dict[tuple, Variant] = {}
-        self._resolved: dict[tuple, dict] = {}
-        self._interned: dict[str, dict] = {}
+        self._variants: dict[tuple[Any, ...], Variant] = {}
+        self._resolved: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._interned: dict[str, dict[str, Any]] = {}
         self._seeds: dict[int, int] = {}
         # Keys hold ids of objects, so those objects must outlive them.
         self._alive: list[object] = []
@@ -70,12 +71,14 @@ class Resolver:
             self._seeds[key] = check_seed(value)
         return self._seeds[key]
 
-    def resolved(self, base: Base, variants: Mapping[str, Variant], group: str, seed: int) -> dict:
+    def resolved(
+        self, base: Base, variants: Mapping[str, Variant], group: str, seed: int
+    ) -> dict[str, Any]:
         """Return a group's configuration with all its interpolations resolved."""
         variant = variants[group]
         needs = variant.needs
         if needs is not None and needs <= _SEED_ONLY:
-            key = (id(variant), seed) if needs else (id(variant),)
+            key: tuple[object, ...] = (id(variant), seed) if needs else (id(variant),)
         else:
             needs = self._closure(base, variants, group)
             used = RUN_GROUPS if needs is None else [name for name in RUN_GROUPS if name in needs]
@@ -86,8 +89,13 @@ class Resolver:
         return self._resolved[key]
 
     def _resolve(
-        self, base: Base, variants: Mapping, group: str, seed: int, needs: frozenset | None
-    ) -> dict:
+        self,
+        base: Base,
+        variants: Mapping[str, Any],
+        group: str,
+        seed: int,
+        needs: frozenset[str] | None,
+    ) -> dict[str, Any]:
         variant = variants[group]
         if needs is not None and needs <= _SEED_ONLY:
             tree = _with_seed(variant.tree, seed)
@@ -100,25 +108,29 @@ class Resolver:
             )
             tree = _resolved_in(kept, group, f"{group}={variant.option}")
         _check_given(tree, group, group, variant.option)
-        return tree
+        return cast("dict[str, Any]", tree)
 
     def _closure(
         self, base: Base, variants: Mapping[str, Variant], group: str
     ) -> frozenset[str] | None:
-        """Return all top-level names that a group refers to, through others too; None if that cannot be told."""
-        found, new = frozenset(), variants[group].needs
+        """Return the top-level names a group refers to, also through others; None if unknown."""
+        reached: frozenset[str] = frozenset()
+        new = variants[group].needs
         while new:
-            found |= new
-            reached = [
-                variants[name].needs if name in variants else _needs(base.root.get(name), name)
-                for name in new
-            ]
-            if None in reached:
-                return None
-            new = frozenset().union(*reached) - found
-        return None if new is None else found
+            reached |= new
+            further: frozenset[str] = frozenset()
+            for name in new:
+                if name in variants:
+                    needs = variants[name].needs
+                else:
+                    needs = _needs(base.root.get(name), name)
+                if needs is None:
+                    return None
+                further |= needs
+            new = further - reached
+        return None if new is None else reached
 
-    def _intern(self, tree: dict) -> dict:
+    def _intern(self, tree: dict[str, Any]) -> dict[str, Any]:
         return self._interned.setdefault(json.dumps(tree, sort_keys=True, default=repr), tree)
 
 
@@ -127,11 +139,11 @@ _WHOLE_SEED = "${seed}"
 
 
 def _needs(tree: object, group: str) -> frozenset[str] | None:
-    """Return the top-level names that the interpolations of a value refer to, ``seed`` alone being the rule."""
-    found: set[str] = set()
+    """Return the top-level names that interpolations in a value refer to; None if unknown."""
+    names: set[str] = set()
     for text in _interpolations(tree):
         if text == _WHOLE_SEED:
-            found.add("seed")
+            names.add("seed")
             continue
         inner = re.findall(r"\$\{([^${}]*)\}", text)
         if len(inner) != text.count("${"):
@@ -142,8 +154,8 @@ def _needs(tree: object, group: str) -> frozenset[str] | None:
                 return None
             # Naming the own group sends the text through OmegaConf, which knows escapes and
             # concatenation.
-            found |= {name, group} - {""}
-    return frozenset(found)
+            names |= {name, group} - {""}
+    return frozenset(names)
 
 
 def _interpolations(tree: object) -> Iterator[str]:
@@ -159,7 +171,7 @@ def _interpolations(tree: object) -> Iterator[str]:
 
 
 def _referred(reference: str, group: str) -> str | None:
-    """Return the top-level name of one interpolation, "" if it reads no configuration, None if unknown."""
+    """Return the top-level name of an interpolation, "" for none, None if unknown."""
     if re.match(r"(oc\.env|now)\s*:", reference):
         return ""
     if ":" in reference or reference.startswith(".."):
@@ -178,7 +190,7 @@ def _with_seed(tree: object, seed: int) -> Any:
     return seed if tree == _WHOLE_SEED else tree
 
 
-def _resolved_in(root: dict, key: str, where: str) -> Any:
+def _resolved_in(root: dict[str, Any], key: str, where: str) -> Any:
     from omegaconf import OmegaConf
 
     with one_line(f"{where}: "):
@@ -203,10 +215,11 @@ def _check_given(tree: object, path: str, group: str, option: str) -> None:
 
 
 # --- patches
-# ----------------------------------------------------------------------------------------------
 
 
-def _patched(tree: dict, patch: axis.Patch, option: str, root: Mapping) -> dict:
+def _patched(
+    tree: dict[str, Any], patch: axis.Patch, option: str, root: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return a group's subtree with one value put in, as Hydra's own override would."""
     parts = patch.key.split(".")[1:]
     if patch.kind != "delete" and parts and not isinstance(patch.value, dict):
@@ -216,7 +229,9 @@ def _patched(tree: dict, patch: axis.Patch, option: str, root: Mapping) -> dict:
     return _patched_by_hydra(tree, patch, option, root)
 
 
-def _assigned(tree: object, parts: Sequence[str], value: object, kind: str) -> dict | None:
+def _assigned(
+    tree: object, parts: Sequence[str], value: object, kind: str
+) -> dict[str, Any] | None:
     """Return the mapping with a value replaced or added; None where this is not that simple."""
     head, *rest = parts
     if not isinstance(tree, dict) or (rest and head not in tree):
@@ -230,8 +245,9 @@ def _assigned(tree: object, parts: Sequence[str], value: object, kind: str) -> d
     return {**tree, head: value}
 
 
-def _patched_by_hydra(tree: dict, patch: axis.Patch, option: str, root: Mapping) -> dict:
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+def _patched_by_hydra(
+    tree: dict[str, Any], patch: axis.Patch, option: str, root: Mapping[str, Any]
+) -> dict[str, Any]:
     from hydra.core.override_parser.types import Override, OverrideType, ValueType
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
@@ -243,8 +259,8 @@ def _patched_by_hydra(tree: dict, patch: axis.Patch, option: str, root: Mapping)
     try:
         config = OmegaConf.create({**root, group: tree})
         OmegaConf.set_struct(config, True)
-        ConfigLoaderImpl._apply_overrides_to_config([override], config)
-        result = OmegaConf.to_container(config, resolve=False).get(group)
+        apply(override, config)
+        result = plain(config).get(group)
     except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:
         raise UsageError(_refused(tree, patch, group, option, error)) from None
     if not isinstance(result, dict):
@@ -252,8 +268,10 @@ def _patched_by_hydra(tree: dict, patch: axis.Patch, option: str, root: Mapping)
     return result
 
 
-def _refused(tree: dict, patch: axis.Patch, group: str, option: str, error: Exception) -> str:
-    """Say why a value cannot be put in: there is no such parameter (or there is one), or Hydra's reason."""
+def _refused(
+    tree: dict[str, Any], patch: axis.Patch, group: str, option: str, error: Exception
+) -> str:
+    """Say why a value cannot be put in: no such parameter, one already, or Hydra's reason."""
     missing = first_missing({group: tree}, patch.key)
     if patch.kind == "add" and not missing:
         name = patch.key.partition(".")[2]

@@ -1,4 +1,4 @@
-"""Folders of options and experiments as Hydra reads them; imported by ``compose`` when it runs, for Hydra's sake."""
+"""Folders of options and experiments as Hydra reads them; imported late, as it imports Hydra."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segkit.errors import UsageError
+from segkit.study.compose.compat import header_of, plain
 from segkit.study.compose.hydra_settings import check_file
 
 
@@ -39,24 +40,27 @@ class OptionFolder(ConfigSource):
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Return the names in a group: its options, its subgroups or both."""
-        folder, found = self._locate(config_path), []
+        folder = self._locate(config_path)
+        names: list[str] = []
         for entry in folder.iterdir() if folder is not None else ():
             if entry.suffix == ".yaml" and results_filter is not ObjectType.GROUP:
-                found.append(entry.stem)
+                names.append(entry.stem)
             elif entry.is_dir() and results_filter is not ObjectType.CONFIG:
-                found.append(entry.name)
-        return sorted(found)
+                names.append(entry.name)
+        return sorted(names)
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Return an option as Hydra wants it."""
         path = self._locate(self._normalize_file_name(config_path))
+        if path is None:
+            raise UsageError(f"{self.path}: holds no {config_path}")
         text = _read(path)
         config, header = _parse(text, path), self._header(text, path)
-        plain = OmegaConf.to_container(config, resolve=False)
+        content = plain(config)
         # The main configuration is the whole by itself.
         package = "_global_" if config_path == "config" else header.get("package")
-        defaults = plain.get("defaults")
-        check_file(plain, package, defaults if isinstance(defaults, list) else [], str(path))
+        defaults = content.get("defaults")
+        check_file(content, package, defaults if isinstance(defaults, list) else [], str(path))
         return ConfigResult(
             provider=self.provider, path=self.full_path(), config=config, header=header
         )
@@ -66,13 +70,13 @@ class OptionFolder(ConfigSource):
 
     def _header(self, text: str, path: Path) -> dict[str, str | None]:
         try:
-            return self._get_header_dict(text[:512])
+            return header_of(self, text[:512])
         except ValueError as error:
             raise UsageError(f"{path}: {error}") from None
 
 
 class ExperimentFolder(OptionFolder):
-    """A folder of experiments: each one speaks about the whole study, with or without the header for it."""
+    """A folder of experiments, each of the whole study, with or without the header for it."""
 
     @staticmethod
     def scheme() -> str:
@@ -84,10 +88,10 @@ class ExperimentFolder(OptionFolder):
         return Path(self.path, name) if group == "experiment" else None
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Return an experiment as Hydra wants it; its sweep must hold axes, or Hydra could not merge it."""
+        """Return an experiment as Hydra wants it; Hydra merges a sweep only if it holds axes."""
         loaded = super().load_config(config_path)
-        sweep = loaded.config._get_node("sweep")
-        if sweep is not None and not isinstance(sweep, DictConfig):
+        sweep = plain(loaded.config).get("sweep")
+        if sweep is not None and not isinstance(sweep, dict):
             raise UsageError(
                 f"{self._locate(config_path)}.yaml: sweep must be axes with their lists"
             )

@@ -229,7 +229,7 @@ def test_nothing_to_confirm_is_a_stated_result(tmp_path):
     assert not finished.runs["confirmed"].any()
 
 
-def test_the_shortlist_takes_the_front_then_each_number_of_clusters_in_turn_and_no_partition_twice():
+def test_the_shortlist_takes_the_front_then_each_number_of_clusters_and_no_partition_twice():
     runs = pd.DataFrame(
         {
             "run": list("abcdefg"),

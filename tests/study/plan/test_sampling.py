@@ -165,7 +165,7 @@ def test_what_would_take_too_long_is_skipped_and_says_how_long():
     assert set(drawn.nodes) == set(plan_of(1_000_000).nodes)
 
 
-def test_neighbours_are_exact_up_to_their_limit_and_a_run_on_approximate_ones_has_an_id_of_its_own():
+def test_neighbours_are_exact_up_to_their_limit_and_a_run_on_approximate_ones_has_its_own_id():
     everybody = "sampling.projection=null"
     few, many = plan_of(200_000, everybody), plan_of(200_001, everybody)
     exact = plan_of(200_001, everybody, "sampling.neighbours=null")

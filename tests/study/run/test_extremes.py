@@ -30,8 +30,17 @@ from segkit.scaling import scale
 from segkit.study.compose import compose_study
 
 LINES = {
-    "clusterer": [[], ["clusterer.linkage=single"], ["clusterer.linkage=complete"], ["clusterer.min_cluster_size=10"]],
-    "projection": [[], ["projection.perplexity=10"], ["projection.n_components=2", "projection.whiten=true"]],
+    "clusterer": [
+        [],
+        ["clusterer.linkage=single"],
+        ["clusterer.linkage=complete"],
+        ["clusterer.min_cluster_size=10"],
+    ],
+    "projection": [
+        [],
+        ["projection.perplexity=10"],
+        ["projection.n_components=2", "projection.whiten=true"],
+    ],
     "scaler": [[]],
 }
 
@@ -41,8 +50,11 @@ def outcome(group, config, X):
         if isinstance(found, Exception):
             raise found
         return f"{found.labels.max() + 1} clusters"
-    made = projection.project(config, X).coordinates if group == "projection" else scale(X, config, "abc")
-    assert beyond(made) is None
+    if group == "projection":
+        matrix = projection.project(config, X).coordinates
+    else:
+        matrix = scale(X, config, "abc")
+    assert beyond(matrix) is None
     return "a matrix"
 
 plain = np.random.default_rng(0).normal(size=(60, 3)) + np.repeat([[0], [5]], 30, axis=0)
@@ -55,7 +67,8 @@ for group, variants in LINES.items():
     for option in sorted(path.stem for path in (Path(sys.argv[1]) / group).glob("*.yaml")):
         for overrides in variants:
             try:
-                config = compose_study([f"{group}={option}", *overrides]).configurations[0].groups[group]
+                composition = compose_study([f"{group}={option}", *overrides])
+                config = composition.configurations[0].groups[group]
             except Exception:
                 continue  # it has no such parameter
             for name, X in spaces.items():
@@ -64,7 +77,8 @@ for group, variants in LINES.items():
                 try:
                     with warnings.catch_warnings():
                         warnings.simplefilter("ignore")
-                        print(outcome(group, config, np.ascontiguousarray(X, dtype=float)), flush=True)
+                        matrix = np.ascontiguousarray(X, dtype=float)
+                        print(outcome(group, config, matrix), flush=True)
                 except Exception as error:
                     print(type(error).__name__, " ".join(str(error).split()), flush=True)
 """

@@ -1,4 +1,4 @@
-"""What holds for every kind of stage: each is one file, complete, and agrees with what is planned."""
+"""What holds for every kind of stage: one file, complete, as it is planned."""
 
 from __future__ import annotations
 
