@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from segkit.constraints import is_hidden, is_interval, is_satisfied, options_of
 from segkit.errors import UsageError, did_you_mean
 from segkit.hashing import sha256_hex
 
@@ -463,14 +464,10 @@ def _check_pair(value: tuple[Any, ...], bounds: tuple[float, float], label: str)
 
 def _satisfied(constraint: object, value: object) -> bool:
     """Tell whether a value meets a constraint of scikit-learn's, some of them made stricter."""
-    from sklearn.utils._param_validation import Interval, make_constraint
-
     if constraint == "array-like":
         return isinstance(value, list | tuple) and _is_numeric(value)
     number_wanted = (
-        isinstance(constraint, Interval)
-        or constraint == "random_state"
-        or _is_number_type(constraint)
+        is_interval(constraint) or constraint == "random_state" or _is_number_type(constraint)
     )
     if constraint == "random_state" and value is None:
         return False  # nobody could repeat the run
@@ -478,7 +475,7 @@ def _satisfied(constraint: object, value: object) -> bool:
         return False  # Python's bool is an int, but n_clusters=true is a mistake
     if isinstance(value, str) and value.startswith("precomputed"):
         return False  # needs a distance matrix, and a space is a matrix of coordinates
-    return bool(make_constraint(constraint).is_satisfied_by(value))
+    return is_satisfied(constraint, value)
 
 
 def _is_number_type(constraint: object) -> bool:
@@ -498,18 +495,15 @@ def _described(constraints: list[Any]) -> str:
 
 
 def _words(constraint: object) -> str:
-    from sklearn.utils._param_validation import Hidden, Options
-
     if constraint is None:
         return "null"
-    if isinstance(constraint, Options):
+    values = options_of(constraint)
+    if values is not None:
         options = sorted(
-            repr(item) for item in constraint.options if not str(item).startswith("precomputed")
+            repr(value) for value in values if not str(value).startswith("precomputed")
         )
         return options[0] if len(options) == 1 else f"one of {', '.join(options)}"
-    if isinstance(constraint, Hidden) or (
-        callable(constraint) and not isinstance(constraint, type)
-    ):
+    if is_hidden(constraint) or (callable(constraint) and not isinstance(constraint, type)):
         return ""
     if isinstance(constraint, type):
         return _TYPES.get(constraint.__name__, f"a {constraint.__name__}")

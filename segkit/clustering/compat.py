@@ -5,8 +5,6 @@ tests/clustering/test_clustering_compat.py fails when an upgrade breaks one of t
 - hdbscan 0.8 (checked with 0.8.44): `fit` asks its ``memory`` once for the single-linkage tree,
   before it selects clusters. With any other release the tree is taken from a whole fit, its public
   attribute ``single_linkage_tree_``: the same labels, later.
-- scikit-learn 1.6 to 1.x: the constraint classes of ``sklearn.utils._param_validation``, which
-  have no public counterpart.
 - scikit-learn 1.6 to 1.x: the meaning of the arrays that the public ``KDTree.get_arrays`` returns.
 """
 
@@ -15,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, wraps
 from importlib.metadata import version
-from numbers import Integral
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from hdbscan import HDBSCAN
@@ -126,27 +123,6 @@ class _TreeGrown(Exception):
 
 
 # scikit-learn
-
-
-def interval(
-    kind: type, low: float | None, high: float | None, closed: Literal["left", "both", "neither"]
-) -> Any:
-    """Return scikit-learn's constraint on a number; None is no bound."""
-    from sklearn.utils._param_validation import Interval
-
-    return Interval(kind, low, high, closed=closed)
-
-
-def count_from(least: int) -> Any:
-    """Return scikit-learn's constraint on an integer of at least `least`."""
-    return interval(Integral, least, None, "left")
-
-
-def choices(options: set[str]) -> Any:
-    """Return scikit-learn's constraint on one of several words."""
-    from sklearn.utils._param_validation import StrOptions
-
-    return StrOptions(options)
 
 
 class KDTreeArrays(NamedTuple):

@@ -15,8 +15,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from segkit import targets
-from segkit.clustering.compat import SharedTrees, choices, count_from, interval
+from segkit.clustering.compat import SharedTrees
 from segkit.clustering.partition import BASE_BYTES, Config, Partition, attempt, canonical
+from segkit.constraints import choices, count_from, interval
 
 if TYPE_CHECKING:
     from hdbscan import HDBSCAN

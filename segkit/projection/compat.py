@@ -13,8 +13,6 @@ tests/projection/test_projection_compat.py fails when an upgrade breaks one of t
 - SciPy 1.14 to 1.x, scikit-learn 1.6 to 1.x: the modules where umap-learn and scikit-learn look up
   ``eigsh``. Its parameter ``rng``, new in SciPy 1.17, is public, but there is no public way to have
   these callers pass it.
-- scikit-learn 1.6 to 1.x: the constraint classes of ``sklearn.utils._param_validation``, which
-  have no public counterpart.
 """
 
 from __future__ import annotations
@@ -22,12 +20,11 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import cache, wraps
 from importlib import import_module
 from importlib.metadata import version
-from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openTSNE.affinity import Affinities
@@ -176,41 +173,3 @@ def repeatable_eigenvectors(seed: int = 0) -> Iterator[None]:
 
 
 # scikit-learn's constraints on parameters
-
-
-def interval(
-    kind: type, low: float | None, high: float | None, closed: Literal["left", "both", "neither"]
-) -> Any:
-    """Return scikit-learn's constraint on a number; None is no bound."""
-    from sklearn.utils._param_validation import Interval
-
-    return Interval(kind, low, high, closed=closed)
-
-
-def number_from(least: float) -> Any:
-    """Return scikit-learn's constraint on a number of at least `least`."""
-    return interval(Real, least, None, "left")
-
-
-def positive() -> Any:
-    """Return scikit-learn's constraint on a number above zero."""
-    return interval(Real, 0, None, "neither")
-
-
-def count_from(least: int) -> Any:
-    """Return scikit-learn's constraint on an integer of at least `least`."""
-    return interval(Integral, least, None, "left")
-
-
-def choices(options: Collection[str]) -> Any:
-    """Return scikit-learn's constraint on one of several words."""
-    from sklearn.utils._param_validation import StrOptions
-
-    return StrOptions(set(options))
-
-
-def never() -> Any:
-    """Return scikit-learn's constraint on a switch that has to be off."""
-    from sklearn.utils._param_validation import Options
-
-    return Options(bool, {False})

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segkit import targets
+from segkit.constraints import choices, count_from, interval, never, number_from, positive
 from segkit.errors import Infeasible
-from segkit.projection.compat import (
-    as_affinities,
-    choices,
-    count_from,
-    interval,
-    joint_probabilities,
-    never,
-    number_from,
-    positive,
-)
+from segkit.projection.compat import as_affinities, joint_probabilities
 from segkit.projection.shared import Memo
 
 if TYPE_CHECKING:

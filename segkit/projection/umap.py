@@ -9,18 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segkit import targets
+from segkit.constraints import choices, count_from, interval, never, number_from, positive
 from segkit.errors import Infeasible
-from segkit.projection.compat import (
-    choices,
-    count_from,
-    interval,
-    keep_umap_compiled,
-    never,
-    number_from,
-    positive,
-    repeatable_eigenvectors,
-    shared_umap_parts,
-)
+from segkit.projection.compat import keep_umap_compiled, repeatable_eigenvectors, shared_umap_parts
 from segkit.projection.shared import Memo
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 
 from segkit.clustering import canonical, compat, fit_many
 from segkit.clustering.hdbscan import constraints
+from segkit.constraints import choices, count_from, interval
 
 UPGRADE = (
     "segkit/clustering/compat.py relies on the inside of hdbscan, which has changed: "
@@ -137,12 +138,12 @@ def test_one_tree_for_each_min_samples(X, monkeypatch):
 def test_constraints_are_those_that_scikit_learn_checks():
     """A public class of scikit-learn states its own constraints with the same classes."""
     own = KMeans._parameter_constraints
-    assert isinstance(compat.count_from(1), type(own["n_clusters"][0]))
-    count = compat.count_from(2)
+    assert isinstance(count_from(1), type(own["n_clusters"][0]))
+    count = count_from(2)
     assert [count.is_satisfied_by(value) for value in (1, 2, 2.0, "2")] == [0, 1, 0, 0]
-    half_open = compat.interval(Integral, None, 3, "neither")
+    half_open = interval(Integral, None, 3, "neither")
     assert [half_open.is_satisfied_by(value) for value in (-9, 2, 3)] == [1, 1, 0]
-    word = compat.choices({"eom", "leaf"})
+    word = choices({"eom", "leaf"})
     assert [word.is_satisfied_by(value) for value in ("eom", "mass", 1)] == [1, 0, 0]
     assert constraints()["cluster_selection_method"][0].options == {"eom", "leaf"}
 

@@ -22,7 +22,17 @@ MODULES = {
 
 # From the bottom up; a module may import from its own layer and from those before it.
 LAYERS = (
-    ("version", "errors", "files", "hashing", "schema", "signals", "streams", "terminal"),
+    (
+        "version",
+        "constraints",
+        "errors",
+        "files",
+        "hashing",
+        "schema",
+        "signals",
+        "streams",
+        "terminal",
+    ),
     ("targets",),
     ("data",),
     ("expressions", "feature_set", "features"),

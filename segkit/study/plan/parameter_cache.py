@@ -17,7 +17,13 @@ from segkit.study.plan.libraries import library_version
 
 _MOST_REMEMBERED = 50_000
 # Beside the libraries, these files decide which parameters are right.
-_CODE = ("targets.py", "projection/umap.py", "projection/tsne.py", "clustering/hdbscan.py")
+_CODE = (
+    "constraints.py",
+    "targets.py",
+    "projection/umap.py",
+    "projection/tsne.py",
+    "clustering/hdbscan.py",
+)
 
 
 def user_memo() -> Path:
