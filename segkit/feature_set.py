@@ -21,16 +21,26 @@ A feature set is declared by four keys:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, FiniteFloat
 
 from segkit.errors import UsageError, did_you_mean
 from segkit.expressions import Expression, parse, quoted
+from segkit.schema import Settings, as_tuple, check, must
 
-METHODS = ("median", "mean", "knn", "drop")
-_KEYS = ("columns", "expressions", "missing", "clip")
+Method: TypeAlias = Literal["median", "mean", "knn", "drop"]
+METHODS: tuple[str, ...] = get_args(Method)
+
+_Names: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(as_tuple)]
+_Quantiles: TypeAlias = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
+
+
+def _ascending(quantiles: tuple[float, float]) -> bool:
+    low, high = quantiles
+    return 0 <= low < high <= 1
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,23 @@ class FeatureSet:
     clip: tuple[float, float] | None
 
 
+class Declaration(Settings):
+    """The four keys, with what each may be; a field's description completes a message."""
+
+    columns: Literal["all"] | _Names | None = Field(
+        default=None, description="'all' or a list of column names (a number in quotes)"
+    )
+    expressions: dict[Any, Any] | None = Field(
+        default=None, description="names with one expression each, such as {ratio: A / B}"
+    )
+    missing: Method | FiniteFloat = Field(
+        default="median", description=f"{', '.join(METHODS)} or a number"
+    )
+    clip: Annotated[_Quantiles, AfterValidator(must(_ascending))] | None = Field(
+        default=None, description="null or two quantiles in ascending order between 0 and 1"
+    )
+
+
 def read(config: Mapping[str, Any]) -> FeatureSet:
     """Read the resolved ``features`` group.
 
@@ -63,52 +90,19 @@ def read(config: Mapping[str, Any]) -> FeatureSet:
     UsageError
         If it has an unknown key, a wrong value or an expression that cannot be parsed.
     """
-    for key in config:
-        if key not in _KEYS:
-            raise UsageError(
-                f"features: there is no key '{key}'{did_you_mean(key, _KEYS)} (keys: "
-                f"{', '.join(_KEYS)})"
-            )
-    columns = _read_columns(config.get("columns"))
-    expressions = _read_expressions(config.get("expressions"))
+    declaration = check(Declaration, dict(config), "features")
+    columns = None if declaration.columns == "all" else declaration.columns or ()
+    expressions = _parsed(declaration.expressions or {})
     if columns == () and not expressions:
         raise UsageError(
             "features: names neither columns nor expressions; columns is 'all' or a list of names"
         )
-    return FeatureSet(
-        columns,
-        expressions,
-        _read_missing(config.get("missing", "median")),
-        _read_clip(config.get("clip")),
-    )
+    missing = declaration.missing
+    return FeatureSet(columns, expressions, missing, declaration.clip)
 
 
-def _read_columns(given: object) -> tuple[str, ...] | None:
-    if given is None:
-        return ()
-    if given == "all":
-        return None
-    if not isinstance(given, list | tuple):
-        raise UsageError(
-            f"features.columns: 'all' or a list of column names is allowed, given {quoted(given)}"
-        )
-    for name in given:
-        if not isinstance(name, str):
-            raise UsageError(
-                f"features.columns: column names are text, given {quoted(name)}; put it in quotes"
-            )
-    return tuple(given)
-
-
-def _read_expressions(given: object) -> dict[str, Expression]:
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping):
-        raise UsageError(
-            "features.expressions: names with one expression each are allowed, given "
-            f"{quoted(given)}"
-        )
-    for name, text in given.items():
+def _parsed(expressions: Mapping[Any, Any]) -> dict[str, Expression]:
+    for name, text in expressions.items():
         if not isinstance(name, str) or not name.strip():
             raise UsageError(
                 f"features.expressions: the name of a feature is text, given {quoted(name)}"
@@ -117,37 +111,7 @@ def _read_expressions(given: object) -> dict[str, Expression]:
             raise UsageError(
                 f"features.expressions.{name}: an expression is text, given {quoted(text)}"
             )
-    return {name: parse(text, f"features.expressions.{name}") for name, text in given.items()}
-
-
-def _read_missing(given: object) -> str | float:
-    if isinstance(given, str) and given in METHODS:
-        return given
-    if _is_number(given):
-        return float(given)
-    hint = did_you_mean(given, METHODS) if isinstance(given, str) else ""
-    raise UsageError(
-        f"features.missing: {', '.join(METHODS)} or a number is allowed, given "
-        f"{quoted(given)}{hint}"
-    )
-
-
-def _read_clip(given: object) -> tuple[float, float] | None:
-    if given is None:
-        return None
-    if isinstance(given, list | tuple) and len(given) == 2 and all(map(_is_number, given)):
-        low, high = given
-        if 0 <= low < high <= 1:
-            return float(low), float(high)
-    raise UsageError(
-        "features.clip: null or two quantiles in ascending order between 0 and 1 are allowed, "
-        f"given {quoted(given)}"
-    )
-
-
-def _is_number(value: object) -> TypeGuard[int | float]:
-    # Python counts True and False as whole numbers.
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    return {name: parse(text, f"features.expressions.{name}") for name, text in expressions.items()}
 
 
 def check_columns(feature_set: FeatureSet, available: tuple[str, ...]) -> None:

@@ -17,6 +17,8 @@ from segkit.errors import UsageError, did_you_mean
 
 # What Hydra writes for a value that has to be given.
 _MISSING = "???"
+# A text of these alone, such as a separator, would be lost among the marks of a message.
+_MARKS = " \t\r\n\0:;,|'\""
 
 
 class Settings(BaseModel):
@@ -45,6 +47,11 @@ def must(fits: Callable[[T], bool]) -> Callable[[T], T]:
         return value
 
     return validate
+
+
+def as_tuple(value: Any) -> Any:
+    """Return a list as a tuple: YAML has lists only, and frozen settings hold tuples."""
+    return tuple(value) if isinstance(value, list) else value
 
 
 def check(model: type[Model], values: object, path: str = "") -> Model:
@@ -135,12 +142,16 @@ def _settings(field: FieldInfo) -> type[Settings] | None:
 
 
 def _choices(field: FieldInfo) -> tuple[str, ...]:
-    """Return the texts that a field may be, where it is one of a few."""
-    if get_origin(field.annotation) is not Literal:
-        return ()
-    return get_args(field.annotation)
+    """Return the texts that a field may be, where some are listed."""
+    kinds = (field.annotation, *get_args(field.annotation))
+    choices = [get_args(kind) for kind in kinds if get_origin(kind) is Literal]
+    return tuple(text for texts in choices for text in texts)
 
 
 def as_text(value: object) -> str:
     """Return a value as it is written on the command line, in one line."""
-    return "null" if value is None else " ".join(str(value).split())
+    if value is None:
+        return "null"
+    if isinstance(value, str) and value and not value.strip(_MARKS):
+        return repr(value)
+    return " ".join(str(value).split())

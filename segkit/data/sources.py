@@ -177,10 +177,10 @@ class TableFile:
 
     def _options(self) -> TableOptions:
         from segkit.data.table_options import TableOptions
+        from segkit.schema import check
 
-        return TableOptions(
-            self.id, self.columns, self.drop, self.separator, self.decimal, self.encoding
-        )
+        names = ("id", "columns", "drop", "separator", "decimal", "encoding")
+        return check(TableOptions, {name: getattr(self, name) for name in names}, "data")
 
 
 def _check_simulation(n: object, seed: object) -> None:

@@ -3,128 +3,31 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Sequence
-from dataclasses import dataclass
 from encodings.aliases import aliases
+from typing import Annotated, Any, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from segkit.errors import UsageError, did_you_mean
+from segkit.schema import Settings, as_tuple, must
 
 
-@dataclass(frozen=True)
-class TableOptions:
-    """How to read a file; every field is the option `data.<field>`.
-
-    Attributes
-    ----------
-    id : str or None
-        Name of the id column; None numbers the customers 1 to n.
-    columns, drop : sequence of str, or None
-        Feature columns to use, or to leave out; at most one of the two.
-    separator, decimal, encoding : str
-        Of a CSV file: one character, "." or ",", and the name of a text encoding.
-
-    Raises
-    ------
-    UsageError
-        If an option is ill-typed or out of range.
-    """
-
-    id: str | None = None
-    columns: Sequence[str] | None = None
-    drop: Sequence[str] | None = None
-    separator: str = ","
-    decimal: str = "."
-    encoding: str = "utf-8"
-
-    def __post_init__(self) -> None:
-        checked = {
-            "id": _checked_id(self.id),
-            "columns": _checked_names("columns", self.columns),
-            "drop": _checked_names("drop", self.drop),
-            "separator": _checked_separator(self.separator),
-            "decimal": _checked_decimal(self.decimal, self.separator),
-            "encoding": _checked_encoding(self.encoding),
-        }
-        if checked["columns"] is not None and checked["drop"]:
-            raise UsageError(
-                "data.columns and data.drop: give the columns to use or those to leave out, not "
-                "both"
-            )
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
-
-    def identity(self, *, text: bool) -> dict[str, object]:
-        """Return what decides the loaded table besides the file, as a JSON value.
-
-        Parameters
-        ----------
-        text : bool
-            Whether the file is text; separator, decimal mark and encoding do not matter otherwise.
-        """
-        identity: dict[str, object] = {
-            "id": self.id,
-            # The table keeps the order of the file, whatever the order of the names.
-            "columns": None if self.columns is None else sorted(self.columns),
-            "drop": None if self.drop is None else sorted(self.drop),
-        }
-        if text:
-            identity["separator"] = self.separator
-            identity["decimal"] = self.decimal
-            identity["encoding"] = self.encoding
-        return identity
+def _as_name(value: Any) -> Any:
+    # An override such as data.id=1 arrives as a number, and a column may be called so.
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _checked_id(name: object) -> str | None:
-    if name is None or _is_name(name):
-        return None if name is None else str(name)
-    raise UsageError(
-        f"data.id: must be a column's name, or null to number the customers, got {name!r}"
-    )
-
-
-def _checked_names(option: str, names: object) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    if isinstance(names, (list, tuple)) and all(_is_name(name) for name in names):
-        return tuple(str(name) for name in names)
-    raise UsageError(
-        f"data.{option}: must be a list of column names such as [A, B], or null, got {names!r}"
-    )
-
-
-def _is_name(value: object) -> bool:
-    # an override such as data.id=1 arrives as a number, and a column may be called so
-    return (isinstance(value, str) and bool(value)) or (
-        isinstance(value, int) and not isinstance(value, bool)
-    )
-
-
-def _checked_separator(separator: object) -> str:
+def _unescaped(separator: Any) -> Any:
     # A shell passes the two characters of \t on as they are.
-    if separator == "\\t":
-        return "\t"
-    if (
-        isinstance(separator, str)
-        and len(separator) == 1
-        and separator.isascii()
-        and separator not in '"\r\n\0'
-    ):
-        return separator
-    raise UsageError(
-        "data.separator: must be one ASCII character (',', ';', '\\t', '|', ...), got "
-        f"{separator!r}"
-    )
+    return "\t" if separator == "\\t" else separator
 
 
-def _checked_decimal(decimal: object, separator: object) -> str:
-    if not isinstance(decimal, str) or decimal not in (".", ","):
-        raise UsageError(f"data.decimal: must be '.' or ',', got {decimal!r}")
-    if decimal == separator:
-        raise UsageError(f"data.decimal: must differ from data.separator, both are {decimal!r}")
-    return decimal
+def _is_separator(text: str) -> bool:
+    return len(text) == 1 and text.isascii() and text not in '"\r\n\0'
 
 
-def _checked_encoding(encoding: object) -> str:
+def _canonical(encoding: Any) -> str:
+    """Return the name that Python has for an encoding of text."""
     codec = _text_codec(encoding)
     if codec is None:
         near = did_you_mean(str(encoding), {*aliases, *aliases.values()})
@@ -147,3 +50,66 @@ def _text_codec(encoding: object) -> codecs.CodecInfo | None:
     except (LookupError, TypeError, ValueError):
         return None
     return codec if is_text else None
+
+
+_Name: TypeAlias = Annotated[str, Field(min_length=1), BeforeValidator(_as_name)]
+_Names: TypeAlias = Annotated[tuple[_Name, ...], BeforeValidator(as_tuple)]
+_NAMES = "a list of column names such as [A, B], or null"
+
+
+class TableOptions(Settings):
+    """How to read a file; every field is the option `data.<field>`.
+
+    Attributes
+    ----------
+    id : str or None
+        Name of the id column; None numbers the customers 1 to n.
+    columns, drop : tuple of str, or None
+        Feature columns to use, or to leave out; at most one of the two.
+    separator, decimal, encoding : str
+        Of a CSV file: one character, "." or ",", and the name of a text encoding.
+    """
+
+    id: _Name | None = Field(
+        default=None, description="a column's name, or null to number the customers"
+    )
+    columns: _Names | None = Field(default=None, description=_NAMES)
+    drop: _Names | None = Field(default=None, description=_NAMES)
+    separator: Annotated[str, AfterValidator(must(_is_separator)), BeforeValidator(_unescaped)] = (
+        Field(default=",", description="one ASCII character (',', ';', '\\t', '|', ...)")
+    )
+    decimal: Literal[".", ","] = Field(default=".", description="'.' or ','")
+    encoding: Annotated[str, BeforeValidator(_canonical)] = "utf-8"
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.columns is not None and self.drop:
+            raise UsageError(
+                "data.columns and data.drop: give the columns to use or those to leave out, not "
+                "both"
+            )
+        if self.decimal == self.separator:
+            raise UsageError(
+                f"data.decimal: must differ from data.separator, both are {self.decimal!r}"
+            )
+        return self
+
+    def identity(self, *, text: bool) -> dict[str, object]:
+        """Return what decides the loaded table besides the file, as a JSON value.
+
+        Parameters
+        ----------
+        text : bool
+            Whether the file is text; separator, decimal mark and encoding do not matter otherwise.
+        """
+        identity: dict[str, object] = {
+            "id": self.id,
+            # The table keeps the order of the file, whatever the order of the names.
+            "columns": None if self.columns is None else sorted(self.columns),
+            "drop": None if self.drop is None else sorted(self.drop),
+        }
+        if text:
+            identity["separator"] = self.separator
+            identity["decimal"] = self.decimal
+            identity["encoding"] = self.encoding
+        return identity

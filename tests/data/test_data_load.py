@@ -287,9 +287,9 @@ BAD_CONTENT = {
     "nothing asked for": ("A,B\n1,2\n", {"columns": []}, ["no feature column"]),
     "nothing usable": ("A,B\n1,inf\n1,2\n", {}, ["no usable", "A: constant", "B: 1 infinite"]),
     "wide separator": ("A,B\n", {"separator": "::"}, ["data.separator", "'::'"]),
-    "no separator": ("A,B\n", {"separator": ""}, ["data.separator", "''"]),
+    "no separator": ("A,B\n", {"separator": ""}, ["data.separator=: ", "ASCII"]),
     "quote as separator": ("A,B\n", {"separator": '"'}, ["data.separator"]),
-    "number as separator": ("A,B\n", {"separator": 3}, ["data.separator", "3"]),
+    "number as separator": ("A,B\n", {"separator": 3}, ["data.separator=3: ", "ASCII"]),
     "decimal": ("A,B\n", {"decimal": "'"}, ["data.decimal", '"\'"']),
     "decimal is separator": ("A,B\n", {"decimal": ","}, ["data.decimal", "data.separator"]),
     "unknown encoding": (
@@ -300,7 +300,7 @@ BAD_CONTENT = {
     "no text encoding": ("A,B\n", {"encoding": "base64"}, ["data.encoding", "'base64'"]),
     "no encoding": ("A,B\n", {"encoding": None}, ["data.encoding", "None"]),
     "id ill-typed": ("A,B\n", {"id": ["A"]}, ["data.id", "['A']"]),
-    "columns ill-typed": ("A,B\n", {"columns": "A"}, ["data.columns", "'A'", "list"]),
+    "columns ill-typed": ("A,B\n", {"columns": "A"}, ["data.columns=A: ", "list", "null"]),
     "drop ill-typed": ("A,B\n", {"drop": [1.5]}, ["data.drop", "1.5"]),
     "columns and drop": ("A,B\n", {"columns": ["A"], "drop": ["B"]}, ["data.columns", "data.drop"]),
 }

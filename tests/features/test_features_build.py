@@ -295,16 +295,16 @@ def test_no_feature_left(frame):
 @pytest.mark.parametrize(
     ("config", "named"),
     [
-        (
-            {"columns": "al"},
-            "features.columns: 'all' or a list of column names is allowed, given 'al'",
-        ),
-        ({"columns": 3}, "features.columns: 'all' or a list of column names is allowed, given 3"),
+        ({"columns": "al"}, "features.columns=al: must be 'all' or a list of column names"),
+        ({"columns": 3}, "features.columns=3: must be 'all' or a list of column names"),
         (
             {"columns": ["PURCHASE"]},
             "features.columns: the table has no column 'PURCHASE'; did you mean 'PURCHASES'?",
         ),
-        ({"columns": [2020]}, "features.columns: column names are text, given 2020"),
+        (
+            {"columns": [2020]},
+            "features.columns=[2020]: must be 'all' or a list of column names (a number in quotes)",
+        ),
         ({"columns": ["PURCHASES", "PURCHASES"]}, "two features are named 'PURCHASES'"),
         (
             {"columns": "all", "expressions": {"TENURE": "TENURE + 1"}},
@@ -312,23 +312,38 @@ def test_no_feature_left(frame):
         ),
         ({}, "names neither columns nor expressions"),
         ({"columns": [], "expressions": {}}, "names neither columns nor expressions"),
-        ({"column": "all"}, "there is no key 'column'; did you mean 'columns'?"),
-        ({"columns": "all", "missing": "medain"}, "given 'medain'; did you mean 'median'?"),
+        (
+            {"column": "all"},
+            "features.column: there is no such setting (there are columns, expressions, missing, "
+            "clip); did you mean 'columns'?",
+        ),
+        (
+            {"columns": "all", "missing": "medain"},
+            "features.missing=medain: must be median, mean, knn, drop or a number; did you mean "
+            "'median'?",
+        ),
         (
             {"columns": "all", "missing": None},
-            "median, mean, knn, drop or a number is allowed, given None",
+            "features.missing=null: must be median, mean, knn, drop or a number",
         ),
-        ({"columns": "all", "missing": True}, "given True"),
-        ({"columns": "all", "missing": NAN}, "given nan"),
-        ({"columns": "all", "missing": ["mean"]}, "given ['mean']"),
-        ({"columns": "all", "clip": 0.01}, "features.clip: null or two quantiles"),
-        ({"columns": "all", "clip": [0.01]}, "given [0.01]"),
-        ({"columns": "all", "clip": [0.9, 0.1]}, "given [0.9, 0.1]"),
-        ({"columns": "all", "clip": [1, 99]}, "given [1, 99]"),
-        ({"columns": "all", "clip": [-0.1, 0.9]}, "given [-0.1, 0.9]"),
-        ({"columns": "all", "clip": ["a", "b"]}, "given ['a', 'b']"),
-        ({"columns": "all", "clip": [0.1, NAN]}, "given [0.1, nan]"),
-        ({"expressions": ["PURCHASES"]}, "features.expressions: names with one expression each"),
+        ({"columns": "all", "missing": True}, "features.missing=True: must be median"),
+        ({"columns": "all", "missing": NAN}, "features.missing=nan: must be median"),
+        ({"columns": "all", "missing": ["mean"]}, "features.missing=['mean']: must be median"),
+        (
+            {"columns": "all", "clip": 0.01},
+            "features.clip=0.01: must be null or two quantiles in ascending order between 0 and 1",
+        ),
+        ({"columns": "all", "clip": [0.01]}, "features.clip=[0.01]: must be null or two"),
+        ({"columns": "all", "clip": [0.9, 0.1]}, "features.clip=[0.9, 0.1]: must be null or two"),
+        ({"columns": "all", "clip": [1, 99]}, "features.clip=[1, 99]: must be null or two"),
+        ({"columns": "all", "clip": [-0.1, 0.9]}, "features.clip=[-0.1, 0.9]: must be null or two"),
+        ({"columns": "all", "clip": ["a", "b"]}, "features.clip=['a', 'b']: must be null or two"),
+        ({"columns": "all", "clip": [0.1, NAN]}, "features.clip=[0.1, nan]: must be null or two"),
+        ({"columns": "all", "clip": [True, 1]}, "features.clip=[True, 1]: must be null or two"),
+        (
+            {"expressions": ["PURCHASES"]},
+            "features.expressions=['PURCHASES']: must be names with one expression each",
+        ),
         ({"expressions": {"x": 3}}, "features.expressions.x: an expression is text, given 3"),
         ({"expressions": {"x": None}}, "features.expressions.x: an expression is text, given None"),
         ({"expressions": {1: "PURCHASES"}}, "the name of a feature is text, given 1"),
