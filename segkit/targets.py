@@ -438,7 +438,9 @@ def _check_values(name: str, given: Mapping[str, Any], where: str) -> None:
         if isinstance(constraints, list) and not any(
             _satisfied(item, value) for item in constraints
         ):
-            raise UsageError(f"{label}: must be {_described(constraints)}; given {_shown(value)}")
+            raise UsageError(
+                f"{label}: must be {_described(constraints)}; given {_yaml_text(value)}"
+            )
         if (name, key) in _PAIRS:
             _check_pair(value, _PAIRS[name, key], label)
 
@@ -529,7 +531,7 @@ _KINDS = {
 }
 
 
-def _shown(value: object) -> str:
+def _yaml_text(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):

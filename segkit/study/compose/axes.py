@@ -133,7 +133,7 @@ def read_sweep(
     if sweep is None:
         return Axes()
     if not isinstance(sweep, Mapping):
-        raise UsageError(f"{where}: must be axes with their lists, got {_shown(sweep)}")
+        raise UsageError(f"{where}: must be axes with their lists, got {_shortened(sweep)}")
     entries, parameters, seeds = {}, [], None
     for name, values in sweep.items():
         label = f"{where}.{name}"
@@ -167,7 +167,7 @@ def _entries(
     if isinstance(values, str):
         values = [values]
     if not isinstance(values, list):
-        raise UsageError(f"{where}: must be a list of options, got {_shown(values)}")
+        raise UsageError(f"{where}: must be a list of options, got {_shortened(values)}")
     entries = [entry for value in values for entry in _entry(value, group, options, expand, where)]
     if not entries:
         raise UsageError(f"{where}: has no entries; there are {', '.join(options)}")
@@ -186,13 +186,13 @@ def _entry(
         raise UsageError(
             f"{where}: an entry is an option's name or one option with its parameters, such as"
             f" {{{options[0] if options else 'option'}: {{parameter: [1, 2]}}}}; got"
-            f" {_shown(value)}"
+            f" {_shortened(value)}"
         )
     [(option, parameters)] = value.items()
     name = check_option(option, group, options, where)
     if parameters is not None and not isinstance(parameters, Mapping):
         raise UsageError(
-            f"{where}.{name}: must hold parameters with values, got {_shown(parameters)}"
+            f"{where}.{name}: must hold parameters with values, got {_shortened(parameters)}"
         )
     return [Entry(name, _entry_parameters(parameters or {}, group, expand, f"{where}.{name}"))]
 
@@ -223,7 +223,7 @@ def _expanded(value: object, expand: Expand, where: str) -> list[Any]:
     return [value]
 
 
-def _shown(value: object) -> str:
+def _shortened(value: object) -> str:
     text = "nothing" if value is None else " ".join(str(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
 
