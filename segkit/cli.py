@@ -364,9 +364,9 @@ def _prepared(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Collect no garbage in the block, nor ever among the objects that it makes.
+    """Turn the garbage collector off in the block, and exempt the objects made in it for good.
 
-    Hardly any of what is imported and planned becomes garbage, and looking for it takes time.
+    Imported modules and plans hardly ever become garbage, and looking for it takes time.
     """
     gc.disable()
     try:
@@ -412,7 +412,7 @@ def main() -> None:
         signals.end()
         _fail("interrupted", INTERRUPTED)
     except OSError as error:
-        # Files that are written name themselves.
+        # Without a file's name it is the output stream that is full.
         if error.errno != errno.ENOSPC or error.filename:
             raise
         streams.to_nowhere(sys.stdout)

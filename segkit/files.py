@@ -82,5 +82,5 @@ def unique_suffix() -> str:
 
 @lru_cache(maxsize=1)
 def _process_name(pid: int) -> str:
-    """Name a process: by its number and by chance, as other machines number theirs alike."""
+    """Name a process by its number and a random part: other machines use the same numbers."""
     return f"{pid}-{os.urandom(4).hex()}"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXACT, EQUIVALENT, DIFFERENT = "exact", "equivalent", "different"
-# The study has no digests: it speaks neither against a run nor for it.
+# A study without digests can neither be confirmed nor refuted.
 UNVERIFIED = "unverified"
 # Of matrices, relative to the largest entry of a row of the sketch.
 MATRIX_TOLERANCE = 1e-6

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from segkit.study.compose import Composition
 
-# How often a result is computed again that is damaged again.
+# On a disk that damages whatever it stores, trying again must end.
 _ATTEMPTS = 3
 
 

@@ -98,10 +98,10 @@ def check_option(option: object, group: str, options: Sequence[str], where: str)
     if isinstance(option, str) and option in options:
         return option
     name = "none" if option is None and "none" in options else str(option)
-    hint = did_you_mean(name, options)
+    given = "null" if option is None else option
     raise UsageError(
-        f"{where}: there is no {group} option '{'null' if option is None else option}' "
-        f"(there are {', '.join(options)}){hint}"
+        f"{where}: there is no {group} option '{given}' (there are {', '.join(options)})"
+        f"{did_you_mean(name, options)}"
     )
 
 
@@ -152,12 +152,14 @@ def _check_axis_name(name: object, where: str) -> None:
         return
     known = [*RUN_GROUPS, "seed"]
     head, _, rest = str(name).partition(".")
-    settled = head in ("scoring", "sampling", "engine", "report", "store")
-    near = [f"{group}.{rest}" for group in known] if rest else known
+    if head in ("scoring", "sampling", "engine", "report", "store"):
+        problem, nearest = "is the same for all runs", ""
+    else:
+        near = [f"{group}.{rest}" for group in known] if rest else known
+        problem, nearest = "is not an axis", did_you_mean(str(name), near)
     raise UsageError(
-        f"{where}.{name}: {'is the same for all runs' if settled else 'is not an axis'}; an axis is"
-        f" one of {', '.join(known)} or a parameter of a group, such as"
-        f" features.missing{'' if settled else did_you_mean(str(name), near)}"
+        f"{where}.{name}: {problem}; an axis is one of {', '.join(known)} or a parameter of a"
+        f" group, such as features.missing{nearest}"
     )
 
 
@@ -183,10 +185,10 @@ def _entry(
     if value is None:
         check_option(value, group, options, where)
     if not isinstance(value, Mapping) or len(value) != 1:
+        example = options[0] if options else "option"
         raise UsageError(
             f"{where}: an entry is an option's name or one option with its parameters, such as"
-            f" {{{options[0] if options else 'option'}: {{parameter: [1, 2]}}}}; got"
-            f" {_shortened(value)}"
+            f" {{{example}: {{parameter: [1, 2]}}}}; got {_shortened(value)}"
         )
     [(option, parameters)] = value.items()
     name = check_option(option, group, options, where)

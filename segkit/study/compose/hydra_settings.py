@@ -134,7 +134,8 @@ def params(hydra: DictConfig) -> list[str]:
                 f"{PARAMS}.{name}: must be one value or a sweep, such as {name}.NAME: 1,2,3"
             )
     # Text is read as on the command line; YAML's null is not the text None.
-    return [f"{name}={'null' if value is None else value}" for name, value in swept.items()]
+    texts = {name: "null" if value is None else value for name, value in swept.items()}
+    return [f"{name}={text}" for name, text in texts.items()]
 
 
 def _says_how_it_is(name: str, value: object) -> bool:

@@ -86,7 +86,7 @@ class Result:
     facts: Mapping[str, Any]
 
 
-# The reader of stored results belongs to a later room: `segkit.study.run.inputs.Inputs`.
+# The reader of stored results is `segkit.study.run.inputs.Inputs`, which imports this module.
 Compute = Callable[[Sequence[Node], Any], "Sequence[Result | Exception]"]
 
 

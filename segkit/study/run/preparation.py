@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from segkit.study.compose import Composition
 
 
-# Within a store, the folder of the stores of studies that were computed anew.
+# The folder, within a store, for the stores of forced studies.
 AGAIN = "again"
 _ESTIMATORS = ("scaler", "projection", "clusterer")
 

@@ -38,7 +38,7 @@ STAGE = Stage(
     kind="landmarks",
     order=50,
     version=1,
-    # Of a projection they are asked for after it: a graph places them behind what they read.
+    # The landmarks of a projection are computed after it, although landmarks come before.
     inputs={"space": ("scaling", "projection"), "features": ("features",)},
     compute=compute,
     seconds=grows(Growth(0.125, 1.0)),

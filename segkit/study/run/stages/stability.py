@@ -26,7 +26,7 @@ _FAMILIES = {
     "sklearn.cluster.DBSCAN": (Family(0.4, 0.1, 1.2), Family(1.5, 0.2, 1.2)),
     "hdbscan.HDBSCAN": (Family(1.0, 0.1, 1.2), Family(7.0, 0.15, 2.0)),
 }
-# Of each draw: its customers drawn, its labels compared.
+# For each draw: drawing its customers, and comparing labels.
 _DRAW_SECONDS = 0.0004
 
 
