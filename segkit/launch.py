@@ -10,14 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from segkit import report, signals
+from segkit import signals
 from segkit.errors import SegkitError
 from segkit.files import DiskFull
 from segkit.progress import progress, work_line
-from segkit.segments.write_profiles import write_profiles
-from segkit.segments.write_silhouettes import write_silhouettes
 from segkit.study import sweep
-from segkit.study.keep.published import seal
 from segkit.study.keep.study_folder import claimed
 from segkit.study.run.scheduler import check_scheduler
 from segkit.terminal import one_line
@@ -119,6 +116,12 @@ def _summary(finished: Finished, quiet: bool) -> list[str]:
 
 def _write_report(finished: Finished, workers: int, program: str, tell: Tell) -> None:
     """Write the tables that the report reads, seal the study, then write the report."""
+    # Not before the runs are there: a scheduler that cannot be reached is reported at once.
+    from segkit import report
+    from segkit.segments.write_profiles import write_profiles
+    from segkit.segments.write_silhouettes import write_silhouettes
+    from segkit.study.keep.published import seal
+
     command = shlex.join([*_program(program), "report", str(finished.folder)])
     advice = f"the runs are all there; write the report with: {command}"
     interrupted = f"interrupted; {advice}"

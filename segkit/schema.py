@@ -21,6 +21,10 @@ _MISSING = "???"
 _MARKS = " \t\r\n\0:;,|'\""
 
 
+# A longer value says no more in a message of one line.
+_LONGEST = 120
+
+
 class Settings(BaseModel):
     """Named settings: no others, each of exactly its type.
 
@@ -124,7 +128,8 @@ def _message(model: type[Settings], given: Any, path: str, details: ErrorDetails
         return f"{start} hold settings with values: {', '.join(inner.model_fields)}"
     if field is None:
         raise AssertionError(details)
-    return f"{start} be {field.description}{did_you_mean(str(value), _choices(field))}"
+    nearest = did_you_mean(value, _choices(field)) if isinstance(value, str) else ""
+    return f"{start} be {field.description}{nearest}"
 
 
 def _unknown(model: type[Settings], path: str, name: str) -> str:
@@ -149,9 +154,21 @@ def _choices(field: FieldInfo) -> tuple[str, ...]:
 
 
 def as_text(value: object) -> str:
-    """Return a value as it is written on the command line, in one line."""
+    """Return a value as it is written on the command line, in one line of bounded length."""
     if value is None:
         return "null"
-    if isinstance(value, str) and value and not value.strip(_MARKS):
+    if isinstance(value, str) and _needs_quotes(value):
         return repr(value)
-    return " ".join(str(value).split())
+    text = " ".join(str(value).split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def _needs_quotes(text: str) -> bool:
+    """Tell whether a text without quotes would be read as another value, or hardly be seen."""
+    if not text.strip(_MARKS) or text.lower() in ("true", "false", "null"):
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -246,26 +246,35 @@ def guarded() -> Iterator[None]:
         beats,
         *handled,
     ]
-    guard = subprocess.Popen(
+    command = [
         # Isolated and without site-packages: starts in about 10 ms and runs no other code.
-        [sys.executable, "-I", "-S", "-c", _GUARD, *map(str, arguments)],
-        pass_fds=[numbers, _state.wakeup, beats],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        # A terminal sends Ctrl-C to the whole process group, and the guard must survive it.
-        start_new_session=True,
-    )
+        *(sys.executable, "-I", "-S", "-c", _GUARD),
+        *map(str, arguments),
+    ]
+    guard = None
+    # Without a guard, where the system starts no more processes, only the thread watches.
+    with contextlib.suppress(OSError):
+        guard = subprocess.Popen(
+            command,
+            pass_fds=[numbers, _state.wakeup, beats],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # A terminal sends Ctrl-C to the whole process group, and the guard must survive it.
+            start_new_session=True,
+        )
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     os.close(numbers)
     os.close(beats)
-    signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(_state.wakeup, warn_on_full_buffer=False)
         os.close(wakeup)
         heartbeat, _state.heartbeat = _state.heartbeat, None
-        os.close(heartbeat)
-        guard.wait()
+        if heartbeat is not None:
+            os.close(heartbeat)
+        if guard is not None:
+            guard.wait()
 
 
 def _abandon() -> None:

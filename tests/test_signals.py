@@ -143,6 +143,22 @@ def test_code_that_never_gives_the_lock_back_is_ended_from_outside(tmp_path):
     assert segkit.load_study(tmp_path / "study").runs["status"].eq("ok").all()
 
 
+def test_without_a_guard_a_signal_is_still_heard():
+    script = """
+import os, signal, subprocess
+from segkit import signals
+def none(*arguments, **options):
+    raise BlockingIOError("no more processes")
+subprocess.Popen = none
+signals.install()
+with signals.guarded():
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.stderr.splitlines()[-1] == "KeyboardInterrupt"
+
+
 def test_the_guard_goes_with_what_it_guards(tmp_path):
     script = """
 import os, signal

@@ -88,7 +88,8 @@ def compose_by_hydra(
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from segkit.study.compose.paths import RUN_GROUPS, conf_dir
+    from segkit.study import RUN_GROUPS
+    from segkit.study.compose.paths import conf_dir
 
     composed, seconds = [], 0.0
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):

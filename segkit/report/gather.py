@@ -27,7 +27,7 @@ from segkit.report.documents import (
 )
 from segkit.report.files import WITHOUT_NULLS, Files
 from segkit.report.options import Options, lost, options
-from segkit.study.compose.paths import RUN_GROUPS
+from segkit.study import RUN_GROUPS
 from segkit.study.judge.bars import SAME_ANSWER
 from segkit.study.keep.published import edited, edited_lines
 from segkit.study.keep.reader import check_folder, check_format, state_of

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from segkit.report import words
 from segkit.report.gather import option_labels
-from segkit.study.compose.paths import RUN_GROUPS
+from segkit.study import RUN_GROUPS
 
 if TYPE_CHECKING:
     import pandas as pd

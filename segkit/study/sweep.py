@@ -171,12 +171,10 @@ class _Sweep:
     def _confirm(self, engine: Engine) -> None:
         """Confirm the best of the screen; nothing is done if no run passed the gates."""
         study, store = self.study, self.prepared.store
-        runs = study.ranked()
-        partitions, _ = study.partitions()
-        chosen = runs_to_confirm(runs, partitions, self.scoring["shortlist"])
+        chosen = self._shortlist()
         if not chosen:
             return
-        planner = study.plan.planner
+        planner, runs = study.plan.planner, study.ranked()
         confirmation = confirmation_of(chosen, runs, study.plans, planner, self.scoring)
         nodes, known = confirmation.nodes, study.collector.outcomes
         stored = frozenset(store.keys(KINDS))
@@ -184,6 +182,12 @@ class _Sweep:
         if wanted_keys(nodes, confirmation.leaves, study.outcomes):
             self._write_screen()
         self._compute(engine, nodes, confirmation.leaves, "confirmation")
+
+    def _shortlist(self) -> list[str]:
+        """Return the runs to confirm, best first."""
+        # All partitions of a large study take gigabytes: they are not held while it is confirmed.
+        partitions, _ = self.study.partitions()
+        return runs_to_confirm(self.study.ranked(), partitions, self.scoring["shortlist"])
 
     def _mend(self, engine: Engine) -> None:
         """Compute again the damaged results that the study's tables are made of."""

@@ -287,7 +287,7 @@ BAD_CONTENT = {
     "nothing asked for": ("A,B\n1,2\n", {"columns": []}, ["no feature column"]),
     "nothing usable": ("A,B\n1,inf\n1,2\n", {}, ["no usable", "A: constant", "B: 1 infinite"]),
     "wide separator": ("A,B\n", {"separator": "::"}, ["data.separator", "'::'"]),
-    "no separator": ("A,B\n", {"separator": ""}, ["data.separator=: ", "ASCII"]),
+    "no separator": ("A,B\n", {"separator": ""}, ["data.separator=''", "ASCII"]),
     "quote as separator": ("A,B\n", {"separator": '"'}, ["data.separator"]),
     "number as separator": ("A,B\n", {"separator": 3}, ["data.separator=3: ", "ASCII"]),
     "decimal": ("A,B\n", {"decimal": "'"}, ["data.decimal", '"\'"']),

@@ -16,8 +16,8 @@ from segkit import scoring
 from segkit.progress import Silent
 from segkit.segments.write_profiles import write_profiles
 from segkit.segments.write_silhouettes import write_silhouettes
+from segkit.study import RUN_GROUPS
 from segkit.study.compose import compose_study
-from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.run.preparation import prepare
 from segkit.study.sweep import launch
 

@@ -10,9 +10,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError, did_you_mean
+from segkit.study import RUN_GROUPS
 from segkit.study.compose import hydra_settings
 from segkit.study.compose.compat import swept_values
-from segkit.study.compose.paths import RUN_GROUPS
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override, RangeSweep

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segkit.errors import UsageError
+from segkit.study import RUN_GROUPS
 from segkit.study.compose import axes as axis
 from segkit.study.compose import hydra_settings, paths
 from segkit.study.compose.compat import hydra_version, unresolved
@@ -28,7 +29,7 @@ from segkit.study.compose.loader import (
     resolved_node,
     unknown_name,
 )
-from segkit.study.compose.paths import RUN_GROUPS, experiments, options
+from segkit.study.compose.paths import experiments, options
 from segkit.study.compose.resolve import Base, Resolver
 from segkit.study.compose.settings import SETTINGS, check_name, check_seed, check_study
 

@@ -8,9 +8,7 @@ from pathlib import Path
 
 import segkit
 from segkit.errors import UsageError
-
-#: The groups that make up a run, in the order in which data flows through them.
-RUN_GROUPS = ("data", "features", "scaler", "projection", "clusterer")
+from segkit.study import RUN_GROUPS
 
 
 def conf_dir() -> Path:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from segkit.errors import UsageError, did_you_mean
+from segkit.study import RUN_GROUPS
 from segkit.study.compose import axes as axis
 from segkit.study.compose.compat import apply, plain
 from segkit.study.compose.loader import compressed, first_missing, one_line
-from segkit.study.compose.paths import RUN_GROUPS
 from segkit.study.compose.settings import check_seed
 
 

@@ -126,7 +126,7 @@ class Engine(Settings):
     # Options of one's own may be older than this setting and the last one.
     tls: Tls | None = None
     memory_limit: Annotated[
-        float | str | None,
+        int | float | str | None,
         AfterValidator(must(_is_amount)),
         Field(description="an amount per worker such as 4GB, auto, or null for none"),
     ]

@@ -90,8 +90,9 @@ class ExperimentFolder(OptionFolder):
     def load_config(self, config_path: str) -> ConfigResult:
         """Return an experiment as Hydra wants it; Hydra merges a sweep only if it holds axes."""
         loaded = super().load_config(config_path)
-        sweep = plain(loaded.config).get("sweep")
-        if sweep is not None and not isinstance(sweep, dict):
+        content = plain(loaded.config)
+        # An axis list whose lines are all commented out is null: it is a slip, not a single run.
+        if "sweep" in content and not isinstance(content["sweep"], dict):
             raise UsageError(
                 f"{self._locate(config_path)}.yaml: sweep must be axes with their lists"
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from segkit import targets
 from segkit.errors import UsageError
-from segkit.study.compose.paths import RUN_GROUPS
+from segkit.study import RUN_GROUPS
 from segkit.study.keep.kinds import COUNT, MAPPING, NUMBER, TEXT, Kind, is_count, require, value_at
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from segkit import scoring
 from segkit.files import replacing
 from segkit.scoring.contract import penalised
-from segkit.study.compose.paths import RUN_GROUPS
+from segkit.study import RUN_GROUPS
 from segkit.study.judge.calibrated import list_texts
 from segkit.study.plan.planner import NATIVE, Plan, RunPlan
 from segkit.study.run.outcome import Outcome

@@ -123,6 +123,8 @@ class Engine:
     def _run_inline(
         self, tasks: Sequence[Task], broken: dict[str, Outcome]
     ) -> Iterator[tuple[Task, list[Outcome]]]:
+        if not tasks:
+            return
         # Workers can be killed from here. This process has nobody else to end it.
         with _environment(self.settings.memory_variable), guarded():
             self._compile_inline(tasks)

@@ -120,6 +120,9 @@ def told(overrides, config_dir=None):
         (["name=.."], ["name=.."]),
         (["scoring.draws=0"], ["scoring.draws=0", "from 1"]),
         (["scoring.draws=many"], ["scoring.draws=many"]),
+        (["scoring.draws='3'"], ["scoring.draws='3'", "a whole number"]),
+        ([f"scoring.draws={'x' * 500}"], ["scoring.draws=xxx", "xxx...: must be"]),
+        (["engine.memory_limit=4000000000", "engine.address=tcp://a:1"], ["limit=4000000000:"]),
         (["scoring.draws=true"], ["scoring.draws=True"]),
         (["scoring.confirm=1"], ["scoring.confirm=1", "true or false"]),
         (["scoring.references=[pwer]"], ["did you mean 'power'"]),
@@ -184,6 +187,7 @@ def test_a_wrong_command_line(overrides, fragments):
     [
         ("sweep: [1, 2]", ["own.yaml", "sweep", "axes"]),
         ("sweep: 3", ["own.yaml", "sweep", "axes"]),
+        ("sweep:", ["own.yaml", "sweep", "axes"]),
         ("sweep: {scalers: [none]}", ["sweep.scalers", "did you mean 'scaler'"]),
         ("sweep: {scoring.draws: [1, 2]}", ["sweep.scoring.draws", "same for all runs"]),
         ("sweep: {feature.missing: [mean]}", ["did you mean 'features.missing'"]),
