@@ -1,4 +1,4 @@
-"""What is told about a study while it runs."""
+"""Progress of a running study, in lines and as a display."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def _existing_path(study: Study, path: Path) -> Path:
     launched_in = None if path.is_absolute() else _launched_in(study)
     candidates = [path] if launched_in is None else [launched_in / path, path]
     for candidate in candidates:
-        # A pipe or a device would be read for ever; False too for what may not be looked at.
+        # A pipe or a device would be read for ever. A file without permission is none either.
         if os.path.isfile(candidate):
             return candidate
     seen_from = "" if path.is_absolute() else ", relative to where it was launched"

@@ -69,7 +69,7 @@ def check_override(key: str, value: object, line: str, *, deleted: bool = False)
     Raises
     ------
     UsageError
-        If a study does not heed it.
+        If it has no effect on a study.
     """
     name = key.replace("/", ".").partition("@")[0]
     if not deleted and (name == FOLDER or _says_how_it_is(name, value)):
@@ -96,7 +96,7 @@ def check_file(
     Raises
     ------
     UsageError
-        Naming the file and the first setting that a study does not heed.
+        Naming the file and the first setting without an effect on a study.
     """
     for entry in defaults:
         for key, value in entry.items() if isinstance(entry, Mapping) else [(entry, None)]:
@@ -156,5 +156,5 @@ def _refused(name: str, where: str) -> UsageError:
     )
     misspelt = name.startswith("hydra.sweep") and name not in (FOLDER, PARAMS, *_AS_IT_IS)
     hint = did_you_mean(name, (FOLDER, PARAMS)) if misspelt else ""
-    heeded = f"of Hydra's settings a study heeds {FOLDER}, and in a file {PARAMS}"
-    return UsageError(f"{where}: is not heeded; {instead or heeded}{hint}")
+    used = f"of Hydra's settings a study uses {FOLDER}, and in a file {PARAMS}"
+    return UsageError(f"{where}: has no effect on a study; {instead or used}{hint}")

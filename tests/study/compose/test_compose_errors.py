@@ -1,5 +1,4 @@
-"""Wrong usage is told in one line that names what was given, what is allowed and the nearest
-name."""
+"""Wrong usage is one line that names what was given, what is allowed and the nearest name."""
 
 from __future__ import annotations
 
@@ -70,7 +69,7 @@ def told(overrides, config_dir=None):
         (["scoring.draws=1,2"], ["scoring.draws", "one value"]),
         (["engine.workers=range(1,3)"], ["engine.workers", "one value"]),
         (["hydra.sweep.dir=a,b"], ["hydra.sweep.dir", "one value"]),
-        # Hydra's own settings, which a study does not heed
+        # Hydra's own settings, which have no effect on a study
         (["hydra.searchpath=[file:///x]"], ["--config-dir"]),
         (
             ["+hydra.sweeper.params.scaler=power"],

@@ -1,5 +1,4 @@
-"""Large tables: what is done on drawn customers, that it is told, and that small tables are left
-alone."""
+"""Large tables are worked on by drawn customers, and say so; small tables are left alone."""
 
 from __future__ import annotations
 
