@@ -47,11 +47,7 @@ def own_folder(path: Path) -> Path | None:
         status = path.lstat()
     except OSError:
         return None
-    own = (
-        stat.S_ISDIR(status.st_mode)
-        and status.st_uid == os.geteuid()
-        and not status.st_mode & _OTHERS_WRITE
-    )
+    own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & _OTHERS_WRITE
     return path if own else None
 
 
@@ -106,12 +102,7 @@ def _image(document: object, formats: Sequence[str]) -> Image | None:
     if not isinstance(document, dict):
         return None
     element, glyphs, files = (document.get(name) for name in ("element", "glyphs", "files"))
-    whole = (
-        isinstance(element, str)
-        and _has_texts(glyphs)
-        and _has_texts(files)
-        and set(files) == set(formats)
-    )
+    whole = isinstance(element, str) and _has_texts(glyphs) and _has_texts(files) and set(files) == set(formats)
     if not whole:
         return None
     return Image(element, glyphs, {kind: b64decode(files[kind], validate=True) for kind in formats})

@@ -27,18 +27,12 @@ def _texts(value: Any) -> set[str]:
     if isinstance(value, str):
         return {value}
     if isinstance(value, pd.DataFrame):
-        columns = [
-            column for _, column in value.items() if not pd.api.types.is_numeric_dtype(column.dtype)
-        ]
+        columns = [column for _, column in value.items() if not pd.api.types.is_numeric_dtype(column.dtype)]
         return set().union(_texts(value.index), _texts(value.columns), *map(_texts, columns))
     if isinstance(value, pd.Series | pd.Index | np.ndarray):
         if value.dtype.kind in "biufcmM":
             return set()
-        return {
-            item
-            for item in pd.unique(np.asarray(value, dtype=object).ravel())
-            if isinstance(item, str)
-        }
+        return {item for item in pd.unique(np.asarray(value, dtype=object).ravel()) if isinstance(item, str)}
     if is_dataclass(value):
         return set().union(*(_texts(getattr(value, field.name)) for field in fields(value)))
     if isinstance(value, Mapping):

@@ -54,24 +54,16 @@ def columns(frame: pd.DataFrame) -> Columns:
     frame : DataFrame of shape (n, d)
         One row per customer, columns in their own units.
     """
-    told = [
-        _number(frame[name]) if _is_number(frame[name]) else _other(frame[name]) for name in frame
-    ]
-    named = pd.DataFrame(
-        told, index=frame.columns, columns=["n", "distinct", "zeros", *NUMBERS, *COMMONEST]
-    )
+    told = [_number(frame[name]) if _is_number(frame[name]) else _other(frame[name]) for name in frame]
+    named = pd.DataFrame(told, index=frame.columns, columns=["n", "distinct", "zeros", *NUMBERS, *COMMONEST])
     some = np.random.default_rng(0).permutation(len(frame))[:LOOKED_AT]
     numbers = frame[[name for name in frame if _is_number(frame[name])]].astype("float64")
-    varying = (
-        numbers.loc[:, numbers.max() > numbers.min()].iloc[np.sort(some)].reset_index(drop=True)
-    )
+    varying = numbers.loc[:, numbers.max() > numbers.min()].iloc[np.sort(some)].reset_index(drop=True)
     return Columns(len(frame), int(frame.duplicated().sum()), named, varying)
 
 
 def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(
-        column.dtype
-    )
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
 
 
 def _number(column: pd.Series) -> dict[str, object]:
@@ -88,10 +80,7 @@ def _other(column: pd.Series) -> dict[str, object]:
     counts = column.dropna().astype(str).value_counts()
     told: dict[str, object] = {"n": int(counts.sum()), "distinct": len(counts)}
     if len(counts):
-        told |= {
-            "commonest": str(counts.index[0]),
-            "commonest_share": counts.iloc[0] / counts.sum(),
-        }
+        told |= {"commonest": str(counts.index[0]), "commonest_share": counts.iloc[0] / counts.sum()}
     return told
 
 

@@ -29,24 +29,13 @@ NUMBERS = (
     *(f"stability_jaccard_min_{level}" for level in ("fresh", "refit")),
     *(f"{score}_{name}" for score in ("silhouette", "davies_bouldin") for name in _AGAINST_NULLS),
     *(f"silhouette_permuted_{name}" for name in _AGAINST_NULLS),
-    *(
-        "prediction_strength",
-        "prediction_strength_sd",
-        "dbcv_native",
-        "dbcv_reference",
-        "p_adjusted",
-        "answer",
-    ),
+    *("prediction_strength", "prediction_strength_sd", "dbcv_native", "dbcv_reference", "p_adjusted", "answer"),
     *("rank_low", "rank_high", "screen_rank"),
     *(f"{name}{end}" for end in ("", RANDOM, IDENTITY) for name in QUALITY),
 )
 TEXTS = (
     *(f"stability_{level}_status" for level in LEVELS),
-    *(
-        f"{name}_{level}"
-        for name in ("stability_jaccard", "dissolved", "recovered")
-        for level in ("fresh", "refit")
-    ),
+    *(f"{name}_{level}" for name in ("stability_jaccard", "dissolved", "recovered") for level in ("fresh", "refit")),
     *(f"{name}_status" for name in ("prediction_strength", "dbcv_native", "dbcv_reference")),
     "confirm_reason",
 )
@@ -87,9 +76,7 @@ class Confirmation:
         return 0 if pd.isna(most) else int(most)
 
 
-def confirmation(
-    runs: pd.DataFrame, nulls: pd.DataFrame, recommendation: Mapping[str, Any]
-) -> Confirmation | None:
+def confirmation(runs: pd.DataFrame, nulls: pd.DataFrame, recommendation: Mapping[str, Any]) -> Confirmation | None:
     """Gather what is known of the confirmed runs; None where the study was only screened.
 
     Parameters
@@ -142,9 +129,7 @@ def levels(confirmed: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts).dropna(subset=["ari"]).reset_index(drop=True)
 
 
-def against_nulls(
-    confirmed: pd.DataFrame, nulls: pd.DataFrame, holding_up: Sequence[str]
-) -> pd.DataFrame:
+def against_nulls(confirmed: pd.DataFrame, nulls: pd.DataFrame, holding_up: Sequence[str]) -> pd.DataFrame:
     """Set each confirmed run's reference silhouette beside the ones on copula tables.
 
     Returns
@@ -155,9 +140,7 @@ def against_nulls(
     """
     table = _scored(confirmed)
     bounds = _bounds(nulls, table["run"])
-    return (
-        table.join(bounds).assign(holds=table["run"].isin(list(holding_up))).reset_index(drop=True)
-    )
+    return table.join(bounds).assign(holds=table["run"].isin(list(holding_up))).reset_index(drop=True)
 
 
 def lines(runs: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
@@ -178,9 +161,7 @@ def lines(runs: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
         return empty
     told = runs.loc[table.index]
     table = table.join(_bounds(nulls, table["run"])).assign(
-        line=_line_names(told),
-        k=told["clusterer.n_clusters"].astype(float).astype(int),
-        confirmed=told["confirmed"],
+        line=_line_names(told), k=told["clusterer.n_clusters"].astype(float).astype(int), confirmed=told["confirmed"]
     )
     by_line = table.groupby("line")
     kept = by_line["k"].transform("nunique").gt(1) & by_line["confirmed"].transform("any")
@@ -188,11 +169,7 @@ def lines(runs: pd.DataFrame, nulls: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(first=place.groupby(table["line"]).transform("min"))[kept]
     largest = table["excess"] == table.groupby("line")["excess"].transform("max")
     table["best"] = largest & (table["excess"] > 0)
-    return (
-        table.sort_values(["first", "line", "k"], kind="stable")
-        .drop(columns="first")
-        .reset_index(drop=True)
-    )
+    return table.sort_values(["first", "line", "k"], kind="stable").drop(columns="first").reset_index(drop=True)
 
 
 def _line_names(runs: pd.DataFrame) -> pd.Series:
@@ -254,23 +231,12 @@ def quality(runs: pd.DataFrame) -> pd.DataFrame:
         per space.
     """
     told = runs[runs[list(QUALITY)].notna().any(axis=1)]
-    names = {
-        "data": "data_label",
-        "features": "features_label",
-        "scaler": "scaler_label",
-        "seed": "seed",
-    }
+    names = {"data": "data_label", "features": "features_label", "scaler": "scaler_label", "seed": "seed"}
     shown = [column for column in names.values() if column in told and _varies(told[column])]
     columns = [*shown, "projection_label"]
-    space = (
-        told[columns].map(str).agg(" · ".join, axis=1) if len(told) else pd.Series(dtype="object")
-    )
+    space = told[columns].map(str).agg(" · ".join, axis=1) if len(told) else pd.Series(dtype="object")
     figures = [f"{name}{end}" for end in ("", RANDOM, IDENTITY) for name in QUALITY]
-    table = (
-        told[["run", *figures]]
-        .assign(space=space)
-        .drop_duplicates("space")[["space", "run", *figures]]
-    )
+    table = told[["run", *figures]].assign(space=space).drop_duplicates("space")[["space", "run", *figures]]
     return table.sort_values("r_nx_area", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -295,9 +261,7 @@ def jaccards(run: pd.Series) -> pd.DataFrame:
     means = [name for name in LEVELS.values() if len(found.get(name, ()))]
     k = len(found[means[0]]) if means else 0
     kept = [*means, *(name for name in found if name not in LEVELS.values())]
-    return pd.DataFrame(
-        {name: found[name] for name in kept if len(found[name]) == k}, index=range(k)
-    )
+    return pd.DataFrame({name: found[name] for name in kept if len(found[name]) == k}, index=range(k))
 
 
 def numbers(text: str) -> np.ndarray:

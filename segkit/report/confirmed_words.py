@@ -30,11 +30,7 @@ SUPPORTED = 0.8
 # A p above this, of one run on its own, is nothing to speak of.
 LEVEL = 0.05
 QUALITY_NAMES = dict(
-    zip(
-        QUALITY,
-        ("Trustworthiness", "Continuity", "Area under R_NX", "Distance correlation", "Triplets"),
-        strict=True,
-    )
+    zip(QUALITY, ("Trustworthiness", "Continuity", "Area under R_NX", "Distance correlation", "Triplets"), strict=True)
 )
 
 DEFINITIONS = {
@@ -100,15 +96,8 @@ def headline(summary: Summary) -> str:
 def _recommended(summary: Summary) -> str:
     confirmation, described = summary.confirmation, words.told(summary.run(summary.best))
     held = _held(summary)
-    others = (
-        f"the best placed of {len(held)} runs that do"
-        if len(held) > 1
-        else "the only run that does"
-    )
-    tried = [
-        f"{words.count(summary.recommendation.get('eligible'))} eligible",
-        f"{len(summary.runs):,} in all",
-    ]
+    others = f"the best placed of {len(held)} runs that do" if len(held) > 1 else "the only run that does"
+    tried = [f"{words.count(summary.recommendation.get('eligible'))} eligible", f"{len(summary.runs):,} in all"]
     counted = [f"{len(confirmation.runs)} tested", *tried] if confirmation else tried
     return f"{words.sentence(described)}: confirmed, {others} better than structureless data ({', '.join(counted)})."
 
@@ -126,11 +115,7 @@ def _nothing_recommended(summary: Summary) -> str:
             f"Nothing is recommended. The {best} beats structureless data (p = {words.p_value(null['p'])}), but "
             "no run that does comes back in half of its refits and passes the gates."
         )
-    test = (
-        ""
-        if words.absent(null.get("p"))
-        else f" (p = {words.p_value(null['p'])} by max-T over the shortlist"
-    )
+    test = "" if words.absent(null.get("p")) else f" (p = {words.p_value(null['p'])} by max-T over the shortlist"
     level = f", level {null['level']:g})" if test and null.get("level") else ")" if test else ""
     return f"Nothing is recommended. The {best} is {STRUCTURELESS}{test}{level}."
 
@@ -160,9 +145,7 @@ def _have(confirmation: Confirmation) -> str:
 
 
 def _tables(confirmation: Confirmation, summary: Summary, word: str) -> str:
-    known = confirmation.tables(COPULA) or int(
-        (summary.recommendation.get("null") or {}).get("tables") or 0
-    )
+    known = confirmation.tables(COPULA) or int((summary.recommendation.get("null") or {}).get("tables") or 0)
     return words.plural(known, word) if known else f"{word}s"
 
 
@@ -187,9 +170,7 @@ def repeated(summary: Summary) -> str:
         return ""
     parts = []
     if fresh := confirmation.most("stability_fresh_draws"):
-        parts.append(
-            f"{words.plural(fresh, 'fresh draw')} of {drawn_words.of_a_draw(summary)}, in the space they had"
-        )
+        parts.append(f"{words.plural(fresh, 'fresh draw')} of {drawn_words.of_a_draw(summary)}, in the space they had")
     if refits := confirmation.most("stability_refit_draws"):
         parts.append(f"{words.plural(refits, 'draw')} with the whole pipeline fitted anew")
     if seeds := confirmation.most("stability_seed_draws"):
@@ -206,12 +187,8 @@ def repeated(summary: Summary) -> str:
 
 def _null_parts(confirmation: Confirmation) -> list[str]:
     copula, permuted = confirmation.tables(COPULA), confirmation.tables(PERMUTED)
-    told = [
-        f"{words.plural(copula, 'table')} with the data's margins and correlations but no segments (copula)"
-    ]
-    shuffled = [
-        f"{words.plural(permuted, 'table')} with every column shuffled on its own (permuted)"
-    ]
+    told = [f"{words.plural(copula, 'table')} with the data's margins and correlations but no segments (copula)"]
+    shuffled = [f"{words.plural(permuted, 'table')} with every column shuffled on its own (permuted)"]
     return (told if copula else []) + (shuffled if permuted else [])
 
 
@@ -223,9 +200,7 @@ def rejected(summary: Summary, limit: int = 10) -> list[list[str]]:
     table = confirmation.runs.set_index("run").join(
         confirmation.against_nulls.set_index("run")[["null_mean", "excess", "z"]]
     )
-    table = table.sort_values(["screen_rank", "standing"], na_position="last", kind="stable").head(
-        limit
-    )
+    table = table.sort_values(["screen_rank", "standing"], na_position="last", kind="stable").head(limit)
     level = (summary.recommendation.get("null") or {}).get("level")
     return [
         [
@@ -233,10 +208,7 @@ def rejected(summary: Summary, limit: int = 10) -> list[list[str]]:
             str(run),
             row.label,
             words.count(row.n_clusters),
-            *(
-                words.number(value)
-                for value in (row.silhouette_reference, row.null_mean, row.excess)
-            ),
+            *(words.number(value) for value in (row.silhouette_reference, row.null_mean, row.excess)),
             words.number(row.z, 1),
             words.p_value(row.p_adjusted),
             words.number(row.stability_ari_refit, 2),
@@ -263,9 +235,7 @@ def trust(summary: Summary) -> str:
     refits = run["stability_refit_draws"]
     again = "Fitted anew from the features on"
     of_whom = drawn_words.of_a_draw(summary)
-    again += (
-        "" if words.absent(refits) else f", in {words.plural(int(refits), 'draw')} of {of_whom}"
-    )
+    again += "" if words.absent(refits) else f", in {words.plural(int(refits), 'draw')} of {of_whom}"
     told = (
         f"{again}, the best run's segments come back with a mean ARI of {words.number(run['stability_ari_refit'], 2)}"
         f"{_between(run, 'refit')}"
@@ -278,9 +248,7 @@ def trust(summary: Summary) -> str:
     if run["stability_seed_status"] == NO_SEED:
         others.append("nothing in it uses a seed")
     elif not words.absent(run["stability_ari_seed"]):
-        others.append(
-            f"with another seed alone {words.number(run['stability_ari_seed'], 2)}{_between(run, 'seed')}"
-        )
+        others.append(f"with another seed alone {words.number(run['stability_ari_seed'], 2)}{_between(run, 'seed')}")
     weakest = run["stability_jaccard_min_refit"]
     least = f" The weakest segment's mean Jaccard is {words.jaccard(weakest)} ({words.jaccard_reading(weakest)})."
     return f"{'; '.join([told, *others])}.{'' if words.absent(weakest) else least}"
@@ -300,11 +268,7 @@ def levels_caption(summary: Summary) -> str:
     table = confirmation.levels
     seeded = table[~table["seedless"]]
     medians = seeded.groupby("level")["ari"].median()
-    told = [
-        f"{words.number(medians[level], 2)} {name}"
-        for level, name in _LEVEL_WORDS.items()
-        if level in medians
-    ]
+    told = [f"{words.number(medians[level], 2)} {name}" for level, name in _LEVEL_WORDS.items() if level in medians]
     runs = words.plural(len(confirmation.runs), "tested run")
     text = f"Median ARI of the {runs}: {words.listed(told)}." if told else ""
     wide = table.pivot_table("ari", "run", "level")
@@ -411,9 +375,7 @@ def k_caption(summary: Summary) -> str:
     """Say which number of clusters stands out from structureless data."""
     lines = summary.confirmation.lines
     first = lines[lines["line"] == lines["line"].iloc[0]]
-    by_excess, by_silhouette = (
-        first.loc[first[name].idxmax()] for name in ("excess", "silhouette")
-    )
+    by_excess, by_silhouette = (first.loc[first[name].idxmax()] for name in ("excess", "silhouette"))
     real = f"k = {by_excess['k']} stands out most from structureless data (excess {_excess(by_excess)})"
     if not by_excess["excess"] > 0:
         real = (
@@ -436,16 +398,10 @@ def k_caption(summary: Summary) -> str:
         )
     found = lines[lines["best"]].groupby("k").size()
     total = lines["line"].nunique()
-    most = (
-        f" The largest excess of the {total} pipelines: {_ks(found)}"
-        if total > 1 and len(found)
-        else ""
-    )
+    most = f" The largest excess of the {total} pipelines: {_ks(found)}" if total > 1 and len(found) else ""
     none = total - lines.loc[lines["best"], "line"].nunique()
     if total > 1 and none:
-        have = (
-            f"; {none} {'has' if none == 1 else 'have'}" if most else f" The {total} pipelines have"
-        )
+        have = f"; {none} {'has' if none == 1 else 'have'}" if most else f" The {total} pipelines have"
         most += f"{have} no k above structureless data"
     most += "." if most else ""
     which = " Drawn: the pipelines of the tested runs, with all their numbers of clusters that were held against such"
@@ -453,15 +409,11 @@ def k_caption(summary: Summary) -> str:
 
 
 def _ks(found: pd.Series) -> str:
-    return words.listed(
-        [f"k = {k} in {n}" for k, n in found.sort_values(ascending=False, kind="stable").items()]
-    )
+    return words.listed([f"k = {k} in {n}" for k, n in found.sort_values(ascending=False, kind="stable").items()])
 
 
 def _excess(row: pd.Series) -> str:
-    return words.number(row["excess"]) + (
-        "" if words.absent(row["z"]) else f", z {words.number(row['z'], 1)}"
-    )
+    return words.number(row["excess"]) + ("" if words.absent(row["z"]) else f", z {words.number(row['z'], 1)}")
 
 
 # ------------------------------------------------------------------ projection
@@ -477,12 +429,8 @@ def quality_caption(summary: Summary) -> str:
         _against_random(table),
     ]
     if table[[f"{name}{RANDOM}" for name in QUALITY]].notna().any(axis=None):
-        told.append(
-            "In brackets: a random projection to as many dimensions, which is what no effort gives."
-        )
-    told.append(
-        "By chance the area under R_NX and the distance correlation are 0 and triplets are 0.5."
-    )
+        told.append("In brackets: a random projection to as many dimensions, which is what no effort gives.")
+    told.append("By chance the area under R_NX and the distance correlation are 0 and triplets are 0.5.")
     return " ".join(filter(None, told))
 
 
@@ -549,11 +497,7 @@ def measures(summary: Summary) -> str:
     against = [text for text, disagrees in filter(None, told) if disagrees]
     along = [text for text, disagrees in filter(None, told) if not disagrees]
     lead = "Other measures disagree" if against else "No other measure disagrees"
-    text = (
-        f"{lead} with the recommendation: {'; '.join(against or along)}."
-        if against or along
-        else ""
-    )
+    text = f"{lead} with the recommendation: {'; '.join(against or along)}." if against or along else ""
     return f"{text} In agreement: {'; '.join(along)}." if against and along else text
 
 
@@ -574,18 +518,13 @@ def _prediction(run: pd.Series) -> tuple[str, bool] | None:
         return None
     low = run["prediction_strength"] < SUPPORTED
     told = f"its prediction strength is {strength(run)}"
-    return (
-        f"{told}, {'below' if low else 'at least'} the {SUPPORTED:g} from which k counts as supported",
-        low,
-    )
+    return (f"{told}, {'below' if low else 'at least'} the {SUPPORTED:g} from which k counts as supported", low)
 
 
 def strength(run: Mapping[str, Any]) -> str:
     """Write a prediction strength with its standard deviation, or why there is none."""
     value, spread = run["prediction_strength"], run["prediction_strength_sd"]
-    told = words.number(value, 2) + (
-        "" if words.absent(spread) else f" ± {words.number(spread, 2)}"
-    )
+    told = words.number(value, 2) + ("" if words.absent(spread) else f" ± {words.number(spread, 2)}")
     return reason(run, "prediction_strength") if words.absent(value) else told
 
 
@@ -638,11 +577,7 @@ def _noise(run: pd.Series) -> tuple[str, bool] | None:
     if words.absent(value):
         return None
     changes = value < PATTERN
-    told = (
-        "who is noise in it changes from draw to draw"
-        if changes
-        else "its noise is much the same in every draw"
-    )
+    told = "who is noise in it changes from draw to draw" if changes else "its noise is much the same in every draw"
     return f"{told} (mean Jaccard {words.number(value, 2)})", changes
 
 

@@ -80,9 +80,7 @@ def contrast(customers: pd.DataFrame, labels: pd.Series) -> Contrast | None:
     first = foremost(values[shares.index])
     some = np.random.default_rng(0).permutation(len(values))[:DRAWN]
     drawn = values[list(dict.fromkeys([*first, *pair]))].iloc[some].reset_index(drop=True)
-    return Contrast(
-        len(values), shares, first, pair, told, correlations(values), drawn, segments[some]
-    )
+    return Contrast(len(values), shares, first, pair, told, correlations(values), drawn, segments[some])
 
 
 def _varying(values: pd.DataFrame) -> pd.DataFrame:
@@ -120,9 +118,7 @@ def foremost(values: pd.DataFrame, most: int = PAIRED) -> list[str]:
     return chosen
 
 
-def telling_pair(
-    values: pd.DataFrame, labels: np.ndarray, features: Sequence[str]
-) -> tuple[tuple[str, ...], float]:
+def telling_pair(values: pd.DataFrame, labels: np.ndarray, features: Sequence[str]) -> tuple[tuple[str, ...], float]:
     """Find the two features that tell the segments apart best, each feature by its ranks.
 
     Returns
@@ -140,10 +136,7 @@ def telling_pair(
     sizes = np.bincount(groups)
     means = np.stack([np.bincount(groups, column) / sizes for column in ranks.T], axis=1)
     gaps = [(ranks[:, [i]] - means[:, i]) ** 2 for i in range(len(features))]
-    told = {
-        (i, j): _own_nearest(gaps[i] + gaps[j], groups, sizes)
-        for i, j in combinations(range(len(features)), 2)
-    }
+    told = {(i, j): _own_nearest(gaps[i] + gaps[j], groups, sizes) for i, j in combinations(range(len(features)), 2)}
     i, j = max(told, key=told.__getitem__)
     return (features[i], features[j]), told[i, j]
 
@@ -174,9 +167,7 @@ def _like_first(matrix: pd.DataFrame) -> np.ndarray:
 
     distances = 1.0 - matrix.abs().fillna(0.0).to_numpy()
     np.fill_diagonal(distances, 0.0)
-    return leaves_list(
-        average(squareform(np.maximum((distances + distances.T) / 2, 0.0), checks=False))
-    )
+    return leaves_list(average(squareform(np.maximum((distances + distances.T) / 2, 0.0), checks=False)))
 
 
 def strongest(matrix: pd.DataFrame) -> pd.DataFrame:
@@ -185,9 +176,7 @@ def strongest(matrix: pd.DataFrame) -> pd.DataFrame:
     rho = matrix.to_numpy()[above] if len(matrix) else np.empty(0)
     names = matrix.index.to_numpy()
     table = pd.DataFrame({"first": names[above[0]], "second": names[above[1]], "rho": rho}).dropna()
-    return table.sort_values("rho", key=np.abs, ascending=False, kind="stable").reset_index(
-        drop=True
-    )
+    return table.sort_values("rho", key=np.abs, ascending=False, kind="stable").reset_index(drop=True)
 
 
 def interval(rho: float, n: int) -> tuple[float, float]:
@@ -207,19 +196,13 @@ def read_contrast(files: Files, best: str | None) -> Contrast | None:
         return None
     told = files.table("customers.parquet")
     labels = _labels_of(told, files.table("partitions.parquet", ["id", best]), best)
-    return (
-        None
-        if labels is None
-        else contrast(told.drop(columns=["id", "row"], errors="ignore"), labels)
-    )
+    return None if labels is None else contrast(told.drop(columns=["id", "row"], errors="ignore"), labels)
 
 
 def read_silhouettes(files: Files, best: str | None) -> pd.DataFrame:
     """Return ``segment`` and ``silhouette`` of the customers in a segment of the best run; empty where not kept."""
     empty = pd.DataFrame({"segment": np.empty(0, dtype=np.int64), "silhouette": np.empty(0)})
-    if best not in files.columns("silhouettes.parquet") or best not in files.columns(
-        "partitions.parquet"
-    ):
+    if best not in files.columns("silhouettes.parquet") or best not in files.columns("partitions.parquet"):
         return empty
     told = files.table("silhouettes.parquet", ["id", "row", best])
     labels = _labels_of(told, files.table("partitions.parquet", ["id", best]), best)

@@ -46,9 +46,7 @@ def discreet(summary: Summary) -> Summary:
         return summary
     data = summary.provenance.get("data") or {}
     files = Files(summary.folder)
-    profile = coarse(files, {str(summary.best): summary.profile}, data).get(
-        str(summary.best), summary.profile[:0]
-    )
+    profile = coarse(files, {str(summary.best): summary.profile}, data).get(str(summary.best), summary.profile[:0])
     told = profile[profile["segment"].isin(profile.loc[profile["z"].notna(), "segment"])]
     listed = gather.listed_planes(files, summary.runs, summary.best)
     planes = {name for name, _, _ in telling_planes(listed, summary.runs, data)}
@@ -66,8 +64,7 @@ def discreet(summary: Summary) -> Summary:
         provenance={**summary.provenance, "data": _data(data)},
         runs=runs,
         failures=gather.failures(runs),
-        confirmation=confirmation
-        and replace(confirmation, runs=_unquoted(confirmation.runs, "confirm_reason")),
+        confirmation=confirmation and replace(confirmation, runs=_unquoted(confirmation.runs, "confirm_reason")),
     )
 
 
@@ -98,11 +95,7 @@ def _columns(found: Columns) -> Columns:
 def _variance(variance: pd.DataFrame, data: Mapping[str, Any], common: set[str]) -> pd.DataFrame:
     """Put values of text columns together that are not known to be common."""
     columns = table_columns(data)
-    rare = [
-        name
-        for name in variance["feature"].unique()
-        if is_value(name, columns) and name not in common
-    ]
+    rare = [name for name in variance["feature"].unique() if is_value(name, columns) and name not in common]
     names = {name: f"{column_of(name, columns)}={OTHER}" for name in rare}
     told = variance.assign(feature=variance["feature"].replace(names))
     by = ["matrix", "features", "scaler", "feature"]
@@ -110,10 +103,7 @@ def _variance(variance: pd.DataFrame, data: Mapping[str, Any], common: set[str])
 
 
 def _data(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **data,
-        "warnings": [_CONSTANT.sub(r"\1", str(text)) for text in data.get("warnings") or []],
-    }
+    return {**data, "warnings": [_CONSTANT.sub(r"\1", str(text)) for text in data.get("warnings") or []]}
 
 
 def _unquoted(runs: pd.DataFrame, column: str) -> pd.DataFrame:

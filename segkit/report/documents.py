@@ -19,13 +19,7 @@ STATUSES = ("ok", "failed", "skipped")
 # In every table of runs, whatever became of them; the other columns are empty where they are absent.
 ALWAYS = (
     *("run", "status", "reason", "seed", "data", "features", "scaler", "projection", "clusterer"),
-    *(
-        "n_clusters",
-        "noise_fraction",
-        "smallest_cluster",
-        "silhouette_native",
-        "silhouette_reference",
-    ),
+    *("n_clusters", "noise_fraction", "smallest_cluster", "silhouette_native", "silhouette_reference"),
     *("davies_bouldin_reference", "stability_ari", "confirmed", "seconds"),
 )
 # As soon as there is a recommendation.
@@ -53,18 +47,14 @@ _STUDY = {
     "scoring.confirm": kinds.FLAG,
     "scoring.nulls": kinds.COUNTS,
     "scoring.level": kinds.NUMBER,
-    **{
-        f"scoring.{name}": kinds.COUNT for name in ("shortlist", "confirm_draws", "refits", "seeds")
-    },
+    **{f"scoring.{name}": kinds.COUNT for name in ("shortlist", "confirm_draws", "refits", "seeds")},
 }
 _PROVENANCE = {
     "state": kinds.TEXT,
     "command": kinds.COMMAND,
     "counts": kinds.COUNTS,
     "wall_seconds": kinds.NUMBER,
-    **dict.fromkeys(
-        ("seconds", "confirm_seconds", "computed_seconds", "peak_memory"), kinds.NUMBERS
-    ),
+    **dict.fromkeys(("seconds", "confirm_seconds", "computed_seconds", "peak_memory"), kinds.NUMBERS),
     "versions": kinds.MAPPING,
     "data": kinds.MAPPING,
     "data.n_customers": kinds.COUNT,
@@ -91,19 +81,13 @@ _RECOMMENDATION = {
     "null.level": kinds.NUMBER,
 }
 _COUNTED = ("place", "of", "runs", "runs_passing")
-_REASON = {"gate": kinds.TEXT, "criterion": kinds.TEXT, "passed": kinds.FLAG} | dict.fromkeys(
-    _COUNTED, kinds.COUNT
-)
+_REASON = {"gate": kinds.TEXT, "criterion": kinds.TEXT, "passed": kinds.FLAG} | dict.fromkeys(_COUNTED, kinds.COUNT)
 _PLANE = {"label": kinds.TEXT, "runs": kinds.TEXTS, "drawn_for": kinds.TEXT, "variance": kinds.LIST}
 
 
 def read_study(files: Files) -> dict[str, Any]:
     """Read ``study.yaml``; what stands in it without a value is as if it were not in it."""
-    found = {
-        name: value
-        for name, value in files.mapping("study.yaml", safe_yaml).items()
-        if value is not None
-    }
+    found = {name: value for name, value in files.mapping("study.yaml", safe_yaml).items() if value is not None}
     require(found, _STUDY, f"{files.folder / 'study.yaml'}: ")
     return found
 
@@ -120,9 +104,7 @@ def read_recommendation(files: Files, runs: pd.DataFrame) -> dict[str, Any]:
     for place, entry in enumerate(found.get("reasons") or []):
         require(entry, _REASON, f"{files.folder / name}: reasons[{place}].", _without(name))
         if "criterion" in entry and "place" in entry and entry.get("of") is None:
-            raise UsageError(
-                f"{files.folder / name}: reasons[{place}] has a place and no 'of'{_without(name)}"
-            )
+            raise UsageError(f"{files.folder / name}: reasons[{place}] has a place and no 'of'{_without(name)}")
     chosen = found.get("run")
     if chosen is None:
         return found
@@ -160,9 +142,7 @@ def _without(name: str) -> str:
     return f"; without this file a report can be made, in which {LACKING[name]}"
 
 
-def check_runs(
-    table: pd.DataFrame, where: str, ranked: bool, scores: Sequence[str], numbers: Sequence[str]
-) -> None:
+def check_runs(table: pd.DataFrame, where: str, ranked: bool, scores: Sequence[str], numbers: Sequence[str]) -> None:
     """Check the table of runs.
 
     Parameters
@@ -187,9 +167,7 @@ def check_runs(
         raise UsageError(f"{where}: has no column {', '.join(map(repr, absent))}")
     odd = [name for name in table["run"] if not is_run(name)]
     if odd:
-        raise UsageError(
-            f"{where}: column 'run' must hold {kinds.RUN.allowed}, holds {odd[0]!r:.60}"
-        )
+        raise UsageError(f"{where}: column 'run' must hold {kinds.RUN.allowed}, holds {odd[0]!r:.60}")
     twice = table["run"][table["run"].duplicated()]
     if len(twice):
         raise UsageError(f"{where}: has the run {twice.iloc[0]!r} more than once")
@@ -205,25 +183,15 @@ def check_runs(
 def _is_score(column: str, scores: Sequence[str]) -> bool:
     """Tell whether a column holds a score in a space: ``<score>_<space>``, and nothing that is derived from it."""
     derived = r"status|penalised|low|high|customers|null_mean|null_sd|excess|p|z|pooled_z"
-    return any(
-        re.fullmatch(rf"{re.escape(score)}_(?!.*(?<=_)({derived})$)\w+", column) for score in scores
-    )
+    return any(re.fullmatch(rf"{re.escape(score)}_(?!.*(?<=_)({derived})$)\w+", column) for score in scores)
 
 
 def _check_numbers(table: pd.DataFrame, name: str, where: str, finite: bool) -> None:
     values = pd.to_numeric(table[name], errors="coerce")
     lost = table[name].notna() & values.isna()
     if lost.any():
-        raise UsageError(
-            f"{where}: column {name!r} must hold numbers, holds {str(table[name][lost].iloc[0])[:60]!r}"
-        )
-    endless = (
-        np.isinf(values.to_numpy(np.float64, na_value=np.nan))
-        if finite
-        else np.zeros(len(values), bool)
-    )
+        raise UsageError(f"{where}: column {name!r} must hold numbers, holds {str(table[name][lost].iloc[0])[:60]!r}")
+    endless = np.isinf(values.to_numpy(np.float64, na_value=np.nan)) if finite else np.zeros(len(values), bool)
     if endless.any():
         run = table["run"][endless].iloc[0]
-        raise UsageError(
-            f"{where}: column {name!r} must hold finite numbers, that of run {run!r} is infinite"
-        )
+        raise UsageError(f"{where}: column {name!r} must hold finite numbers, that of run {run!r} is infinite")

@@ -114,11 +114,7 @@ def _tell(told: Any, value: Any) -> None:
             _tell(told, column.to_numpy())
     elif isinstance(value, np.ndarray):
         told.update(f"{value.dtype.str} {value.shape}".encode())
-        told.update(
-            repr(value.tolist()).encode()
-            if value.dtype == object
-            else np.ascontiguousarray(value).data
-        )
+        told.update(repr(value.tolist()).encode() if value.dtype == object else np.ascontiguousarray(value).data)
     elif is_dataclass(value):
         _tell(told, {field.name: getattr(value, field.name) for field in fields(value)})
     elif isinstance(value, Mapping):

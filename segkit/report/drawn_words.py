@@ -23,15 +23,11 @@ def drawn(summary: Summary) -> str:
     placed = runs["projection.fitted_customers"].dropna()
     if len(placed):
         runs_told = words.plural(len(placed), "run")
-        parts.append(
-            f"the projections of {runs_told} were fitted on {_sizes(placed)}, the others placed between these"
-        )
+        parts.append(f"the projections of {runs_told} were fitted on {_sizes(placed)}, the others placed between these")
     joined = runs["fitted_customers"].dropna()
     if len(joined):
         runs_told = words.plural(len(joined), "run")
-        parts.append(
-            f"{runs_told} clustered {_sizes(joined)}, and the others joined the nearest of these"
-        )
+        parts.append(f"{runs_told} clustered {_sizes(joined)}, and the others joined the nearest of these")
     competed = (summary.study.get("sampling") or {}).get("kmeans")
     if isinstance(competed, int) and total > competed and (runs["clusterer"] == "kmeans").any():
         parts.append(
@@ -71,11 +67,7 @@ def of_a_draw(summary: Summary) -> str:
 def definition(summary: Summary) -> str:
     """Say what a draw is in this study, if it is of fewer customers than usual."""
     size = draw_size(summary)
-    return (
-        f"Here a draw has {size:,} of the {summary.n_customers:,} customers, without replacement."
-        if size
-        else ""
-    )
+    return f"Here a draw has {size:,} of the {summary.n_customers:,} customers, without replacement." if size else ""
 
 
 def fidelity(summary: Summary) -> str:
@@ -98,15 +90,9 @@ def placement(summary: Summary) -> str:
     runs = summary.ok.dropna(subset=["projection.placement_r2", "projection.fitted_customers"])
     if runs.empty:
         return ""
-    by_space = runs.groupby(["features_label", "scaler_label", "projection_label"])[
-        "projection.placement_r2"
-    ].first()
+    by_space = runs.groupby(["features_label", "scaler_label", "projection_label"])["projection.placement_r2"].first()
     low, high = by_space.min(), by_space.max()
-    span = (
-        words.percent(low)
-        if len(by_space) == 1
-        else f"{words.percent(low)} to {words.percent(high)}"
-    )
+    span = words.percent(low) if len(by_space) == 1 else f"{words.percent(low)} to {words.percent(high)}"
     spaces = words.plural(len(by_space), "projected space")
     told = (
         f"{spaces} {'was' if len(by_space) == 1 else 'were'} fitted on {_sizes(runs['projection.fitted_customers'])} "
@@ -114,11 +100,7 @@ def placement(summary: Summary) -> str:
         f"{span} of the variance of their coordinates"
     )
     own = None if summary.best is None else summary.run(summary.best)["projection.placement_r2"]
-    best = (
-        ""
-        if words.absent(own) or len(by_space) == 1
-        else f"; in the best run's space {words.percent(own)}"
-    )
+    best = "" if words.absent(own) or len(by_space) == 1 else f"; in the best run's space {words.percent(own)}"
     poor = int((by_space < 0.5).sum())
     lead = f" In {words.plural(poor, 'space')} it is less than half: look at {'its' if poor == 1 else 'their'} picture"
     return f"{told}{best}.{lead + ' with care.' if poor else ''}"
@@ -153,14 +135,10 @@ def racing(summary: Summary) -> str:
         counts = runs.loc[fewer, "stability_draws"]
         low, high = int(counts.min()), int(counts.max())
         span = f"{low}" if low == high else f"{low} to {high}"
-        told.append(
-            f"{words.plural(int(fewer.sum()), 'run')} stopped after {span} of {asked} draws"
-        )
+        told.append(f"{words.plural(int(fewer.sum()), 'run')} stopped after {span} of {asked} draws")
     if none.any():
         one = int(none.sum()) == 1
-        told.append(
-            f"{words.plural(int(none.sum()), 'run')} that {'misses' if one else 'miss'} a gate had none"
-        )
+        told.append(f"{words.plural(int(none.sum()), 'run')} that {'misses' if one else 'miss'} a gate had none")
     confidence = settings.get("racing_confidence")
     sure = f" (at {words.percent(confidence)} confidence)" if isinstance(confidence, float) else ""
     return (

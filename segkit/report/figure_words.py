@@ -50,11 +50,7 @@ def silhouettes(summary: Summary) -> str:
 def _some_drawn(n: int, summary: Summary) -> str:
     coverage = summary.run(summary.best)["coverage"]
     everybody = summary.n_customers * (1.0 if words.absent(coverage) else coverage)
-    return (
-        f" Of {summary.n_customers:,} customers, {n:,} drawn ones are shown."
-        if n < 0.9 * everybody
-        else ""
-    )
+    return f" Of {summary.n_customers:,} customers, {n:,} drawn ones are shown." if n < 0.9 * everybody else ""
 
 
 def two_features(summary: Summary) -> str:
@@ -64,9 +60,7 @@ def two_features(summary: Summary) -> str:
     first, second = words.apart(found.pair)
     chance = "" if k < 2 else f" (by chance {words.percent(1 / k)})"
     compared = min(len(found.differing), contrast.COMPARED)
-    which = (
-        f": the most for two of the {compared} features that differ most" if compared > 2 else ""
-    )
+    which = f": the most for two of the {compared} features that differ most" if compared > 2 else ""
     return (
         f"By {first} and {second} alone, {words.percent(found.told)} of a segment's customers{chance} are nearest to "
         f"the mean ranks of their own segment{which}. Numbers "
@@ -79,8 +73,7 @@ def pairs(summary: Summary) -> str:
     found = summary.contrast
     names = words.apart(found.foremost, 50)
     told = [
-        f"{shown} ({words.percent(found.differing[name])})"
-        for shown, name in zip(names, found.foremost, strict=True)
+        f"{shown} ({words.percent(found.differing[name])})" for shown, name in zip(names, found.foremost, strict=True)
     ]
     one = len(told) == 1
     return (
@@ -92,9 +85,7 @@ def pairs(summary: Summary) -> str:
 
 
 def _axes(found: Contrast) -> str:
-    shown = (
-        f" {len(found.drawn):,} customers are drawn." if len(found.drawn) == contrast.DRAWN else ""
-    )
+    shown = f" {len(found.drawn):,} customers are drawn." if len(found.drawn) == contrast.DRAWN else ""
     many = EIGHT if int(found.labels.max(initial=-1)) >= 8 else ""
     return f"{shown}{SCALES}{many}"
 
@@ -111,9 +102,7 @@ def drawn_columns(found: Columns) -> list[str]:
 def distributions(summary: Summary) -> str:
     """Say which columns are mostly zero, and how the histograms are drawn."""
     found = summary.columns
-    zeros = (
-        found.table["zeros"].dropna().astype("float64").sort_values(ascending=False, kind="stable")
-    )
+    zeros = found.table["zeros"].dropna().astype("float64").sort_values(ascending=False, kind="stable")
     empty = zeros[zeros > MOSTLY]
     told = "No column is zero for most customers."
     if len(empty):
@@ -122,17 +111,9 @@ def distributions(summary: Summary) -> str:
         told += f" ({most}: {words.percent(empty.iloc[0])})."
     names = drawn_columns(found)
     all_ = found.drawn.shape[1]
-    more = (
-        f" The {len(names)} of {all_} columns that are skewed the most are drawn."
-        if len(names) < all_
-        else ""
-    )
+    more = f" The {len(names)} of {all_} columns that are skewed the most are drawn." if len(names) < all_ else ""
     axis = " Skewed columns have a logarithmic axis; the outermost half percent is cut off on either side."
-    few = (
-        f" {len(found.drawn):,} customers are drawn."
-        if len(found.drawn) < summary.n_customers
-        else ""
-    )
+    few = f" {len(found.drawn):,} customers are drawn." if len(found.drawn) < summary.n_customers else ""
     return f"{told}{axis}{more}{few}"
 
 
@@ -140,11 +121,7 @@ def looked_at(summary: Summary) -> str:
     """Say of which customers the columns' figures are, and how many of them are there twice."""
     found = summary.columns
     drawn = found.customers < summary.n_customers
-    of = (
-        f"{found.customers:,} drawn customers"
-        if drawn
-        else words.plural(found.customers, "customer")
-    )
+    of = f"{found.customers:,} drawn customers" if drawn else words.plural(found.customers, "customer")
     twice = f"{found.repeated:,}" if found.repeated else "none"
     have = "has" if found.repeated == 1 else "have"
     missing = "Missing values and skew are of all customers, the rest" if drawn else "All"
@@ -161,22 +138,14 @@ def correlations(summary: Summary) -> str:
     low, high = contrast.interval(first["rho"], found.customers)
     like = int((told["rho"].abs() >= contrast.LIKE).sum())
     features, drawn = len(found.differing), len(found.correlations)
-    some = (
-        f" among the {drawn} drawn features (of {features}, those with the strongest)"
-        if features > drawn
-        else ""
-    )
+    some = f" among the {drawn} drawn features (of {features}, those with the strongest)" if features > drawn else ""
     pair = " and ".join(words.apart([first["first"], first["second"]], 50))
     text = (
         f"{words.plural(like, 'pair') if like else 'None'} of {len(told):,}{'' if like else ' pairs'}{some} "
         f"{'has' if like < 2 else 'have'} a rank "
         f"correlation of at least {contrast.LIKE:g} in size"
     )
-    text += (
-        ": what such features share counts twice in the distances"
-        if like
-        else ", so that no two tell the same"
-    )
+    text += ": what such features share counts twice in the distances" if like else ", so that no two tell the same"
     text += f". The strongest: {pair}, {words.number(first['rho'], 2)}"
     text += f" (95%: {words.number(low, 2)} to {words.number(high, 2)})." if high > low else "."
     return text
@@ -193,9 +162,7 @@ def k_line(summary: Summary) -> str:
     """Say how the best run's number of clusters compares with its neighbours'."""
     line, own = summary.k_line, k_line_run(summary)
     if own["run"] == summary.best:
-        told = [
-            f"The pipeline of the run told here by its number of clusters (the run: k = {own['k']})."
-        ]
+        told = [f"The pipeline of the run told here by its number of clusters (the run: k = {own['k']})."]
     else:
         label = words.clipped(str(summary.run(own["run"])["label"]), 110)
         told = [f"The best placed pipeline with a number of clusters to choose, {label}."]
@@ -216,9 +183,7 @@ def _highest(values: pd.DataFrame, own: pd.Series, name: str) -> str:
         told, digits = words.highest(by_k), 2
     else:
         digits = 2 if words.absent(own[name]) else words.digits_apart(best[name], own[name])
-        told = (
-            f"highest at k = {best['k']} ({words.number(best[name], digits)}{_between(best, name)})"
-        )
+        told = f"highest at k = {best['k']} ({words.number(best[name], digits)}{_between(best, name)})"
     if words.absent(own[name]) or own[name] == best[name]:
         return told
     return f"{told}; at k = {own['k']} it is {words.number(own[name], digits)}{_between(own, name)}"
@@ -228,11 +193,7 @@ def _whichever(summary: Summary) -> str:
     """Say which of the pipeline's runs are drawn, and how many of them miss a gate."""
     runs = summary.runs.set_index("run").loc[summary.k_line["run"]]
     missing = int((~runs["eligible"]).sum())
-    miss = (
-        "none misses a gate"
-        if not missing
-        else f"{missing:,} {'misses' if missing == 1 else 'miss'} a gate"
-    )
+    miss = "none misses a gate" if not missing else f"{missing:,} {'misses' if missing == 1 else 'miss'} a gate"
     return f"{'Both' if len(runs) == 2 else f'All {len(runs):,}'} of its runs that came through are drawn; {miss}."
 
 

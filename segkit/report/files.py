@@ -31,9 +31,7 @@ LACKING = {
     "configs.jsonl": "segkit reproduce cannot make a run again",
 }
 # Only a study that was confirmed has them.
-WITHOUT_NULLS = (
-    "what the runs found on each table without segments is not shown, only what was made of it"
-)
+WITHOUT_NULLS = "what the runs found on each table without segments is not shown, only what was made of it"
 # What is wrong with tables, by their names and by what tells that no file of the folder was changed.
 _LOOKED: dict[tuple[object, ...], str] = {}
 _REMEMBERED = 64
@@ -66,9 +64,7 @@ class Files:
         path = reading.inside(self.folder, name)
         if why := self._wrong(name):
             if name in NEEDED:
-                raise UsageError(
-                    f"{path}: {why}; without it no report can be made{self._readable()}"
-                )
+                raise UsageError(f"{path}: {why}; without it no report can be made{self._readable()}")
             self.unfit[name] = why
         elif path.is_file():
             return True
@@ -81,11 +77,7 @@ class Files:
     def lack(self, name: str) -> str:
         """Return what the report lacks without a file that is left out."""
         made_anew = name == "profiles.parquet" and name not in self.missing
-        return (
-            "segments are described from customers.parquet"
-            if made_anew
-            else LACKING.get(name, WITHOUT_NULLS)
-        )
+        return "segments are described from customers.parquet" if made_anew else LACKING.get(name, WITHOUT_NULLS)
 
     def _wrong(self, name: str) -> str:
         """Say what is wrong with a file that is there; it is looked at once, until it changes."""
@@ -96,10 +88,7 @@ class Files:
             return "is a directory, not a file"
         if name not in fitting.LOOKED_AT or not path.is_file():
             return ""
-        known = (
-            name,
-            *(_stamp(self.folder / other) for other in (*fitting.LOOKED_AT, "provenance.json")),
-        )
+        known = (name, *(_stamp(self.folder / other) for other in (*fitting.LOOKED_AT, "provenance.json")))
         if known not in _LOOKED:
             # The page is put together by several readers of one folder.
             while len(_LOOKED) >= _REMEMBERED:
@@ -155,11 +144,7 @@ class Files:
             yield
         except UsageError as error:
             without = (LACKING | {"nulls.parquet": WITHOUT_NULLS}).get(name)
-            rest = (
-                f"; without this file a report can be made, in which {without}"
-                if without
-                else self._readable()
-            )
+            rest = f"; without this file a report can be made, in which {without}" if without else self._readable()
             raise UsageError(f"{error}{'' if str(error).endswith(rest) else rest}") from error
 
 

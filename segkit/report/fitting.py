@@ -64,14 +64,7 @@ def _partitions(files: Files) -> str:
     runs = [name for name in schema.names if name not in OWN[:1]]
     if said := _absent(schema, ["id"]) or _not_numbers(schema, runs):
         return said
-    low = next(
-        (
-            name
-            for name, (least, _) in _bounds(files, PARTITIONS).items()
-            if name in runs and least < -1
-        ),
-        None,
-    )
+    low = next((name for name, (least, _) in _bounds(files, PARTITIONS).items() if name in runs and least < -1), None)
     if low is not None:
         return f"has segments below -1 in its column {low!r}"
     for name in (name for name in runs if kinds.is_floating(schema.field(name).type)):
@@ -79,8 +72,7 @@ def _partitions(files: Files) -> str:
         # Of nothing but nulls it is not known: it is no other number either.
         whole = pyarrow.compute.all(
             pyarrow.compute.and_(
-                pyarrow.compute.equal(pyarrow.compute.round(values), values),
-                pyarrow.compute.is_finite(values),
+                pyarrow.compute.equal(pyarrow.compute.round(values), values), pyarrow.compute.is_finite(values)
             )
         ).as_py()
         if whole is False:
@@ -136,9 +128,7 @@ def _some(files: Files, name: str) -> str:
 
 def _embeddings(files: Files) -> str:
     schema = files.opened("embeddings.parquet").schema_arrow
-    said = _absent(schema, ["id"]) or _not_numbers(
-        schema, [name for name in schema.names if name != "id"]
-    )
+    said = _absent(schema, ["id"]) or _not_numbers(schema, [name for name in schema.names if name != "id"])
     return said or _everybody(files, "embeddings.parquet")
 
 
@@ -147,11 +137,7 @@ def _customers(files: Files) -> str:
     schema = files.opened(name).schema_arrow
     if said := _absent(schema, ["id"]):
         return said
-    if (
-        not files.opened(name).metadata.num_rows
-        and files.has(PARTITIONS)
-        and files.rows(PARTITIONS)
-    ):
+    if not files.opened(name).metadata.num_rows and files.has(PARTITIONS) and files.rows(PARTITIONS):
         return "has no customers"
     bounds = _bounds(files, name)
     endless = [column for column, values in bounds.items() if any(map(math.isinf, values))]
@@ -166,9 +152,7 @@ def _other_features(files: Files, stored: Sequence[str]) -> str:
         return ""
     named = files.arrow("profiles.parquet", ["feature"]).column(0).unique().to_pylist()
     columns = {column.removesuffix(FEATURE) for column in stored if column not in OWN}
-    made = (
-        each for each in named if str(each) not in columns and not str(each).startswith(PLANTED)
-    )
+    made = (each for each in named if str(each) not in columns and not str(each).startswith(PLANTED))
     odd = next((each for each in made if not _has_value(str(each), columns)), None)
     return "" if odd is None else f"has no column for the feature {odd!r} of profiles.parquet"
 
@@ -180,9 +164,7 @@ def _has_value(feature: str, columns: set[str]) -> bool:
 def _silhouettes(files: Files) -> str:
     name = "silhouettes.parquet"
     schema = files.opened(name).schema_arrow
-    said = _absent(schema, OWN) or _not_numbers(
-        schema, [column for column in schema.names if column not in OWN]
-    )
+    said = _absent(schema, OWN) or _not_numbers(schema, [column for column in schema.names if column not in OWN])
     return said or _some(files, name)
 
 
@@ -197,8 +179,7 @@ def _profiles(files: Files) -> str:
         [("segment", "count_distinct"), ("feature", "count_distinct"), ("feature", "count")]
     )
     segments, features, cells = (
-        told.column(name)
-        for name in ("segment_count_distinct", "feature_count_distinct", "feature_count")
+        told.column(name) for name in ("segment_count_distinct", "feature_count_distinct", "feature_count")
     )
     whole = pyarrow.compute.equal(pyarrow.compute.multiply(segments, features), cells)
     lost = told.filter(pyarrow.compute.invert(whole)).column("run").to_pylist()

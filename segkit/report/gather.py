@@ -47,14 +47,7 @@ POINTS = 20_000
 ENOUGH = 10
 # A choice's share of a variance needs so many more runs than the choice has values.
 TO_SPARE = 5
-FOUND = (
-    "n_clusters",
-    "noise_fraction",
-    "smallest_cluster",
-    "inertia",
-    "truth_ari",
-    "stability_ari",
-)
+FOUND = ("n_clusters", "noise_fraction", "smallest_cluster", "inertia", "truth_ari", "stability_ari")
 _TEXT = ("reason", *GROUPS, "stability_jaccard", "stability_status", *confirmed.TEXTS)
 _NUMBERS = (
     *FOUND,
@@ -310,9 +303,7 @@ def gather(folder: Path, given: Mapping[str, Any] | None = None) -> Summary:
 def _files(folder: Path) -> Files:
     check_folder(folder)
     if not any(folder.iterdir()):
-        raise UsageError(
-            f"{folder}: the folder is empty; study.yaml and runs.parquet at least must be in it"
-        )
+        raise UsageError(f"{folder}: the folder is empty; study.yaml and runs.parquet at least must be in it")
     check_format(folder)
     return Files(folder)
 
@@ -322,21 +313,14 @@ def _lacking(
 ) -> tuple[str, ...]:
     """Say what the folder has not (yet), and what the report lacks for it."""
     told = []
-    state, total = (
-        str(provenance.get("state", "finished")),
-        (provenance.get("counts") or {}).get("runs"),
-    )
+    state, total = (str(provenance.get("state", "finished")), (provenance.get("counts") or {}).get("runs"))
     if state != "finished":
         state = state_of(files.folder, state)
-        share = (
-            f"{len(runs):,} of {total:,} runs" if isinstance(total, int) else f"{len(runs):,} runs"
-        )
+        share = f"{len(runs):,} of {total:,} runs" if isinstance(total, int) else f"{len(runs):,} runs"
         told.append(f"The study is not finished (its state: {state}): {share} are here.")
     told += edited_lines(edited(files.folder, provenance))
     configurations = _configurations(files, runs)
-    told += [
-        f"{name} is left out, it {why}: {files.lack(name)}." for name, why in files.unfit.items()
-    ]
+    told += [f"{name} is left out, it {why}: {files.lack(name)}." for name, why in files.unfit.items()]
     lost: dict[str, list[str]] = {}
     for name, what in files.missing.items():
         if name not in files.unfit:
@@ -367,28 +351,15 @@ def _configurations(files: Files, runs: pd.DataFrame) -> list[str]:
     if not files.has("configs.jsonl"):
         return []
     lines = content(files.folder / "configs.jsonl").splitlines()
-    found = {
-        run
-        for line in lines
-        for run in _CONFIGURED.findall(line[:_HEAD])[:1]
-        if line.endswith(b"}")
-    }
+    found = {run for line in lines for run in _CONFIGURED.findall(line[:_HEAD])[:1] if line.endswith(b"}")}
     lost = [run for run in runs["run"] if run.encode() not in found]
     if not lost:
         return []
-    named = (
-        f"that of run {lost[0]}"
-        if len(lost) == 1
-        else f"those of {len(lost):,} runs, such as {lost[0]}"
-    )
-    return [
-        f"configs.jsonl is not whole, it has not {named}: segkit reproduce cannot make what it has not."
-    ]
+    named = f"that of run {lost[0]}" if len(lost) == 1 else f"those of {len(lost):,} runs, such as {lost[0]}"
+    return [f"configs.jsonl is not whole, it has not {named}: segkit reproduce cannot make what it has not."]
 
 
-def _judged(
-    files: Files, table: pd.DataFrame, study: Mapping[str, Any]
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _judged(files: Files, table: pd.DataFrame, study: Mapping[str, Any]) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the runs with their places and the recommendation, derived from the scores where they were not written."""
     recommendation = read_recommendation(files, table)
     gates = (study.get("scoring") or {}).get("gates")
@@ -398,18 +369,12 @@ def _judged(
     from segkit.study.judge.ranking import rank_runs, recommend
 
     if table["confirmed"].any() and files.has("nulls.parquet"):
-        return table, rejudged(
-            table, files.table("nulls.parquet"), study["scoring"], _agreed(files)
-        )
+        return table, rejudged(table, files.table("nulls.parquet"), study["scoring"], _agreed(files))
     if table["confirmed"].any():
         # What can no longer be told is not told by halves: the places are those of the screen.
-        files.missing["nulls.parquet"] = (
-            "the verdict is that of the screen, though the runs were confirmed"
-        )
+        files.missing["nulls.parquet"] = "the verdict is that of the screen, though the runs were confirmed"
         screen = {name: f"screen_{name}" for name in ("pareto", "weight_share", "rank")}
-        table = table.assign(
-            **{name: table[column] for name, column in screen.items() if column in table}
-        )
+        table = table.assign(**{name: table[column] for name, column in screen.items() if column in table})
     if table["rank"].isna().all():
         ranks = rank_runs(table, gates)[["pareto", "weight_share", "rank"]]
         table = table.assign(**ranks, screen_pareto=ranks["pareto"])
@@ -432,17 +397,9 @@ def _runs(files: Files, scores: Sequence[ScoreDefinition], ranked: bool) -> pd.D
     """Every column the report uses, present and of one type, whatever the study could not fill."""
     files.has("runs.parquet")
     table = files.table("runs.parquet").reset_index(drop=True)
-    check_runs(
-        table,
-        str(files.folder / "runs.parquet"),
-        ranked,
-        [score.name for score in scores],
-        _NUMBERS,
-    )
+    check_runs(table, str(files.folder / "runs.parquet"), ranked, [score.name for score in scores], _NUMBERS)
     scored = [f"{score.name}_{where}" for score in scores for where in ("native", "reference")]
-    numbers = {
-        name: pd.to_numeric(_column(table, name), errors="coerce") for name in (*_NUMBERS, *scored)
-    }
+    numbers = {name: pd.to_numeric(_column(table, name), errors="coerce") for name in (*_NUMBERS, *scored)}
     texts = {name: _column(table, name).map(_text).astype("object") for name in _TEXT}
     flags = {name: _flag(table, name) for name in ("pareto", "confirmed")}
     # The front of the screen: a confirmed study's own front is over what was confirmed.
@@ -470,9 +427,7 @@ def _nulls(files: Files, runs: pd.DataFrame) -> pd.DataFrame:
     absent = [name for name in confirmed.NULL_COLUMNS if name not in stored]
     if absent:
         raise UsageError(f"{files.folder / 'nulls.parquet'}: has no column {absent[0]!r}")
-    table = files.table(
-        "nulls.parquet", [*confirmed.NULL_COLUMNS, *(["status"] if "status" in stored else [])]
-    )
+    table = files.table("nulls.parquet", [*confirmed.NULL_COLUMNS, *(["status"] if "status" in stored else [])])
     return table.assign(
         run=table["run"].astype(str),
         silhouette=pd.to_numeric(table["silhouette"], errors="coerce"),
@@ -510,9 +465,7 @@ def leaderboard(table: pd.DataFrame, references: Sequence[str]) -> pd.DataFrame:
     """
     runs = table.assign(**{f"{group}_label": option_labels(table, group) for group in GROUPS})
     runs["label"] = _labels(runs)
-    runs["method_label"] = option_labels(
-        table.drop(columns="clusterer.n_clusters", errors="ignore"), "clusterer"
-    )
+    runs["method_label"] = option_labels(table.drop(columns="clusterer.n_clusters", errors="ignore"), "clusterer")
     runs["coverage"] = 1.0 - runs["noise_fraction"]
     runs["inflation"] = runs["silhouette_native"] - runs["silhouette_reference"]
     runs["eligible"] = runs["rank"].notna()
@@ -520,14 +473,10 @@ def leaderboard(table: pd.DataFrame, references: Sequence[str]) -> pd.DataFrame:
         given = f"rank_by_{column.removeprefix('silhouette_')}"
         ranks = runs[given] if given in runs else runs[column].rank(ascending=False, method="min")
         runs[f"rank_{reference}"] = pd.to_numeric(ranks, errors="coerce").astype(float)
-    runs["rank_worst"] = runs[[f"rank_{name}" for name in reference_columns(runs, references)]].max(
-        axis=1
-    )
+    runs["rank_worst"] = runs[[f"rank_{name}" for name in reference_columns(runs, references)]].max(axis=1)
     runs["failed"] = runs["status"] != "ok"
     by = ["failed", "rank", "silhouette_reference", "run"]
-    runs = runs.sort_values(
-        by, ascending=[True, True, False, True], na_position="last", kind="stable"
-    )
+    runs = runs.sort_values(by, ascending=[True, True, False, True], na_position="last", kind="stable")
     runs = runs.drop(columns="failed").reset_index(drop=True)
     runs["standing"] = np.arange(1, len(runs) + 1)
     return runs
@@ -553,14 +502,10 @@ def option_labels(runs: pd.DataFrame, group: str) -> pd.Series:
     columns = [c for c in runs if c.startswith(prefix) and c not in NOT_PARAMETERS]
     labels = runs[group].astype("object").copy()
     for option, part in runs[[group, *columns]].groupby(group, sort=False):
-        texts = {
-            c.removeprefix(prefix): part[c].map(_text) for c in columns if part[c].notna().any()
-        }
+        texts = {c.removeprefix(prefix): part[c].map(_text) for c in columns if part[c].notna().any()}
         varying = {name: values for name, values in texts.items() if len(set(values)) > 1}
         if varying:
-            named = [
-                [f"{name}={v}" if v else "" for v in values] for name, values in varying.items()
-            ]
+            named = [[f"{name}={v}" if v else "" for v in values] for name, values in varying.items()]
             rows = [", ".join(filter(None, row)) for row in zip(*named, strict=True)]
             labels.loc[part.index] = [f"{option}({row})" if row else str(option) for row in rows]
     return labels
@@ -577,9 +522,7 @@ def _labels(runs: pd.DataFrame) -> pd.Series:
     if varies(runs, "seed"):
         parts.append("seed " + runs["seed"].map(_text).astype("object"))
     rows = zip(*parts, strict=True)
-    return pd.Series(
-        [" · ".join(filter(None, row)) for row in rows], index=runs.index, dtype="object"
-    )
+    return pd.Series([" · ".join(filter(None, row)) for row in rows], index=runs.index, dtype="object")
 
 
 def _best(runs: pd.DataFrame, recommendation: Mapping[str, Any]) -> str | None:
@@ -651,11 +594,7 @@ def _agreement(files: Files, runs: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         return pd.DataFrame(), 0
     stored = set(files.columns("partitions.parquet"))
     top = [run for run in scored(runs)["run"] if run in stored][:TOP_RUNS]
-    return (
-        agreement(files.table("partitions.parquet", top))
-        if len(top) > 1
-        else (pd.DataFrame(), len(top))
-    )
+    return agreement(files.table("partitions.parquet", top)) if len(top) > 1 else (pd.DataFrame(), len(top))
 
 
 # ------------------------------------------------------------------ embeddings and profiles
@@ -666,23 +605,13 @@ def listed_planes(files: Files, runs: pd.DataFrame, best: str | None) -> list[tu
     if best is None or not (files.has("embeddings.parquet") & files.has("embeddings.json")):
         return []
     described = read_planes(files)
-    coordinates, stored = (
-        set(files.columns("embeddings.parquet")),
-        set(files.columns("partitions.parquet")),
-    )
-    standing = {
-        run: place
-        for run, place in zip(runs["run"], runs["standing"], strict=True)
-        if run in stored
-    }
+    coordinates, stored = (set(files.columns("embeddings.parquet")), set(files.columns("partitions.parquet")))
+    standing = {run: place for run, place in zip(runs["run"], runs["standing"], strict=True) if run in stored}
     chosen = []
     for name, entry in described.items():
         members = [run for run in entry.get("runs") or [entry.get("drawn_for")] if run in standing]
         if not {f"{name}:x", f"{name}:y"} <= coordinates:
-            _note(
-                files,
-                f"embeddings.json names the plane {name}, which embeddings.parquet has not: it is not shown.",
-            )
+            _note(files, f"embeddings.json names the plane {name}, which embeddings.parquet has not: it is not shown.")
         elif members:
             run = best if best in members else min(members, key=standing.__getitem__)
             chosen.append((run != best, standing[run], name, str(entry.get("label", name)), run))
@@ -699,12 +628,8 @@ def _plane(
 ) -> Embedding | None:
     if not planes or best not in files.columns("partitions.parquet"):
         return None
-    choices = runs.set_index("run")[
-        ["features", "scaler", "seed"] if "seed" in runs else ["features", "scaler"]
-    ]
-    likeness = [
-        (run == best, (choices.loc[run] == choices.loc[best]).sum()) for _, _, run in planes
-    ]
+    choices = runs.set_index("run")[["features", "scaler", "seed"] if "seed" in runs else ["features", "scaler"]]
+    likeness = [(run == best, (choices.loc[run] == choices.loc[best]).sum()) for _, _, run in planes]
     name, label, _ = planes[max(range(len(planes)), key=likeness.__getitem__)]
     return _embeddings(files, [(name, label, str(best))])[0]
 
@@ -713,30 +638,18 @@ def _embeddings(files: Files, planes: Sequence[tuple[str, str, str]]) -> list[Em
     """Read embeddings with their runs' labels."""
     if not planes:
         return []
-    coordinates = [
-        f"{name}:{axis}" for name in dict.fromkeys(name for name, _, _ in planes) for axis in "xy"
-    ]
+    coordinates = [f"{name}:{axis}" for name in dict.fromkeys(name for name, _, _ in planes) for axis in "xy"]
     points = files.table("embeddings.parquet", coordinates)
     partitions = files.table("partitions.parquet", list(dict.fromkeys(run for _, _, run in planes)))
     described = files.mapping("embeddings.json")
     found = [
-        _embedding(
-            name,
-            label,
-            run,
-            points[[f"{name}:x", f"{name}:y"]].to_numpy(np.float64),
-            partitions[run],
-        )
+        _embedding(name, label, run, points[[f"{name}:x", f"{name}:y"]].to_numpy(np.float64), partitions[run])
         for name, label, run in planes
     ]
-    return [
-        replace(plane, shares=tuple(described[plane.name].get("variance") or ())) for plane in found
-    ]
+    return [replace(plane, shares=tuple(described[plane.name].get("variance") or ())) for plane in found]
 
 
-def _embedding(
-    name: str, label: str, run: str, points: np.ndarray, partition: pd.Series
-) -> Embedding:
+def _embedding(name: str, label: str, run: str, points: np.ndarray, partition: pd.Series) -> Embedding:
     labels = partition.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
     kept = np.flatnonzero(np.isfinite(points).all(axis=1) & ~np.isnan(labels))
     if len(kept) > POINTS:
@@ -833,33 +746,22 @@ def k_line(runs: pd.DataFrame, best: str | None) -> pd.DataFrame:
         ``run``, ``k``, ``inertia``, ``silhouette``, ``stability`` and ``refitted``, and the last three with ``_low``
         and ``_high``: 95% where the silhouette is of drawn customers, the middle 90% of the draws for the others.
     """
-    names = {
-        "silhouette_reference": "silhouette",
-        "stability_ari": "stability",
-        "stability_ari_refit": "refitted",
-    }
+    names = {"silhouette_reference": "silhouette", "stability_ari": "stability", "stability_ari_refit": "refitted"}
     names |= {f"silhouette_reference_{end}": f"silhouette_{end}" for end in ("low", "high")}
     for column, name in (("stability_ari", "stability"), ("stability_ari_refit", "refitted")):
         names |= {f"{column}_q05": f"{name}_low", f"{column}_q95": f"{name}_high"}
     fields = ["run", "k", "inertia", *names.values()]
     varied = "clusterer.n_clusters"
-    swept = (
-        runs[(runs["status"] == "ok") & runs[varied].notna()] if varied in runs else runs.iloc[:0]
-    )
+    swept = runs[(runs["status"] == "ok") & runs[varied].notna()] if varied in runs else runs.iloc[:0]
     if best is None or swept.empty:
         return pd.DataFrame(columns=fields)
-    alike = [f"{group}_label" for group in GROUPS[:-1]] + [
-        "method_label",
-        *(["seed"] if "seed" in runs else []),
-    ]
+    alike = [f"{group}_label" for group in GROUPS[:-1]] + ["method_label", *(["seed"] if "seed" in runs else [])]
     lines = swept.groupby(alike, sort=False, dropna=False)
     swept = swept.assign(line=lines.ngroup(), ks=lines[varied].transform("nunique"))
     swept = swept[swept["ks"] > 1].rename(columns=names)
     first = swept.assign(other=swept["run"] != best).sort_values(["other", "standing"]).head(1)
     line = swept[swept["line"].isin(first["line"])]
-    line = line.assign(k=line[varied].astype("float64").astype("int64")).sort_values(
-        "k", kind="stable"
-    )
+    line = line.assign(k=line[varied].astype("float64").astype("int64")).sort_values("k", kind="stable")
     return line.reindex(columns=fields).reset_index(drop=True)
 
 
@@ -895,9 +797,7 @@ def effects(runs: pd.DataFrame) -> pd.DataFrame:
         for name, column in (("silhouette", "silhouette_reference"), ("stability", "stability_ari"))
     }
     for axis, column in axes(table).items():
-        for value, places in (
-            table[[column]].groupby(column, sort=column == "n_clusters").indices.items()
-        ):
+        for value, places in table[[column]].groupby(column, sort=column == "n_clusters").indices.items():
             row: dict[str, Any] = {"axis": axis, "value": _text(value), "runs": len(places)}
             for name, values in scores.items():
                 row |= _spread(name, values[places])
@@ -925,15 +825,12 @@ def explained(runs: pd.DataFrame, references: Sequence[str] = ()) -> pd.DataFram
         ``silhouette_<name>``; the most telling choice for the silhouette first.
     """
     table = weighed(runs)
-    scores = {item.name: f"{item.name}_reference" for item in scoring.definitions()} | {
-        "stability": "stability_ari"
-    }
+    scores = {item.name: f"{item.name}_reference" for item in scoring.definitions()} | {"stability": "stability_ari"}
     others = list(reference_columns(runs, references).items())[1:]
     scores |= {f"silhouette_{name}": column for name, column in others}
     scores = {name: column for name, column in scores.items() if column in table}
     rows = [
-        {"axis": axis}
-        | {name: _epsilon_squared(table, column, score) for name, score in scores.items()}
+        {"axis": axis} | {name: _epsilon_squared(table, column, score) for name, score in scores.items()}
         for axis, column in axes(table).items()
     ]
     frame = pd.DataFrame(rows, columns=["axis", *scores])
@@ -954,9 +851,7 @@ def grid(runs: pd.DataFrame) -> pd.DataFrame:
     """Best reference silhouette by scaler (rows) and projection (columns), of the eligible runs if any."""
     table = scored(runs)
     table = table[table["eligible"]] if table["eligible"].any() else table
-    return table.pivot_table(
-        "silhouette_reference", "scaler_label", "projection_label", aggfunc="max"
-    )
+    return table.pivot_table("silhouette_reference", "scaler_label", "projection_label", aggfunc="max")
 
 
 def missed(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
@@ -970,9 +865,7 @@ def missed(runs: pd.DataFrame, gates: Mapping[str, Any]) -> pd.DataFrame:
     from segkit.study.judge.ranking import criteria, gate_values
 
     lost = runs[~runs["eligible"]]
-    if not {"coverage", "smallest_cluster", "clusters"} <= set(gates) or not set(criteria()) <= set(
-        runs
-    ):
+    if not {"coverage", "smallest_cluster", "clusters"} <= set(gates) or not set(criteria()) <= set(runs):
         return pd.DataFrame()
     found = ~gate_values(lost, gates)
     others = [name for name in found if name != "status"]
@@ -1011,9 +904,7 @@ def variance(data: Mapping[str, Any]) -> pd.DataFrame:
     rows = []
     for matrix, shares in (data.get("variance_shares") or {}).items():
         features, _, scaler = str(matrix).partition("/")
-        rows += [
-            (str(matrix), features, scaler, str(name), share) for name, share in shares.items()
-        ]
+        rows += [(str(matrix), features, scaler, str(name), share) for name, share in shares.items()]
     return pd.DataFrame(rows, columns=["matrix", "features", "scaler", "feature", "share"])
 
 
@@ -1022,9 +913,7 @@ def by_column(variance: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     from segkit.report.payload.few import column_of
 
     of = {name: column_of(name, columns) for name in variance["feature"].unique()}
-    values = pd.Series(
-        [column for name, column in of.items() if column not in (name, None)]
-    ).value_counts()
+    values = pd.Series([column for name, column in of.items() if column not in (name, None)]).value_counts()
     names = {
         name: name
         if column in (name, None)
@@ -1032,18 +921,12 @@ def by_column(variance: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
         for name, column in of.items()
     }
     told = variance.assign(feature=variance["feature"].map(names))
-    return told.groupby(["matrix", "features", "scaler", "feature"], sort=False, as_index=False)[
-        "share"
-    ].sum()
+    return told.groupby(["matrix", "features", "scaler", "feature"], sort=False, as_index=False)["share"].sum()
 
 
 def decided(variance: pd.DataFrame) -> pd.DataFrame:
     """Return the scaled matrices where one feature carries more than half of the variance, and that feature."""
-    return (
-        variance[variance["share"] > DECIDES]
-        .sort_values("share", ascending=False)
-        .reset_index(drop=True)
-    )
+    return variance[variance["share"] > DECIDES].sort_values("share", ascending=False).reset_index(drop=True)
 
 
 def failures(runs: pd.DataFrame) -> pd.DataFrame:
@@ -1055,10 +938,7 @@ def failures(runs: pd.DataFrame) -> pd.DataFrame:
     table = table.assign(kind=table["reason"].map(lambda reason: _NUMBER.sub("0", reason)))
     grouped = table.groupby(["status", "kind"], sort=True)
     frame = grouped.agg(
-        reason=("reason", _put_together),
-        runs=("run", "size"),
-        example=("run", "first"),
-        label=("label", "first"),
+        reason=("reason", _put_together), runs=("run", "size"), example=("run", "first"), label=("label", "first")
     )
     frame = frame.reset_index().drop(columns="kind")
     return frame.sort_values("runs", ascending=False, kind="stable").reset_index(drop=True)
@@ -1069,12 +949,8 @@ def _put_together(reasons: pd.Series) -> str:
     found = list(dict.fromkeys(reasons))
     if len(found) < 2:
         return found[0]
-    numbers = zip(
-        *([number[0] for number in _NUMBER.finditer(reason)] for reason in found), strict=True
-    )
-    spans = iter(
-        [sorted(set(values), key=lambda text: float(text.replace(",", ""))) for values in numbers]
-    )
+    numbers = zip(*([number[0] for number in _NUMBER.finditer(reason)] for reason in found), strict=True)
+    spans = iter([sorted(set(values), key=lambda text: float(text.replace(",", ""))) for values in numbers])
 
     def span(_: re.Match) -> str:
         values = next(spans)
@@ -1087,6 +963,4 @@ def stages(told: Mapping[str, float] | None) -> pd.DataFrame:
     """CPU seconds of each kind of stage, the longest first: ``stage``, ``seconds``, ``share``."""
     seconds = pd.Series(told or {}, dtype="float64").sort_values(ascending=False)
     total = seconds.sum() or np.nan
-    return pd.DataFrame(
-        {"stage": seconds.index, "seconds": seconds.to_numpy(), "share": seconds.to_numpy() / total}
-    )
+    return pd.DataFrame({"stage": seconds.index, "seconds": seconds.to_numpy(), "share": seconds.to_numpy() / total})

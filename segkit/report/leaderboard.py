@@ -23,9 +23,7 @@ _IMPUTED = (
     f"{ALONE.strip()} where the run finds nothing on tables without segments: M / √(M + 1) for M tables, what it "
     "counts in the test if none is as good, and less if some are"
 )
-_ITSELF = (
-    f"{ALONE.strip()} where the run finds nothing on tables without segments: its silhouette itself"
-)
+_ITSELF = f"{ALONE.strip()} where the run finds nothing on tables without segments: its silhouette itself"
 
 _SCREENED_PLACE = "Place: by share of weightings won among eligible runs, then by silhouette"
 _CONFIRMED_PLACE = (
@@ -76,10 +74,7 @@ def leaderboard(summary: Summary, limit: int = 100) -> Leaderboard:
     shown, runs = shown_columns(summary), summary.runs.head(limit)
     laid = [_cells(column, summary)[:limit] for column in shown]
     states = zip(runs["run"], runs["eligible"], runs["pareto"], strict=True)
-    rows = [
-        (run, bool(e), bool(p), list(cells))
-        for (run, e, p), *cells in zip(states, *laid, strict=True)
-    ]
+    rows = [(run, bool(e), bool(p), list(cells)) for (run, e, p), *cells in zip(states, *laid, strict=True)]
     columns = [Column(each.title, each.hint, each.numeric, each.first) for each in shown]
     return Leaderboard(columns, rows, len(summary.runs))
 
@@ -88,9 +83,7 @@ def shown_columns(summary: Summary) -> list[Shown]:
     """Describe the columns that this study has values for, what a run is before how it did."""
     told = summary.runs
     made = {"run", "state", *([] if told["eligible"].all() else ["misses"])}
-    return [
-        _directed(shown) for shown in _all(summary) if shown.name in made or known(told, shown.name)
-    ]
+    return [_directed(shown) for shown in _all(summary) if shown.name in made or known(told, shown.name)]
 
 
 def _directed(shown: Shown) -> Shown:
@@ -127,14 +120,7 @@ def _all(summary: Summary) -> Iterator[Shown]:
         hint = "Mean ARI over draws on which the whole pipeline is fitted anew, and its standard deviation"
         yield Shown("stability_ari_refit", "Refitted", hint, "desc", digits=2, bar=True, paper=True)
         hint = "Mean Jaccard of the least stable segment over draws on which the whole pipeline is fitted anew"
-        yield Shown(
-            "stability_jaccard_min_refit",
-            "Weakest Jaccard, refitted",
-            hint,
-            "desc",
-            digits=2,
-            bar=True,
-        )
+        yield Shown("stability_jaccard_min_refit", "Weakest Jaccard, refitted", hint, "desc", digits=2, bar=True)
     hint = "Mean Jaccard of the least stable segment"
     if summary.confirmation:
         # No bar, and so no mark of the best: with the space kept a run of UMAP is flattered.
@@ -159,14 +145,7 @@ def _all(summary: Summary) -> Iterator[Shown]:
         yield Shown("dbcv_reference", "DBCV", hint, "desc", digits=2, bar=True, ends=(-1, 1))
     references = gather.reference_columns(runs, summary.references)
     for name, column in list(references.items())[1:]:
-        yield Shown(
-            column,
-            f"Silhouette, {name}",
-            f"In the {name} reference space",
-            "desc",
-            digits=3,
-            bar=True,
-        )
+        yield Shown(column, f"Silhouette, {name}", f"In the {name} reference space", "desc", digits=3, bar=True)
     if len(references) > 1:
         hint = "Place by silhouette alone, among all runs, in the reference spaces "
         hint += f"{', '.join(summary.references)}; sorted by the worst"
@@ -181,18 +160,16 @@ def _all(summary: Summary) -> Iterator[Shown]:
     hint = "Why the run cannot be chosen: the gates that it misses; why runs did not come through is under Failures"
     yield Shown("misses", "Misses", hint, kind="text")
     if summary.confirmation:
-        hint = "Of the places over resampled refits, the other criteria held fixed, 5% to 95%; only runs that are better "
-        hint += "than structureless data have one"
-        yield Shown(
-            "rank_low", "Place, 90%", hint, digits=0, parts=("rank_low", "rank_high"), joint=" to "
+        hint = (
+            "Of the places over resampled refits, the other criteria held fixed, 5% to 95%; only runs that are better "
         )
+        hint += "than structureless data have one"
+        yield Shown("rank_low", "Place, 90%", hint, digits=0, parts=("rank_low", "rank_high"), joint=" to ")
         yield Shown("screen_rank", "Screen", "Place in the screen", digits=0)
 
 
 def _confirmed(summary: Summary) -> Iterator[Shown]:
-    hint = (
-        "Silhouette less its mean over tables without segments that went through the same pipeline"
-    )
+    hint = "Silhouette less its mean over tables without segments that went through the same pipeline"
     hint += f"; {_ITSELF}" if _without_nulls(summary).any() else ""
     yield Shown("silhouette_excess", "Excess", hint, "desc", digits=3, bar=True, paper=True)
     for name, score in {"silhouette": "Silhouette", "davies_bouldin": "Davies-Bouldin"}.items():
@@ -209,9 +186,7 @@ def _score(score: Any, primary: str) -> Shown:
     first = "desc" if score.higher_is_better else "asc"
     digits = 0 if score.name == "calinski_harabasz" else 3
     name = f"{score.name}_reference"
-    return Shown(
-        name, score.label, hint, first, digits=digits, bar=True, paper=score.name == "silhouette"
-    )
+    return Shown(name, score.label, hint, first, digits=digits, bar=True, paper=score.name == "silhouette")
 
 
 def direction(higher: bool) -> str:
@@ -226,11 +201,7 @@ def texts(shown: Shown, summary: Summary) -> list[str | None]:
     """Return what a column of text says of each run; None where there is nothing to say."""
     if shown.name == "state":
         return _states(summary).tolist()
-    return (
-        missed_by(summary)
-        if shown.name == "misses"
-        else summary.runs[shown.name].astype(str).tolist()
-    )
+    return missed_by(summary) if shown.name == "misses" else summary.runs[shown.name].astype(str).tolist()
 
 
 def _states(summary: Summary) -> pd.Series:
@@ -248,29 +219,16 @@ def missed_by(summary: Summary) -> list[str | None]:
     runs = summary.runs
     missed = gather.missed(runs, summary.study.get("scoring", {}).get("gates") or {})
     gates = {at: [name for name in missed if row[name]] for at, row in missed.iterrows()}
-    column = next(
-        (c for c in ("silhouette_reference_status", "stability_status") if c in runs), None
-    )
-    unscored = (
-        runs[column].where(runs["silhouette_reference"].isna(), "ok").fillna("ok")
-        if column
-        else None
-    )
+    column = next((c for c in ("silhouette_reference_status", "stability_status") if c in runs), None)
+    unscored = runs[column].where(runs["silhouette_reference"].isna(), "ok").fillna("ok") if column else None
     told: list[str | None] = []
     for at, status in runs["status"].items():
         if status != "ok":
             told.append(words.MISSED["status"])
             continue
         scoreless = unscored is not None and unscored[at] != "ok"
-        lost = [
-            words.MISSED[name] for name in gates.get(at, []) if not (scoreless and name == "scores")
-        ]
-        told.append(
-            ", ".join(
-                [*lost, *([f"no score: {words.status(str(unscored[at])).lower()}"] * scoreless)]
-            )
-            or None
-        )
+        lost = [words.MISSED[name] for name in gates.get(at, []) if not (scoreless and name == "scores")]
+        told.append(", ".join([*lost, *([f"no score: {words.status(str(unscored[at])).lower()}"] * scoreless)]) or None)
     return told
 
 
@@ -298,19 +256,13 @@ def _without_nulls(summary: Summary) -> pd.Series:
     """Mark the runs whose excess is their silhouette, because they have none on any table without segments."""
     nulls, runs = summary.confirmation.nulls, summary.runs
     found = set(nulls.loc[(nulls["kind"] == COPULA) & nulls["silhouette"].notna(), "run"])
-    return (
-        runs["silhouette_excess"].notna()
-        & ~(runs["silhouette_null_mean"].abs() > 0)
-        & ~runs["run"].isin(found)
-    )
+    return runs["silhouette_excess"].notna() & ~(runs["silhouette_null_mean"].abs() > 0) & ~runs["run"].isin(found)
 
 
 def _imputed(summary: Summary, score: str) -> pd.Series:
     """Mark the runs that have no z of their own in a score, and so no pooled one either but by what the test counts."""
     runs = summary.runs
-    pooled, own = (
-        runs.get(f"{score}_{name}", pd.Series(np.nan, runs.index)) for name in ("pooled_z", "z")
-    )
+    pooled, own = (runs.get(f"{score}_{name}", pd.Series(np.nan, runs.index)) for name in ("pooled_z", "z"))
     return pooled.notna() & own.isna()
 
 
@@ -336,8 +288,7 @@ def _numbers(shown: Shown, runs: pd.DataFrame) -> list[str]:
     spread = runs.get(f"{shown.name}_sd", pd.Series(np.nan, runs.index)).astype(float)
     pairs = zip(values, spread, strict=True)
     return [
-        words.number(value, shown.digits)
-        + ("" if np.isnan(value) or np.isnan(sd) else f" ± {sd:.{shown.digits}f}")
+        words.number(value, shown.digits) + ("" if np.isnan(value) or np.isnan(sd) else f" ± {sd:.{shown.digits}f}")
         for value, sd in pairs
     ]
 

@@ -66,17 +66,13 @@ def segments(study: Study, run: str) -> str:
     noise = (labels < 0).mean()
     outside = f"; in none: {words.percent(noise)}" if noise else ""
     customers = words.plural(len(labels), "customer")
-    return (
-        f"{words.plural(len(sizes), 'segment')}: {', '.join(shares)}{rest} of {customers}{outside}"
-    )
+    return f"{words.plural(len(sizes), 'segment')}: {', '.join(shares)}{rest} of {customers}{outside}"
 
 
 def done(runs: pd.DataFrame, folder: Path) -> str:
     """Say what became of the runs, and where the report is."""
     by_status = runs["status"].value_counts()
-    counts = [
-        f"{by_status[name]:,} {name}" for name in ("ok", "failed", "skipped") if by_status.get(name)
-    ]
+    counts = [f"{by_status[name]:,} {name}" for name in ("ok", "failed", "skipped") if by_status.get(name)]
     confirmed = int(runs["confirmed"].fillna(False).sum()) if "confirmed" in runs else 0
     counted = f"{words.plural(len(runs), 'run')}: {', '.join(counts)}; {confirmed:,} confirmed"
     page = folder / "report.html"
@@ -96,7 +92,4 @@ def _described(runs: pd.DataFrame, run: str) -> str:
 def _printable(line: str) -> str:
     """Write what would steer a terminal as its code: names come from tables and files of others."""
     line = line.translate(dict.fromkeys(map(ord, words.ISOLATE)))
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in line
-    )
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in line)

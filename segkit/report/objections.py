@@ -33,19 +33,8 @@ def objections(summary: Summary) -> str:
     if summary.best is None or not summary.recommendation.get("run"):
         return ""
     run = summary.run(summary.best)
-    clauses = [
-        _level(summary, run),
-        _measures(summary, run),
-        _places(summary, run),
-        _order(summary, run),
-    ]
-    clauses += [
-        _refitted(run),
-        _segments(summary),
-        _misplaced(summary),
-        _draws(run),
-        _sizes(summary, run),
-    ]
+    clauses = [_level(summary, run), _measures(summary, run), _places(summary, run), _order(summary, run)]
+    clauses += [_refitted(run), _segments(summary), _misplaced(summary), _draws(run), _sizes(summary, run)]
     clauses.append(_least(summary, run))
     told = [clause for clause in clauses if clause]
     return f"But: {'; '.join(told)}." if told else ""
@@ -73,9 +62,7 @@ def _level(summary: Summary, run: pd.Series) -> str:
 def _order(summary: Summary, run: pd.Series) -> str:
     """Tell where the first place hangs on how excesses are compared, or is shared."""
     held = summary.confirmation.holding_up if summary.confirmation is not None else None
-    pool = summary.runs[
-        summary.runs["eligible"] if held is None else summary.runs["run"].isin(held)
-    ]
+    pool = summary.runs[summary.runs["eligible"] if held is None else summary.runs["run"].isin(held)]
     return "; ".join(filter(None, [_by_pooling(pool, run), _tied(pool, run, words.twins(summary))]))
 
 
@@ -92,14 +79,8 @@ def _by_pooling(pool: pd.DataFrame, run: pd.Series) -> str:
     told = [f"place {place} {title}" for title, place in places.items() if place > 1]
     if not told:
         return ""
-    first = (
-        "only the pooled z sets it first: it"
-        if len(told) == len(places)
-        else "the pooled z sets it first, but it"
-    )
-    return (
-        f"by the silhouette {first} has {words.listed(told)}, of {words.plural(len(known), 'run')}"
-    )
+    first = "only the pooled z sets it first: it" if len(told) == len(places) else "the pooled z sets it first, but it"
+    return f"by the silhouette {first} has {words.listed(told)}, of {words.plural(len(known), 'run')}"
 
 
 def _tied(pool: pd.DataFrame, run: pd.Series, twins: Sequence[str]) -> str:
@@ -139,9 +120,7 @@ def _sizes(summary: Summary, run: pd.Series) -> str:
             )
     sizes = summary.profile[summary.profile["segment"] >= 0].groupby("segment")["n"].first()
     if len(sizes) > 1 and sizes.max() >= NEARLY_ALL * sizes.sum():
-        told.append(
-            f"one segment holds {words.percent(sizes.max() / sizes.sum())} of the customers in a segment"
-        )
+        told.append(f"one segment holds {words.percent(sizes.max() / sizes.sum())} of the customers in a segment")
     return "; ".join(told)
 
 
@@ -164,22 +143,14 @@ def _density(summary: Summary, run: pd.Series) -> str:
     if not density < 0:
         return ""
     told = f"DBCV {words.number(density, 2)}, below 0"
-    known = (
-        confirmation.runs["dbcv_reference"].dropna()
-        if confirmation is not None
-        else pd.Series(dtype=float)
-    )
+    known = confirmation.runs["dbcv_reference"].dropna() if confirmation is not None else pd.Series(dtype=float)
     if len(known) < 2:
         return told
     place = density_place(run, confirmation)
     if not all_below(confirmation):
         return f"{told}, place {place} tested runs"
     better = int((known > density).sum())
-    return (
-        f"{told} as that of every tested run, place {place}"
-        if better > (len(known) - 1) / 2
-        else ""
-    )
+    return f"{told} as that of every tested run, place {place}" if better > (len(known) - 1) / 2 else ""
 
 
 def _places(summary: Summary, run: pd.Series) -> str:
@@ -188,16 +159,8 @@ def _places(summary: Summary, run: pd.Series) -> str:
     places = {name: run[f"rank_{name}"] for name in others}
     runs = len(gather.scored(summary.runs))
     far = max(min(words.TOP, runs / 2), FIRST)
-    told = [
-        f"{words.count(place)} in the {name} reference"
-        for name, place in places.items()
-        if place > far
-    ]
-    return (
-        f"by silhouette alone it has place {words.listed(told)}, of {words.plural(runs, 'run')}"
-        if told
-        else ""
-    )
+    told = [f"{words.count(place)} in the {name} reference" for name, place in places.items() if place > far]
+    return f"by silhouette alone it has place {words.listed(told)}, of {words.plural(runs, 'run')}" if told else ""
 
 
 def _segments(summary: Summary) -> str:
@@ -209,9 +172,7 @@ def _segments(summary: Summary) -> str:
     least = f"mean Jaccard {'' if weak == 1 else 'from '}{words.jaccard(values.min())}"
     told = f"{weak} of {words.plural(len(summary.jaccard), 'segment')} {verb} not valid ({least}, valid from {VALID:g})"
     lost = [words.segment(int(i)) for i in np.flatnonzero(summary.jaccard < PATTERN)]
-    return (
-        f"{told}, and {_named(lost)} not to be trusted at all (below {PATTERN:g})" if lost else told
-    )
+    return f"{told}, and {_named(lost)} not to be trusted at all (below {PATTERN:g})" if lost else told
 
 
 def _misplaced(summary: Summary) -> str:
@@ -223,9 +184,7 @@ def _misplaced(summary: Summary) -> str:
     if below.empty:
         return ""
     named = _named([words.segment(int(i)) for i in below.index])
-    least = (
-        f"mean silhouette {'' if len(below) == 1 else 'from '}{words.short(round(below.min(), 3))}"
-    )
+    least = f"mean silhouette {'' if len(below) == 1 else 'from '}{words.short(round(below.min(), 3))}"
     own = "itself" if len(below) == 1 else "themselves"
     return f"{named} on average nearer to another segment than to {own} ({least})"
 
@@ -239,10 +198,6 @@ def _named(segments: list[str]) -> str:
 def _least(summary: Summary, run: pd.Series) -> str:
     """Tell where p could not have been smaller, however large the excess."""
     tables = summary.confirmation.tables(COPULA) if summary.confirmation is not None else 0
-    if (
-        not tables
-        or words.absent(run["p_adjusted"])
-        or not np.isclose(run["p_adjusted"], 1 / (1 + tables))
-    ):
+    if not tables or words.absent(run["p_adjusted"]) or not np.isclose(run["p_adjusted"], 1 / (1 + tables)):
         return ""
     return f"p = {words.p_value(run['p_adjusted'])} is the smallest that {words.plural(tables, 'table')} can give"

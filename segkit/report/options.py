@@ -40,9 +40,7 @@ class Options:
         return int(self.max_mb * MEGABYTE)
 
 
-def options(
-    asked: Mapping[str, Any], where: str = "", given: Mapping[str, Any] | None = None
-) -> Options:
+def options(asked: Mapping[str, Any], where: str = "", given: Mapping[str, Any] | None = None) -> Options:
     """Check what was asked of a report.
 
     Parameters
@@ -69,27 +67,13 @@ def options(
         if value is not None:
             merged[name], told[name] = value, f"--{name.replace('_', '-')}"
     formats = merged["formats"]
-    listed = (
-        isinstance(formats, list | tuple) and formats and set(map(str, formats)) <= set(FORMATS)
-    )
+    listed = isinstance(formats, list | tuple) and formats and set(map(str, formats)) <= set(FORMATS)
     _require(bool(listed), told["formats"], formats, f"a list of {' and '.join(FORMATS)}")
-    _require(
-        isinstance(merged["customers"], bool),
-        told["customers"],
-        merged["customers"],
-        "true or false",
-    )
+    _require(isinstance(merged["customers"], bool), told["customers"], merged["customers"], "true or false")
     allowed = f"a number of megabytes above 0, at most {MOST_MEGABYTES:,}"
     _require(is_size(merged["max_mb"]), told["max_mb"], merged["max_mb"], allowed)
-    _require(
-        is_count(merged["shortlist"]),
-        told["shortlist"],
-        merged["shortlist"],
-        "a whole number from 1",
-    )
-    return Options(
-        **{**merged, "formats": tuple(dict.fromkeys(formats)), "max_mb": float(merged["max_mb"])}
-    )
+    _require(is_count(merged["shortlist"]), told["shortlist"], merged["shortlist"], "a whole number from 1")
+    return Options(**{**merged, "formats": tuple(dict.fromkeys(formats)), "max_mb": float(merged["max_mb"])})
 
 
 def lost(asked: Mapping[str, Any]) -> bool:
@@ -99,11 +83,7 @@ def lost(asked: Mapping[str, Any]) -> bool:
 
 def is_size(value: object) -> bool:
     """Tell whether a value is a number of megabytes above 0 that can be told in bytes."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and 0 < value <= MOST_MEGABYTES
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_MEGABYTES
 
 
 def is_count(value: object) -> bool:

@@ -31,18 +31,7 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 MODULES = (
-    *(
-        "page",
-        "data",
-        "partitions",
-        "state",
-        "search",
-        "board",
-        "canvas",
-        "scatter",
-        "plot",
-        "lanes",
-    ),
+    *("page", "data", "partitions", "state", "search", "board", "canvas", "scatter", "plot", "lanes"),
     *("profile", "segment", "filters", "compare", "main"),
 )
 # Beside the figures, in the order in which they are written.
@@ -74,14 +63,7 @@ MARKDOWN_COLUMNS = (
 _MARKDOWN = re.compile(r"[\\`*\[\]#|~$^]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|!(?=\[)")
 
 # The ampersand comes first; the last three are what a page would turn into mentions and links by itself.
-_ENTITIES = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    "@": "&#64;",
-    "://": "&#58;//",
-    "www.": "www&#46;",
-}
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;", "://": "&#58;//", "www.": "www&#46;"}
 
 
 def write(summary: Summary, tell: Callable[[str], None] | None = None) -> Path:
@@ -125,9 +107,7 @@ def _check_writable(folder: Path) -> None:
     drawn_before = [path for kind in FORMATS for path in figures.glob(f"*.{kind}")]
     for path in (*(inside(folder, name) for name in FILES), *drawn_before):
         if path.is_dir():
-            raise UsageError(
-                f"{path}: the report cannot be written (it is a directory; move it away)"
-            )
+            raise UsageError(f"{path}: the report cannot be written (it is a directory; move it away)")
     if figures.exists() and not figures.is_dir():
         raise UsageError(f"{figures}: the report cannot be written (it is a file; move it away)")
     for where in (folder, figures):
@@ -138,9 +118,7 @@ def _check_writable(folder: Path) -> None:
             raise UsageError(f"{where}: the report cannot be written ({error.strerror})") from error
 
 
-def _made_page(
-    summary: Summary, told: list[Section], images: dict[str, Image], name: str
-) -> tuple[str, list[str]]:
+def _made_page(summary: Summary, told: list[Section], images: dict[str, Image], name: str) -> tuple[str, list[str]]:
     """Make the page with as much as its size allows, data before figures, and say what was left out."""
     most = summary.options.most_bytes
     # A character of the blocks is a byte; each stands in an element of its own.
@@ -175,18 +153,12 @@ def _megabytes(size: int) -> str:
 
 
 def _told(lost: Sequence[str]) -> str:
-    return (
-        words.plural(len(lost), "of them", "of them") if len(lost) > 3 else words.listed(lost[::-1])
-    )
+    return words.plural(len(lost), "of them", "of them") if len(lost) > 3 else words.listed(lost[::-1])
 
 
 def _write_figures(folder: Path, images: dict[str, Image]) -> None:
     folder.mkdir(exist_ok=True)
-    files = {
-        folder / f"{name}.{kind}": data
-        for name, image in images.items()
-        for kind, data in image.files.items()
-    }
+    files = {folder / f"{name}.{kind}": data for name, image in images.items() for kind, data in image.files.items()}
     for path, data in files.items():
         with replacing(path) as file:
             file.write(data)
@@ -194,9 +166,7 @@ def _write_figures(folder: Path, images: dict[str, Image]) -> None:
         stale.unlink()
 
 
-def draw(
-    told: list[Section], formats: Sequence[str], folder: Path | None = None
-) -> dict[str, Image]:
+def draw(told: list[Section], formats: Sequence[str], folder: Path | None = None) -> dict[str, Image]:
     """Draw every figure of the sections, by name; those that were drawn before are found in the folder."""
     plots = [block for section in told for block in section.blocks if block.kind == "plot"]
     images = {plot.name: drawn(plot.draw, plot.name, formats, folder) for plot in plots}
@@ -206,10 +176,7 @@ def draw(
 
 
 def html(
-    summary: Summary,
-    told: list[Section],
-    images: dict[str, Image],
-    payload: Mapping[str, str] | None = None,
+    summary: Summary, told: list[Section], images: dict[str, Image], payload: Mapping[str, str] | None = None
 ) -> str:
     """Return the page: one file that asks the network for nothing and runs no script but its own.
 
@@ -286,9 +253,7 @@ def markdown(summary: Summary, told: list[Section]) -> str:
 
 def _environment(**options: object) -> Environment:
     loader = FileSystemLoader(TEMPLATES)
-    return Environment(
-        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options
-    )
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **options)
 
 
 def _shown(value: object) -> object:
@@ -317,29 +282,18 @@ def code(text: str) -> Markup:
 
 
 def pipe_table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    align: str,
-    total: int = 0,
-    whole: str = "report.html",
+    head: Sequence[str], rows: Sequence[Sequence[str]], align: str, total: int = 0, whole: str = "report.html"
 ) -> Markup:
     """Write a Markdown table of literal text, at most twelve rows of it and of ``total`` that there are."""
     rule = ["---:" if letter == "r" else "---" for letter in align]
     cells = [
-        [
-            escaped(cell if isinstance(cell, Markup) else words.isolated(str(cell)), CELL)
-            for cell in row
-        ]
+        [escaped(cell if isinstance(cell, Markup) else words.isolated(str(cell)), CELL) for cell in row]
         for row in (head, *rows[:MARKDOWN_ROWS])
     ]
     lines = [cells[0], rule, *cells[1:]]
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     total = max(total, len(rows))
-    more = (
-        f"\n\n{MARKDOWN_ROWS} of {total:,} rows; {code(whole)} has them all."
-        if total > MARKDOWN_ROWS
-        else ""
-    )
+    more = f"\n\n{MARKDOWN_ROWS} of {total:,} rows; {code(whole)} has them all." if total > MARKDOWN_ROWS else ""
     return Markup(text + more)
 
 
@@ -347,21 +301,11 @@ def _leader_table(board: Leaderboard) -> Markup:
     places = [i for i, column in enumerate(board.columns) if column.title in MARKDOWN_COLUMNS]
     rows = [[cells[i].shown for i in places] for *_, cells in board.rows]
     align = "".join("r" if board.columns[i].numeric else "l" for i in places)
-    return pipe_table(
-        [board.columns[i].title for i in places], rows, align, board.total, "runs.csv"
-    )
+    return pipe_table([board.columns[i].title for i in places], rows, align, board.total, "runs.csv")
 
 
 def _cards_table(block: Cards) -> Markup:
-    rows = [
-        [
-            card.name,
-            card.n,
-            card.share,
-            *(_traits(side) for side in (card.high, card.low)),
-        ]
-        for card in block.cards
-    ]
+    rows = [[card.name, card.n, card.share, *(_traits(side) for side in (card.high, card.low))] for card in block.cards]
     return pipe_table(["Segment", "Customers", "Share", "High", "Low"], rows, "lrrll")
 
 

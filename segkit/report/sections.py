@@ -64,13 +64,7 @@ def verdict(summary: Summary) -> Section:
     tell = {"recommended": _recommended, "no_structure": _no_structure}.get(state, _screened)
     answer = confirmed_words.headline(summary)
     heading = "unstable" if state == "recommended" and unstable(summary) else state
-    return Section(
-        "verdict",
-        words.VERDICTS.get(heading, "Verdict"),
-        "Which run, and why?",
-        answer,
-        tell(summary),
-    )
+    return Section("verdict", words.VERDICTS.get(heading, "Verdict"), "Which run, and why?", answer, tell(summary))
 
 
 def _recommended(summary: Summary) -> list[Any]:
@@ -87,18 +81,7 @@ def _recommended(summary: Summary) -> list[Any]:
 
 def _no_structure(summary: Summary) -> list[Any]:
     rows = confirmed_words.rejected(summary)
-    head = [
-        "Screen",
-        "Run",
-        "Configuration",
-        "k",
-        "Silhouette",
-        "Null mean",
-        "Excess",
-        "z",
-        "p",
-        "Refitted",
-    ]
+    head = ["Screen", "Run", "Configuration", "k", "Silhouette", "Null mean", "Excess", "z", "p", "Refitted"]
     head += ["Why it does not count"]
     caption = (
         "The best runs of the screen: reference silhouette, its mean on tables without segments, the excess and p "
@@ -136,10 +119,7 @@ def _reasons(summary: Summary) -> list[Table]:
 def _again(summary: Summary) -> list[Any]:
     if summary.best is None:
         return []
-    return [
-        Text("Recompute this run from the raw data:"),
-        Command(words.reproduce(summary.folder, summary.best)),
-    ]
+    return [Text("Recompute this run from the raw data:"), Command(words.reproduce(summary.folder, summary.best))]
 
 
 def _confirmed_tiles(summary: Summary) -> list[tuple[str, str, str]]:
@@ -148,37 +128,17 @@ def _confirmed_tiles(summary: Summary) -> list[tuple[str, str, str]]:
     adjusted = f"p = {words.p_value(run['p_adjusted'])} (max-T)"
     place = _range(run["rank_low"], run["rank_high"], "over resampled refits, all else fixed", 0)
     return [
-        (
-            "Run",
-            summary.best,
-            f"of {len(summary.runs):,}; in the screen at place {words.count(run['screen_rank'])}",
-        ),
-        (
-            "Segments",
-            words.count(run["n_clusters"]),
-            f"smallest {words.percent(run['smallest_cluster'], 1)}",
-        ),
+        ("Run", summary.best, f"of {len(summary.runs):,}; in the screen at place {words.count(run['screen_rank'])}"),
+        ("Segments", words.count(run["n_clusters"]), f"smallest {words.percent(run['smallest_cluster'], 1)}"),
         ("Coverage", words.percent(run["coverage"], 1), "customers in a segment"),
-        (
-            "Silhouette",
-            words.number(run["silhouette_reference"]),
-            f"in the {primary} reference space{_sampled(run)}",
-        ),
-        (
-            "Excess",
-            words.number(run["silhouette_excess"]),
-            f"of it over structureless data, {adjusted}",
-        ),
+        ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space{_sampled(run)}"),
+        ("Excess", words.number(run["silhouette_excess"]), f"of it over structureless data, {adjusted}"),
         (
             "Stability",
             words.number(run["stability_ari_refit"], 2),
             f"ARI, refitted{_spread(run, 'stability_ari_refit')}",
         ),
-        (
-            "Weakest segment",
-            words.jaccard(run["stability_jaccard_min_refit"]),
-            f"Jaccard, refitted: {weakest}",
-        ),
+        ("Weakest segment", words.jaccard(run["stability_jaccard_min_refit"]), f"Jaccard, refitted: {weakest}"),
         ("Place", words.count(run["rank"]), f"of those above structureless data{place}"),
         *_choice_tiles(summary, run),
     ]
@@ -189,22 +149,10 @@ def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
     weakest = words.jaccard_reading(run["stability_jaccard_min"])
     return [
         ("Run", summary.best, f"place {run['standing']} of {len(summary.runs):,}"),
-        (
-            "Segments",
-            words.count(run["n_clusters"]),
-            f"smallest {words.percent(run['smallest_cluster'], 1)}",
-        ),
+        ("Segments", words.count(run["n_clusters"]), f"smallest {words.percent(run['smallest_cluster'], 1)}"),
         ("Coverage", words.percent(run["coverage"], 1), "customers in a segment"),
-        (
-            "Silhouette",
-            words.number(run["silhouette_reference"]),
-            f"in the {primary} reference space{_sampled(run)}",
-        ),
-        (
-            "Stability",
-            words.number(run["stability_ari"], 2),
-            f"ARI over draws{_spread(run, 'stability_ari')}",
-        ),
+        ("Silhouette", words.number(run["silhouette_reference"]), f"in the {primary} reference space{_sampled(run)}"),
+        ("Stability", words.number(run["stability_ari"], 2), f"ARI over draws{_spread(run, 'stability_ari')}"),
         ("Weakest segment", words.jaccard(run["stability_jaccard_min"]), f"Jaccard: {weakest}"),
         *_choice_tiles(summary, run),
     ]
@@ -213,19 +161,11 @@ def _tiles(summary: Summary) -> list[tuple[str, str, str]]:
 def _choice_tiles(summary: Summary, run: pd.Series) -> list[tuple[str, str, str]]:
     tiles = []
     if not words.absent(run["weight_share"]):
-        tiles.append(
-            (
-                "Weightings won",
-                words.percent(run["weight_share"]),
-                "of all ways to weigh the criteria",
-            )
-        )
+        tiles.append(("Weightings won", words.percent(run["weight_share"]), "of all ways to weigh the criteria"))
     if not words.absent(run["truth_ari"]):
         best = summary.runs.loc[summary.runs["eligible"], "truth_ari"].max()
         note = "" if words.absent(best) else f"; the best eligible run has {words.number(best, 2)}"
-        tiles.append(
-            ("Planted groups", words.number(run["truth_ari"], 2), f"ARI to the truth{note}")
-        )
+        tiles.append(("Planted groups", words.number(run["truth_ari"], 2), f"ARI to the truth{note}"))
     return tiles
 
 
@@ -247,9 +187,7 @@ def _range(low: Any, high: Any, over: str = "", digits: int = 2) -> str:
     if words.absent(low) or words.absent(high):
         return ""
     low, high = (words.number(end, digits) for end in (low, high))
-    return (
-        f", 90% {f'in {low} to {high}' if low != high else f'at {low}'}{f' {over}' if over else ''}"
-    )
+    return f", 90% {f'in {low} to {high}' if low != high else f'at {low}'}{f' {over}' if over else ''}"
 
 
 # ------------------------------------------------------------------ 2 trust
@@ -330,8 +268,7 @@ def _answers(summary: Summary) -> list[Any]:
         [
             words.count(i),
             words.count(row.runs),
-            words.count(row.fewest)
-            + ("" if row.fewest == row.most else f" to {words.count(row.most)}"),
+            words.count(row.fewest) + ("" if row.fewest == row.most else f" to {words.count(row.most)}"),
             row.first,
             row.label,
             words.count(row.holding_up),
@@ -350,9 +287,7 @@ def _measures(summary: Summary) -> list[Any]:
     told = runs[["prediction_strength", "dbcv_native", "dbcv_reference"]].notna().any(axis=None)
     if not told:
         return []
-    noisy = bool(
-        (runs["noise_fraction"] > 0).any() or runs["stability_noise_jaccard"].notna().any()
-    )
+    noisy = bool((runs["noise_fraction"] > 0).any() or runs["stability_noise_jaccard"].notna().any())
     rows = [
         [
             words.count(run["standing"]),
@@ -366,34 +301,21 @@ def _measures(summary: Summary) -> list[Any]:
         ]
         for _, run in runs.head(LISTED).iterrows()
     ]
-    head = [
-        "#",
-        "Run",
-        "Configuration",
-        "k",
-        "Above null",
-        "Prediction strength",
-        "DBCV, native",
-        "DBCV, reference",
-    ]
+    head = ["#", "Run", "Configuration", "k", "Above null", "Prediction strength", "DBCV, native", "DBCV, reference"]
     caption = (
         "Above null: its silhouette is above that of structureless data. None of the others takes part in the choice. "
         "Prediction strength: mean ± standard deviation over splits in halves; "
         f"from {confirmed_words.SUPPORTED:g} a number of segments counts as supported. DBCV: by density, -1 to 1; "
         "native values do not compare across spaces."
     )
-    caption += (
-        " Noise: its share, and its mean Jaccard with that of the screen's draws." if noisy else ""
-    )
+    caption += " Noise: its share, and its mean Jaccard with that of the screen's draws." if noisy else ""
     head += ["Noise (Jaccard)"] if noisy else []
     align = "rmlrlrrr" + ("r" if noisy else "")
     return [*_texts(confirmed_words.measures(summary)), Table(head, rows, align, caption=caption)]
 
 
 def _or_reason(run: pd.Series, name: str) -> str:
-    return (
-        confirmed_words.reason(run, name) if words.absent(run[name]) else words.number(run[name], 2)
-    )
+    return confirmed_words.reason(run, name) if words.absent(run[name]) else words.number(run[name], 2)
 
 
 def _noise_cell(run: pd.Series) -> str:
@@ -411,9 +333,7 @@ def _screen(summary: Summary) -> list[Plot]:
         "Two scatters of all runs: reference silhouette against stability, and against coverage; a mark for each "
         "clusterer, rings on the Pareto front, a star on the run told here"
     )
-    plot = Plot(
-        "trust", to_draw("trust", runs, summary.best, gates), alt, words.trust_caption(summary)
-    )
+    plot = Plot("trust", to_draw("trust", runs, summary.best, gates), alt, words.trust_caption(summary))
     return [plot, *_texts(drawn_words.racing(summary))]
 
 
@@ -423,16 +343,8 @@ def _agreement(summary: Summary) -> list[Any]:
     runs = summary.runs.set_index("run")
     places = {run: int(runs.loc[run, "standing"]) for run in summary.agreement.index}
     alt = "Heat map: the adjusted Rand index of each pair of the best placed runs, 1 where they agree in everything"
-    plot = Plot(
-        "agreement",
-        to_draw("agreement", summary.agreement, places),
-        alt,
-        words.agreement_caption(summary),
-    )
-    rows = [
-        [str(place), run, runs.loc[run, "label"]]
-        for run, place in sorted(places.items(), key=lambda p: p[1])
-    ]
+    plot = Plot("agreement", to_draw("agreement", summary.agreement, places), alt, words.agreement_caption(summary))
+    rows = [[str(place), run, runs.loc[run, "label"]] for run, place in sorted(places.items(), key=lambda p: p[1])]
     return [plot, Table(["#", "Run", "Configuration"], rows, "rml", title="The runs compared")]
 
 
@@ -444,19 +356,9 @@ def _trust_answer(summary: Summary) -> str:
         return confirmed_words.trust(summary)
     if words.absent(run["stability_ari"]):
         lacking = words.status(str(run["stability_status"] or "not_measured"))
-        return (
-            f"Not known: run {summary.best} has no stability ({lacking[:1].lower()}{lacking[1:]})."
-        )
-    draws = (
-        run["stability_draws"]
-        if run["stability_draws"] > 0
-        else summary.study.get("scoring", {}).get("draws")
-    )
-    again = (
-        f" in {words.plural(int(draws), 'draw')} of {drawn_words.of_a_draw(summary)}"
-        if draws
-        else ""
-    )
+        return f"Not known: run {summary.best} has no stability ({lacking[:1].lower()}{lacking[1:]})."
+    draws = run["stability_draws"] if run["stability_draws"] > 0 else summary.study.get("scoring", {}).get("draws")
+    again = f" in {words.plural(int(draws), 'draw')} of {drawn_words.of_a_draw(summary)}" if draws else ""
     weakest = run["stability_jaccard_min"]
     least = f"; the weakest segment's mean Jaccard is {words.jaccard(weakest)} ({words.jaccard_reading(weakest)})"
     return (
@@ -469,9 +371,7 @@ def _trust_answer(summary: Summary) -> str:
 def _short_names(summary: Summary) -> dict[str, str]:
     return {
         run: f"{place}. {label}"
-        for run, place, label in zip(
-            summary.runs["run"], summary.runs["standing"], summary.runs["label"], strict=True
-        )
+        for run, place, label in zip(summary.runs["run"], summary.runs["standing"], summary.runs["label"], strict=True)
     }
 
 
@@ -519,23 +419,15 @@ def _silhouettes(summary: Summary) -> list[Plot]:
     mean = float(summary.silhouettes["silhouette"].mean())
     alt = "Silhouette plot: for each segment the customers' silhouettes, sorted, as an area around 0, and their mean"
     least = 1 if summary.options.customers else FEWEST
-    draw = to_draw(
-        "silhouettes", summary.silhouettes, mean, summary.references[0], figure_words.MOST, least
-    )
+    draw = to_draw("silhouettes", summary.silhouettes, mean, summary.references[0], figure_words.MOST, least)
     caption = figure_words.silhouettes(summary)
-    caption += (
-        f" Each step is the mean of at least {least} customers.{_but_few(summary)}"
-        if least > 1
-        else ""
-    )
+    caption += f" Each step is the mean of at least {least} customers.{_but_few(summary)}" if least > 1 else ""
     return [Plot("silhouettes", draw, alt, caption)]
 
 
 def _but_few(summary: Summary) -> str:
     few = hidden(summary)
-    told = (
-        "" if len(few) > LISTED else f" ({words.listed([words.segment(p.segment) for p in few])})"
-    )
+    told = "" if len(few) > LISTED else f" ({words.listed([words.segment(p.segment) for p in few])})"
     return f" Segments of fewer than {FEWEST} customers are left out{told}." if few else ""
 
 
@@ -567,18 +459,14 @@ def _map_caption(summary: Summary) -> str:
     some = f"the first two of {d} dimensions of " if d > 2 else ""
     if summary.best not in members:
         where = (
-            f"{some}a space in which the run did not cluster"
-            if some
-            else "a picture in which the run did not cluster"
+            f"{some}a space in which the run did not cluster" if some else "a picture in which the run did not cluster"
         )
         return f"{told}The segments in {where} ({words.clipped(plane.label, 110)})."
     kept = summary.run(summary.best).get("projection.explained_variance")
-    share = (
-        f"; all {d} keep {words.percent(kept)} of the variance"
-        if some and not words.absent(kept)
-        else ""
+    share = f"; all {d} keep {words.percent(kept)} of the variance" if some and not words.absent(kept) else ""
+    return (
+        f"{told}The segments in {some}the space in which the run clustered ({words.clipped(plane.label, 110)}){share}."
     )
-    return f"{told}The segments in {some}the space in which the run clustered ({words.clipped(plane.label, 110)}){share}."
 
 
 def _segments_answer(summary: Summary) -> str:
@@ -590,17 +478,12 @@ def _segments_answer(summary: Summary) -> str:
     noise = sum(p.n for p in summary.portraits if p.segment < 0)
     total = sum(p.n for p in summary.portraits)
     who = words.plural(noise, "customer")
-    told = (
-        f" {who} ({words.percent(noise / total)}) {'is' if noise == 1 else 'are'} noise."
-        if noise
-        else ""
-    )
+    told = f" {who} ({words.percent(noise / total)}) {'is' if noise == 1 else 'are'} noise." if noise else ""
     if not clusters:
         return f"There are no segments: run {summary.best} left every customer out as noise."
     if 1 < len(clusters) <= NAMED:
         named = "; ".join(
-            f"{words.segment(p.segment)} ({words.percent(p.n / total)}): {_foremost(p)}"
-            for p in clusters
+            f"{words.segment(p.segment)} ({words.percent(p.n / total)}): {_foremost(p)}" for p in clusters
         )
         return f"{len(clusters)} segments. {named}.{told}"
     largest = max(clusters, key=lambda p: p.n)
@@ -624,25 +507,14 @@ def _cards(summary: Summary) -> list[Card]:
     for p in _described(summary):
         sides = [
             [
-                (
-                    name,
-                    f"{z:+.1f} sd".replace("-", "−"),
-                    typical.told(summary, name, rows.loc[(p.segment, name)]),
-                )
+                (name, f"{z:+.1f} sd".replace("-", "−"), typical.told(summary, name, rows.loc[(p.segment, name)]))
                 for name, z in side
             ]
             for side in (p.high, p.low)
         ]
         note = _card_note(summary.jaccard, p.segment, "refitted" in summary.jaccards)
         cards.append(
-            Card(
-                p.segment,
-                words.segment(p.segment),
-                words.count(p.n),
-                words.percent(p.n / total),
-                note,
-                *sides,
-            )
+            Card(p.segment, words.segment(p.segment), words.count(p.n), words.percent(p.n / total), note, *sides)
         )
     return cards
 
@@ -666,11 +538,7 @@ def _hidden(summary: Summary) -> list[Table]:
         for p in hidden(summary)
     ]
     caption = f"What is typical of these is hidden: fewer than {FEWEST} customers have a value."
-    return (
-        [Table(["Segment", "Customers", "Share", "Stability"], rows, "lrrl", caption=caption)]
-        if rows
-        else []
-    )
+    return [Table(["Segment", "Customers", "Share", "Stability"], rows, "lrrl", caption=caption)] if rows else []
 
 
 def _card_note(values: np.ndarray, segment: int, refitted: bool) -> str:
@@ -681,32 +549,23 @@ def _card_note(values: np.ndarray, segment: int, refitted: bool) -> str:
 
 
 def _medians(summary: Summary, features: Sequence[str]) -> Table:
-    found = summary.profile.drop_duplicates(["segment", "feature"]).set_index(
-        ["feature", "segment"]
-    )
+    found = summary.profile.drop_duplicates(["segment", "feature"]).set_index(["feature", "segment"])
     order = [p.segment for p in _described(summary)]
     rows = [
         [
             name,
             *(
-                typical.quartiles(summary, name, found.loc[(name, s)])
-                if (name, s) in found.index
-                else words.NONE
+                typical.quartiles(summary, name, found.loc[(name, s)]) if (name, s) in found.index else words.NONE
                 for s in order
             ),
         ]
         for name in features
     ]
     head = ["Feature", *(words.segment(s) for s in order)]
-    caption = "Median (lower to upper quartile), in the feature's own units." + _but_few_values(
-        summary
-    )
+    caption = "Median (lower to upper quartile), in the feature's own units." + _but_few_values(summary)
     if shared := [name for name in features if name in summary.shares]:
         head.append("All")
-        rows = [
-            [*row, words.percent(summary.shares.get(row[0])) if row[0] in shared else ""]
-            for row in rows
-        ]
+        rows = [[*row, words.percent(summary.shares.get(row[0])) if row[0] in shared else ""] for row in rows]
         caption += " Of features that are 0 or 1: the share of the customers that have 1, and last everybody's."
     align = "l" + "r" * (len(head) - 1)
     return Table(head, rows, align, title="Medians and quartiles by segment", caption=caption)
@@ -725,9 +584,7 @@ def compare(summary: Summary) -> Section:
     section = Section("compare", "Compare", "What else was tried?", _compare_answer(summary))
     if len(summary.runs):
         section.blocks.append(leaderboard(summary))
-    section.blocks.extend(
-        _texts(marked(summary), words.missed_gates(summary), words.references_caption(summary))
-    )
+    section.blocks.extend(_texts(marked(summary), words.missed_gates(summary), words.references_caption(summary)))
     if summary.embeddings:
         names = _short_names(summary)
         section.blocks.append(
@@ -756,9 +613,7 @@ def _compare_answer(summary: Summary) -> str:
     if len(scores) == 1:
         return f"{told} The only reference silhouette is {words.silhouette(runs.iloc[0])}."
     digits = words.digits_apart(scores.min(), scores.max())
-    low, middle, high = (
-        words.number(value, digits) for value in (scores.min(), scores.median(), scores.max())
-    )
+    low, middle, high = (words.number(value, digits) for value in (scores.min(), scores.median(), scores.max()))
     if low == high:
         return f"{told} All reference silhouettes are {low}."
     span = f"from {low} to {high}, median {middle}"
@@ -776,23 +631,11 @@ def _tried(total: int, eligible: int, tested: int, held: int) -> str:
     """Count the runs, those that pass every gate, those tested further and those of these above structureless data."""
     if total == 1:
         gates = "it passes every gate" if eligible else "it misses a gate"
-        more = (
-            f", was tested further and is {'' if held else 'not '}above structureless data"
-            if tested
-            else ""
-        )
+        more = f", was tested further and is {'' if held else 'not '}above structureless data" if tested else ""
         return f"1 run was tried; {gates}{more}."
-    gates = (
-        f"{eligible:,} of them {'passes' if eligible == 1 else 'pass'}"
-        if eligible
-        else "none of them passes"
-    )
+    gates = f"{eligible:,} of them {'passes' if eligible == 1 else 'pass'}" if eligible else "none of them passes"
     gates = f"{'both' if total == 2 else 'all of them'} pass" if eligible == total else gates
-    more = (
-        f"; {tested:,} {'was' if tested == 1 else 'were'} tested further, {_holding(tested, held)}"
-        if tested
-        else ""
-    )
+    more = f"; {tested:,} {'was' if tested == 1 else 'were'} tested further, {_holding(tested, held)}" if tested else ""
     return f"{total:,} runs were tried; {gates} every gate{more}."
 
 
@@ -851,14 +694,7 @@ def _k_line(summary: Summary) -> list[Plot]:
         return []
     run = figure_words.k_line_run(summary)
     alt = "Elbow, reference silhouette and stability of one pipeline against its number of clusters, with their bands"
-    return [
-        Plot(
-            "k_line",
-            to_draw("k_line", summary.k_line, int(run["k"])),
-            alt,
-            figure_words.k_line(summary),
-        )
-    ]
+    return [Plot("k_line", to_draw("k_line", summary.k_line, int(run["k"])), alt, figure_words.k_line(summary))]
 
 
 def _k_excess(summary: Summary) -> list[Any]:
@@ -869,17 +705,11 @@ def _k_excess(summary: Summary) -> list[Any]:
     shown = lines[lines["line"].isin(names[:FACETS])]
     alt = "Reference silhouette, its mean on tables without segments and the excess against the number of clusters"
     caption = confirmed_words.k_caption(summary)
-    caption += (
-        f" The first {FACETS} of {len(names)} pipelines are drawn." if len(names) > FACETS else ""
-    )
+    caption += f" The first {FACETS} of {len(names)} pipelines are drawn." if len(names) > FACETS else ""
     blocks: list[Any] = [Plot("k_excess", to_draw("k_excess", shown), alt, caption)]
     blocks.append(_k_table(lines[lines["line"] == names[0]], ""))
     if len(names) > 1:
-        blocks.append(
-            _k_table(
-                lines[lines["line"] != names[0]], "The other tested pipelines by number of clusters"
-            )
-        )
+        blocks.append(_k_table(lines[lines["line"] != names[0]], "The other tested pipelines by number of clusters"))
     return blocks
 
 
@@ -895,20 +725,9 @@ def _k_table(lines: pd.DataFrame, title: str) -> Table:
         ]
         for row in lines.itertuples()
     ]
-    head = [
-        *(["Pipeline"] if title else []),
-        "k",
-        "Silhouette",
-        "Null mean",
-        "Excess",
-        "z",
-        "p",
-        "",
-    ]
+    head = [*(["Pipeline"] if title else []), "k", "Silhouette", "Null mean", "Excess", "z", "p", ""]
     caption = "" if title else f"{lines['line'].iloc[0]}. p of each row on its own, not adjusted."
-    return Table(
-        head, rows[: 4 * LISTED], ("l" if title else "") + "rrrrrrl", title=title, caption=caption
-    )
+    return Table(head, rows[: 4 * LISTED], ("l" if title else "") + "rrrrrrl", title=title, caption=caption)
 
 
 def _best_spaces(summary: Summary, method: str) -> list[str]:
@@ -920,18 +739,14 @@ def _best_spaces(summary: Summary, method: str) -> list[str]:
 def _facets(caption: str, curves: pd.DataFrame, method: str) -> str:
     spaces = curves.loc[curves["method"] == method, "space"].nunique()
     return caption + (
-        f" The {FACETS} of {spaces} spaces with the best silhouette are drawn."
-        if spaces > FACETS
-        else ""
+        f" The {FACETS} of {spaces} spaces with the best silhouette are drawn." if spaces > FACETS else ""
     )
 
 
 def _explained(summary: Summary) -> Table:
     primary, *others = gather.reference_columns(summary.runs, summary.references)
     names = {"silhouette": f"Silhouette, {primary}"}
-    names |= {f"silhouette_{name}": f"Silhouette, {name}" for name in others} | {
-        "stability": "Stability (ARI)"
-    }
+    names |= {f"silhouette_{name}": f"Silhouette, {name}" for name in others} | {"stability": "Stability (ARI)"}
     rows = [
         [words.sentence(str(row["axis"])), *(words.percent(row[name]) for name in names)]
         for _, row in summary.explained.iterrows()
@@ -976,10 +791,7 @@ def _quality(summary: Summary) -> list[Any]:
     rows = [[str(row["space"]), *_qualities(row)] for _, row in table.head(LISTED).iterrows()]
     best = table[[f"{name}{confirmed.IDENTITY}" for name in confirmed.QUALITY]].median()
     if best.notna().any():
-        rows.insert(
-            0,
-            ["The scaled features themselves (control)", *(words.number(value) for value in best)],
-        )
+        rows.insert(0, ["The scaled features themselves (control)", *(words.number(value) for value in best)])
     head = ["Space", *confirmed_words.QUALITY_NAMES.values()]
     return [Text(confirmed_words.quality_caption(summary)), Table(head, rows, "lrrrrr")]
 
@@ -1000,18 +812,11 @@ def data(summary: Summary) -> Section:
     found = summary.provenance.get("data", {})
     section = Section("data", "Data", "Is the input sane?", words.data_answer(summary))
     section.blocks.extend([Notice(text) for text in [left_out(summary)] if text])
-    warnings = [
-        *words.variance_warnings(summary),
-        *(words.isolated(str(w)) for w in found.get("warnings") or []),
-    ]
+    warnings = [*words.variance_warnings(summary), *(words.isolated(str(w)) for w in found.get("warnings") or [])]
     section.blocks.extend([Notice(text) for text in warnings[:LISTED]])
     if len(summary.variance):
         table = gather.by_column(summary.variance, table_columns(found))
-        peaks = (
-            table.groupby("feature", sort=False)["share"]
-            .max()
-            .sort_values(ascending=False, kind="stable")
-        )
+        peaks = table.groupby("feature", sort=False)["share"].max().sort_values(ascending=False, kind="stable")
         drawn = list(peaks.index[: gather.TOP_FEATURES])
         section.blocks.append(
             Plot(
@@ -1034,9 +839,7 @@ def _distributions(summary: Summary) -> list[Plot]:
     drawn = figure_words.drawn_columns(summary.columns)
     alt = "Small histograms, one for each column of the table that holds numbers: shares of the customers"
     caption = figure_words.distributions(summary)
-    return [
-        Plot("distributions", to_draw("distributions", summary.columns.drawn[drawn]), alt, caption)
-    ]
+    return [Plot("distributions", to_draw("distributions", summary.columns.drawn[drawn]), alt, caption)]
 
 
 def _correlations(summary: Summary) -> list[Plot]:
@@ -1050,9 +853,7 @@ def _correlations(summary: Summary) -> list[Plot]:
 def _variance_caption(table: pd.DataFrame, features: int, together: bool) -> str:
     highest = table.sort_values("share", ascending=False).iloc[0]
     name = words.clipped(str(highest["feature"]), 60)
-    lead = (
-        "One feature decides" if highest["share"] > gather.DECIDES else "No feature decides alone"
-    )
+    lead = "One feature decides" if highest["share"] > gather.DECIDES else "No feature decides alone"
     told = (
         f"{lead}: the largest share of a scaled table's variance is {words.percent(highest['share'])}, {name} in "
         f"{words.clipped(str(highest['matrix']))}. "
@@ -1060,9 +861,7 @@ def _variance_caption(table: pd.DataFrame, features: int, together: bool) -> str
     )
     told += " The values of a text column are one row." if together else ""
     return told + (
-        f" The {gather.TOP_FEATURES} largest of {features} features."
-        if features > gather.TOP_FEATURES
-        else ""
+        f" The {gather.TOP_FEATURES} largest of {features} features." if features > gather.TOP_FEATURES else ""
     )
 
 
@@ -1078,21 +877,9 @@ def _columns_table(summary: Summary) -> Table:
     texts = bool(told["commonest"].notna().any())
     for row in rows:
         row.extend(_column_cells(told.loc[row[0]] if row[0] in told.index else None, texts))
-    head = [
-        *head,
-        "Distinct",
-        "Zero",
-        "Mean",
-        "SD",
-        "5%",
-        "Median",
-        "95%",
-        *(["Commonest value"] if texts else []),
-    ]
+    head = [*head, "Distinct", "Zero", "Mean", "SD", "5%", "Median", "95%", *(["Commonest value"] if texts else [])]
     caption = figure_words.looked_at(summary)
-    return Table(
-        head, rows, f"{align}rrrrrrr{'l' * texts}", title="Every column in figures", caption=caption
-    )
+    return Table(head, rows, f"{align}rrrrrrr{'l' * texts}", title="Every column in figures", caption=caption)
 
 
 def _column_cells(told: pd.Series | None, texts: bool) -> list[str]:
@@ -1108,12 +895,7 @@ def _column_cells(told: pd.Series | None, texts: bool) -> list[str]:
     if not texts:
         return cells
     share = told["commonest_share"]
-    return [
-        *cells,
-        ""
-        if words.absent(share)
-        else f"{words.clipped(told['commonest'], 40)} ({words.percent(share)})",
-    ]
+    return [*cells, "" if words.absent(share) else f"{words.clipped(told['commonest'], 40)} ({words.percent(share)})"]
 
 
 # ------------------------------------------------------------------ 8 failures
@@ -1121,9 +903,7 @@ def _column_cells(told: pd.Series | None, texts: bool) -> list[str]:
 
 def failures(summary: Summary) -> Section:
     """Say what is missing."""
-    answer = " ".join(
-        filter(None, [words.failures_caption(summary), confirmed_words.incomplete(summary)])
-    )
+    answer = " ".join(filter(None, [words.failures_caption(summary), confirmed_words.incomplete(summary)]))
     section = Section("failures", "Failures", "What is missing?", answer)
     table = summary.failures
     if len(table):
@@ -1136,9 +916,7 @@ def failures(summary: Summary) -> Section:
         section.blocks.append(Table(head, rows[:LISTED], "llrll", caption=more))
     unscored = summary.ok[summary.ok["silhouette_reference"].isna()]
     if len(unscored):
-        column = next(
-            (c for c in ("silhouette_reference_status", "stability_status") if c in unscored), None
-        )
+        column = next((c for c in ("silhouette_reference_status", "stability_status") if c in unscored), None)
         counts = unscored[column].value_counts() if column else pd.Series(dtype=int)
         rows = [[words.status(str(status)), words.count(n)] for status, n in counts.items()]
         caption = "Runs that came through but have no reference silhouette, by why it has no value."
@@ -1155,9 +933,7 @@ def _unconfirmed(summary: Summary) -> list[Any]:
     lost = runs[runs["confirm_reason"] != ""]
     rows = [[row.run, row.label, row.confirm_reason] for row in lost.head(LISTED).itertuples()]
     caption = "Tested runs of which a stage of the confirmation failed or was skipped: the first reason of each."
-    blocks = (
-        [Table(["Run", "Configuration", "Reason"], rows, "mll", caption=caption)] if rows else []
-    )
+    blocks = [Table(["Run", "Configuration", "Reason"], rows, "mll", caption=caption)] if rows else []
     return [*blocks, *_texts(confirmed_words.lost_tables(summary))]
 
 
@@ -1178,15 +954,11 @@ def provenance(summary: Summary) -> Section:
     if len(summary.stages):
         section.blocks.append(_stage_table(summary.stages, "CPU time by kind of stage"))
     if len(summary.confirm_stages):
-        section.blocks.append(
-            _stage_table(summary.confirm_stages, "CPU time of the confirmation by kind of stage")
-        )
+        section.blocks.append(_stage_table(summary.confirm_stages, "CPU time of the confirmation by kind of stage"))
     versions = [[str(k), str(v)] for k, v in (found.get("versions") or {}).items()]
     if versions:
         section.blocks.append(Table(["Package", "Version"], versions, "ll", title="Versions"))
-    axes = [
-        [str(name), _values(values)] for name, values in (summary.study.get("axes") or {}).items()
-    ]
+    axes = [[str(name), _values(values)] for name, values in (summary.study.get("axes") or {}).items()]
     if axes:
         section.blocks.append(Table(["Axis", "Values"], axes, "ll", title="What was swept"))
     section.blocks.append(Listing("Settings of the study", _yaml(summary.study)))
@@ -1194,9 +966,7 @@ def provenance(summary: Summary) -> Section:
 
 
 def _stage_table(stages: pd.DataFrame, title: str) -> Table:
-    rows = [
-        [r.stage, words.seconds(r.seconds), words.percent(r.share)] for r in stages.itertuples()
-    ]
+    rows = [[r.stage, words.seconds(r.seconds), words.percent(r.share)] for r in stages.itertuples()]
     return Table(["Stage", "CPU time", "Share"], rows, "lrr", title=title)
 
 
@@ -1204,29 +974,14 @@ def _provenance_answer(summary: Summary) -> str:
     found = summary.provenance
     told = [_again_answer(found)]
     state = str(found.get("state", "unknown"))
-    counts = {
-        name: (found.get("counts") or {}).get(name)
-        for name in ("ok", "failed", "skipped", "waiting")
-    }
+    counts = {name: (found.get("counts") or {}).get(name) for name in ("ok", "failed", "skipped", "waiting")}
     listed = words.listed([f"{words.count(n)} {name}" for name, n in counts.items() if n])
-    done = (
-        "the study is finished"
-        if state in ("finished", "done", "complete")
-        else f"the study's state is {state}"
-    )
+    done = "the study is finished" if state in ("finished", "done", "complete") else f"the study's state is {state}"
     told.append(words.sentence(f"{done}{f' ({listed})' if listed else ''}."))
     if found.get("wall_seconds"):
-        spent = sum(
-            float(summary_of["seconds"].sum())
-            for summary_of in (summary.stages, summary.confirm_stages)
-        )
-        stored = (
-            "computed_seconds" in found
-            and sum((found["computed_seconds"] or {}).values()) < spent / 2
-        )
-        told.append(
-            f"This launch took {words.seconds(found['wall_seconds'])}{_stored(stored, spent)}."
-        )
+        spent = sum(float(summary_of["seconds"].sum()) for summary_of in (summary.stages, summary.confirm_stages))
+        stored = "computed_seconds" in found and sum((found["computed_seconds"] or {}).values()) < spent / 2
+        told.append(f"This launch took {words.seconds(found['wall_seconds'])}{_stored(stored, spent)}.")
     return " ".join(told)
 
 
@@ -1238,11 +993,7 @@ def _stored(stored: bool, spent: float) -> str:
 def _again_answer(found: dict[str, Any]) -> str:
     """Say whether all that decides a result is known."""
     data = found.get("data") or {}
-    kept = {
-        "data": data.get("fingerprint"),
-        "seeds": found.get("seeds"),
-        "versions": found.get("versions"),
-    }
+    kept = {"data": data.get("fingerprint"), "seeds": found.get("seeds"), "versions": found.get("versions")}
     lost = [name for name, value in kept.items() if not value]
     if lost:
         return f"Not with certainty: nothing is known of the {words.listed(lost)}."
@@ -1260,9 +1011,7 @@ def _facts(summary: Summary) -> list[list[str]]:
     table = found.get("data", {})
     facts = {
         "Experiment": summary.study.get("experiment"),
-        "Started, finished": " to ".join(
-            str(found[k]) for k in ("started", "finished") if found.get(k)
-        ),
+        "Started, finished": " to ".join(str(found[k]) for k in ("started", "finished") if found.get(k)),
         "segkit, commit": ", ".join(str(found[k]) for k in ("segkit", "commit") if found.get(k)),
         "Python": found.get("python"),
         "Machine": _values(found.get("machine")),
@@ -1278,9 +1027,7 @@ def _facts(summary: Summary) -> list[list[str]]:
         "Workers": _values(found.get("workers")),
         "Efficiency (CPU time over workers' time)": _efficiency(found.get("efficiency")),
         "Peak memory of a worker": _peak(found.get("peak_memory")),
-        "Drawn customers": _values(
-            {k: v for k, v in (summary.study.get("sampling") or {}).items() if v}
-        ),
+        "Drawn customers": _values({k: v for k, v in (summary.study.get("sampling") or {}).items() if v}),
     }
     return [[name, str(value)] for name, value in facts.items() if value not in (None, "")]
 
@@ -1334,11 +1081,7 @@ def _definitions(summary: Summary) -> Table:
     rows = [[score.label, _defined(score)] for score in summary.scores]
     native = f"{words.NATIVE_AND_REFERENCE} All numeric features after {summary.references[0]} scaling here."
     rows += [[name, text] for name, text in words.COMPARED.items()]
-    rows += (
-        [[name, text] for name, text in confirmed_words.DEFINITIONS.items()]
-        if summary.confirmation
-        else []
-    )
+    rows += [[name, text] for name, text in confirmed_words.DEFINITIONS.items()] if summary.confirmation else []
     rows.append(["Reference and native", native])
     rows += [["Draw", text] for text in [drawn_words.definition(summary)] if text]
     return Table(["Score", "Definition"], rows, "ll", title="How scores are defined")

@@ -34,11 +34,7 @@ def everybodys(summary: Summary, feature: str, what: str) -> float:
     With several tables it is none: what was kept of the customers is of all tables, and a run is of one.
     """
     found = summary.columns
-    if (
-        found is None
-        or feature not in found.table.index
-        or len(summary.runs["data_label"].unique()) > 1
-    ):
+    if found is None or feature not in found.table.index or len(summary.runs["data_label"].unique()) > 1:
         return float("nan")
     return float(found.table.loc[feature, what])
 
@@ -49,17 +45,11 @@ def explained(summary: Summary) -> str:
     known = [name for name in features if not words.absent(everybodys(summary, name, "median"))]
     text = "Each feature: the segment's mean in standard deviations from all customers' mean, and the segment's median"
     text += " against that of all customers" if known else ""
-    text += (
-        ", or the means where the medians are the same"
-        if known and summary.options.customers
-        else ""
-    )
+    text += ", or the means where the medians are the same" if known and summary.options.customers else ""
     if any(name in summary.shares for name in features):
         text += "; of a feature that is 0 or 1, the share of the segment's customers that have 1, against everybody's"
     if known and summary.columns.customers < summary.n_customers:
-        text += (
-            f". Medians and means of all are those of {summary.columns.customers:,} drawn customers"
-        )
+        text += f". Medians and means of all are those of {summary.columns.customers:,} drawn customers"
     return f"{text}."
 
 

@@ -141,11 +141,7 @@ SCREEN_ONLY = (
 
 def absent(value: object) -> bool:
     """Tell whether there is no value."""
-    return (
-        value is None
-        or value is pd.NA
-        or (isinstance(value, float | np.floating) and np.isnan(value))
-    )
+    return value is None or value is pd.NA or (isinstance(value, float | np.floating) and np.isnan(value))
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -231,9 +227,7 @@ def sentence(text: str) -> str:
 
 def listed(parts: Sequence[str]) -> str:
     """Join with commas and an *and*."""
-    return (
-        parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
-    )
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
 
 
 def segment(label: int) -> str:
@@ -249,9 +243,7 @@ def visible(text: str, kept: str = "") -> str:
 def isolated(name: str) -> str:
     """Keep a name that is read from the right from turning the sentence around it."""
     shown = visible(name)
-    turns = not shown.isascii() and any(
-        unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown
-    )
+    turns = not shown.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in shown)
     return f"{ISOLATE[0]}{shown}{ISOLATE[1]}" if turns else shown
 
 
@@ -272,9 +264,7 @@ def apart(names: Sequence[str], width: int = 60) -> list[str]:
     alike = [name for name in shown if list(shown.values()).count(shown[name]) > 1]
     if alike:
         first, last = min(alike), max(alike)
-        same = next(
-            (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
-        )
+        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
         start = max(same - 8, 0)
         shown |= {name: isolated(f"…{name[start : start + width - 2]}…") for name in alike}
     if len(set(shown.values())) < len(shown):
@@ -288,16 +278,8 @@ def apart(names: Sequence[str], width: int = 60) -> list[str]:
 def configuration(run: Mapping[str, Any]) -> str:
     """Tell a run's configuration in words."""
     steps = [_named(run, "clusterer")]
-    steps.append(
-        "in the scaled features"
-        if run["projection"] == "none"
-        else f"on {_named(run, 'projection')}"
-    )
-    steps.append(
-        "of unscaled features"
-        if run["scaler"] == "none"
-        else f"after {_named(run, 'scaler')} scaling"
-    )
+    steps.append("in the scaled features" if run["projection"] == "none" else f"on {_named(run, 'projection')}")
+    steps.append("of unscaled features" if run["scaler"] == "none" else f"after {_named(run, 'scaler')} scaling")
     return f"{' '.join(steps)} (feature set {clipped(str(run['features_label']))})"
 
 
@@ -309,11 +291,7 @@ def _named(run: Mapping[str, Any], group: str) -> str:
 
 
 # From here Hennig calls a cluster so; below the last it is not to be trusted.
-JACCARD_BARS = (
-    (HIGHLY_STABLE, "highly stable"),
-    (VALID, "valid"),
-    (PATTERN, "a pattern with doubtful members"),
-)
+JACCARD_BARS = ((HIGHLY_STABLE, "highly stable"), (VALID, "valid"), (PATTERN, "a pattern with doubtful members"))
 
 
 def jaccard_reading(value: float) -> str:
@@ -360,9 +338,7 @@ def headline(summary: Summary) -> str:
     if not total:
         return "The study has no runs."
     if summary.best is None:
-        return (
-            f"None of the {plural(total, 'run')} came through, so there is nothing to choose from."
-        )
+        return f"None of the {plural(total, 'run')} came through, so there is nothing to choose from."
     described = told(summary.run(summary.best))
     if summary.recommendation.get("run"):
         eligible = summary.recommendation.get("eligible")
@@ -389,11 +365,7 @@ def told(run: Mapping[str, Any]) -> str:
 
 def why(summary: Summary) -> str:
     """Say in which criteria the recommended run is ahead, in which it is not, and what beats it there."""
-    entries = [
-        e
-        for e in summary.recommendation.get("reasons") or []
-        if "place" in e and _known(e, summary)
-    ]
+    entries = [e for e in summary.recommendation.get("reasons") or [] if "place" in e and _known(e, summary)]
     placed = [e for e in entries if e["criterion"] != "weight_share"]
     if not summary.recommendation.get("run") or not placed:
         return ""
@@ -433,11 +405,7 @@ def _won(summary: Summary, criteria: int) -> str:
         told += f", or share the first place between it and {plural(shared, 'run')} with the same segments"
     if others.empty:
         return f"{told}."
-    ties = (
-        " (a weighting that several runs win counts for each)"
-        if shares.max() + others.sum() > 1 + 1e-9
-        else ""
-    )
+    ties = " (a weighting that several runs win counts for each)" if shares.max() + others.sum() > 1 + 1e-9 else ""
     return f"{told}; the next {'other ' if shared else ''}one gets {percent(others.max())}{ties}."
 
 
@@ -515,10 +483,7 @@ def _span(values: pd.Series, write: Callable[[Any], str]) -> str:
 def _higher(name: str, summary: Summary) -> bool:
     if name.endswith("_z"):
         return True
-    return next(
-        (score.higher_is_better for score in summary.scores if name.startswith(f"{score.name}_")),
-        True,
-    )
+    return next((score.higher_is_better for score in summary.scores if name.startswith(f"{score.name}_")), True)
 
 
 def missed_gates(summary: Summary) -> str:
@@ -535,9 +500,7 @@ def missed_gates(summary: Summary) -> str:
 
 
 def _plain(name: str, summary: Summary) -> str:
-    label = next(
-        (score.label for score in summary.scores if name.startswith(f"{score.name}_")), "stability"
-    )
+    label = next((score.label for score in summary.scores if name.startswith(f"{score.name}_")), "stability")
     if name.endswith("_z"):
         pooled = "pooled " if name.endswith("_pooled_z") else ""
         return f"{label.lower() if label == 'Silhouette' else label} excess as {pooled}z"
@@ -564,13 +527,7 @@ def _reason(entry: Mapping[str, Any], summary: Summary) -> dict[str, str]:
     else:
         shown = _measured(name, value)
         outcome = {True: "passed", False: "not passed"}.get(entry.get("passed"), "")
-    return {
-        "kind": kind,
-        "name": criterion(name, summary),
-        "value": shown,
-        "bar": _bar(name, bar),
-        "outcome": outcome,
-    }
+    return {"kind": kind, "name": criterion(name, summary), "value": shown, "bar": _bar(name, bar), "outcome": outcome}
 
 
 def _interval(name: str, summary: Summary) -> str:
@@ -579,26 +536,17 @@ def _interval(name: str, summary: Summary) -> str:
         return ""
     run, of_place = summary.run(summary.best), name == "weight_share"
     low, high = (
-        (run[f"{name}_{end}"] for end in ("q05", "q95"))
-        if not of_place
-        else (run["rank_low"], run["rank_high"])
+        (run[f"{name}_{end}"] for end in ("q05", "q95")) if not of_place else (run["rank_low"], run["rank_high"])
     )
     if absent(low) or absent(high):
         return ""
     span = _span(pd.Series([low, high]), count if of_place else number)
-    return (
-        f" (90% of resampled refits, all else fixed: place {span})"
-        if of_place
-        else f" (90%: {span})"
-    )
+    return f" (90% of resampled refits, all else fixed: place {span})" if of_place else f" (90%: {span})"
 
 
 def pooled(summary: Summary) -> str:
     """Say what a pooled z is, where one was a criterion."""
-    if not any(
-        "pooled_z" in str(entry.get("criterion"))
-        for entry in summary.recommendation.get("reasons") or []
-    ):
+    if not any("pooled_z" in str(entry.get("criterion")) for entry in summary.recommendation.get("reasons") or []):
         return ""
     return (
         "Pooled z: the excess in standard deviations of the whole pipeline, over all its numbers of segments; not the "
@@ -612,9 +560,7 @@ def criterion(name: str, summary: Summary) -> str:
         if name.startswith(f"{score.name}_") and name.endswith("_z"):
             return f"{score.label}, excess over structureless data (z{', pooled' if 'pooled' in name else ''})"
         if name.startswith(f"{score.name}_"):
-            where = name.removeprefix(f"{score.name}_").replace(
-                "reference", f"{summary.references[0]} reference"
-            )
+            where = name.removeprefix(f"{score.name}_").replace("reference", f"{summary.references[0]} reference")
             return f"{score.label}, {where} space"
     return GATES.get(name, name)
 
@@ -665,14 +611,8 @@ def _second(summary: Summary) -> str:
         return line
     if ari >= 1:
         return f"{line} It finds the very same segments as the best run."
-    alike = (
-        "much the same segments"
-        if ari >= gather.SAME_ANSWER
-        else "partly the same segments, another answer"
-    )
-    reading = (
-        "nearly the same segments" if ari >= 0.9 else alike if ari >= 0.6 else "other segments"
-    )
+    alike = "much the same segments" if ari >= gather.SAME_ANSWER else "partly the same segments, another answer"
+    reading = "nearly the same segments" if ari >= 0.9 else alike if ari >= 0.6 else "other segments"
     return f"{line} Its ARI to the best run is {number(ari, 2)}: {reading}."
 
 
@@ -694,16 +634,8 @@ def trust_caption(summary: Summary) -> str:
         told += f"{number(low, 2)} to {number(high, 2)}). "
     told += f"{plural(len(both), 'run')} with both scores"
     which = "Pareto front" if summary.confirmation is None else "Pareto front of the screen"
-    ringed = (
-        f"; {front} on the {which} (ringed), which no other eligible run beats in every criterion."
-    )
-    told += (
-        ringed
-        if front
-        else ", none on a Pareto front."
-        if runs["eligible"].any()
-        else ", none of them eligible."
-    )
+    ringed = f"; {front} on the {which} (ringed), which no other eligible run beats in every criterion."
+    told += ringed if front else ", none on a Pareto front." if runs["eligible"].any() else ", none of them eligible."
     noisy = int((runs["coverage"] < 0.7).sum())
     if summary.confirmation is not None:
         told += (
@@ -762,9 +694,7 @@ def references_caption(summary: Summary) -> str:
     if len(columns) < 2 or len(runs) < 4:
         return ""
     (first, primary), *others = columns.items()
-    rho = {
-        name: runs[[primary, column]].corr(method="spearman").iloc[0, 1] for name, column in others
-    }
+    rho = {name: runs[[primary, column]].corr(method="spearman").iloc[0, 1] for name, column in others}
     told = [f"{number(value, 2)} ({name})" for name, value in rho.items()]
     return " ".join(
         filter(
@@ -791,9 +721,7 @@ def _tops(runs: pd.DataFrame, columns: Mapping[str, str]) -> str:
     """Say how many of the best under the primary reference are among the best under the others."""
     if len(runs) < 2 * TOP:
         return ""
-    (first, best), *others = (
-        (name, set(runs.nlargest(TOP, column).index)) for name, column in columns.items()
-    )
+    (first, best), *others = ((name, set(runs.nlargest(TOP, column).index)) for name, column in columns.items())
     told = [f"{count(len(best & found))} under {name}" for name, found in others]
     return f"Of the first {TOP} under {first}, so many are among the first {TOP} elsewhere: {listed(told)}."
 
@@ -803,17 +731,9 @@ def _places(summary: Summary, columns: Mapping[str, str]) -> str:
     if summary.best is None:
         return ""
     run = summary.run(summary.best)
-    told = [
-        f"{count(run[f'rank_{name}'])} under {name}"
-        for name in columns
-        if not absent(run[f"rank_{name}"])
-    ]
+    told = [f"{count(run[f'rank_{name}'])} under {name}" for name in columns if not absent(run[f"rank_{name}"])]
     among = plural(int(gather.scored(summary.runs).shape[0]), "run")
-    return (
-        f"By silhouette alone the best run, {summary.best}, has place {listed(told)}, of {among}."
-        if told
-        else ""
-    )
+    return f"By silhouette alone the best run, {summary.best}, has place {listed(told)}, of {among}." if told else ""
 
 
 def profile_caption(summary: Summary) -> str:
@@ -848,13 +768,8 @@ def embeddings_caption(summary: Summary) -> str:
     shown = len(summary.embeddings)
     largest = max((len(e.points) for e in summary.embeddings), default=0)
     coloured = "coloured by the labels of the best placed run that clustered in it"
-    found = pd.Series(
-        [len(np.unique(e.labels[e.labels >= 0])) for e in summary.embeddings]
-    ).value_counts()
-    sizes = [
-        f"{plural(k, 'segment')} in {n}" if shown > 1 else plural(k, "segment")
-        for k, n in found.items()
-    ]
+    found = pd.Series([len(np.unique(e.labels[e.labels >= 0])) for e in summary.embeddings]).value_counts()
+    sizes = [f"{plural(k, 'segment')} in {n}" if shown > 1 else plural(k, "segment") for k, n in found.items()]
     told = (
         f"{shown} embeddings, each {coloured} (the best placed first): {listed(sizes)}."
         if shown > 1
@@ -862,7 +777,9 @@ def embeddings_caption(summary: Summary) -> str:
     )
     if any(dimensions(summary.run(e.run)) > 2 for e in summary.embeddings):
         told += " Of a space with more dimensions the first two are drawn."
-    told += " Distances and sizes in such a picture are the projection's own: clear islands prove nothing by themselves."
+    told += (
+        " Distances and sizes in such a picture are the projection's own: clear islands prove nothing by themselves."
+    )
     if largest >= gather.POINTS:
         told += f" A random sample of {gather.POINTS:,} customers is drawn."
     return told
@@ -886,9 +803,7 @@ def _by_k(summary: Summary, method: str) -> str:
     whole = complete[complete.groupby(gather.LINE)["k"].transform("size") == points["k"].nunique()]
     kept, total = (table.groupby(gather.LINE).ngroups for table in (whole, points))
     spaces = points["space"].nunique()
-    lead = _method(method) + {1: "", 2: " over both spaces"}.get(
-        spaces, f" over all {spaces} spaces"
-    )
+    lead = _method(method) + {1: "", 2: " over both spaces"}.get(spaces, f" over all {spaces} spaces")
     ks = f"every number of clusters, {_span(points['k'], count)}"
     if whole.empty:
         return f"{lead}: no line has {ks}, so that means over the lines do not tell which number is best. "
@@ -942,13 +857,8 @@ def weighed(summary: Summary) -> str:
 def effects_caption(summary: Summary) -> str:
     """Say which choice moved the scores most."""
     if summary.explained.empty:
-        few = {
-            0: "No run has a score, so that no choice can be weighed.",
-            1: "There is one run only: nothing varies.",
-        }
-        return few.get(
-            len(gather.weighed(summary.runs)), f"Nothing varies among {weighed(summary)}."
-        )
+        few = {0: "No run has a score, so that no choice can be weighed.", 1: "There is one run only: nothing varies."}
+        return few.get(len(gather.weighed(summary.runs)), f"Nothing varies among {weighed(summary)}.")
     table = summary.explained.dropna(subset=["silhouette"])
     if table.empty:
         return _nothing_explained(summary)
@@ -965,9 +875,7 @@ def effects_caption(summary: Summary) -> str:
     if len(stable) and stable["stability"].max() > 0:
         most = stable.loc[stable["stability"].idxmax()]
         told += f"; the stability depends most on the {most['axis']} ({percent(most['stability'])})"
-    return (
-        f"{told}. Each choice is looked at on its own, so that shares overlap and need not add up."
-    )
+    return f"{told}. Each choice is looked at on its own, so that shares overlap and need not add up."
 
 
 def _elsewhere(summary: Summary) -> str:
@@ -998,16 +906,11 @@ def choices_caption(summary: Summary) -> str:
         table = summary.effects.dropna(subset=[score])
         table = table[table["runs"] >= MANY]
         tops = table.loc[table.groupby("axis", sort=False)[score].idxmax()]
-        best = [
-            f"{row.axis} {clipped(row.value, 60)} ({number(getattr(row, score), 2)})"
-            for row in tops.itertuples()
-        ]
+        best = [f"{row.axis} {clipped(row.value, 60)} ({number(getattr(row, score), 2)})" for row in tops.itertuples()]
         told += [f"Highest mean {name}: {', '.join(best)}."] if best else []
     least = f"Values with fewer than {MANY} runs are drawn, but not named here."
     few = [least] if told and (summary.effects["runs"] < MANY).any() else []
-    over = (
-        f"{sentence(weighed(summary))}, grouped by each choice in turn; number of runs in brackets."
-    )
+    over = f"{sentence(weighed(summary))}, grouped by each choice in turn; number of runs in brackets."
     return " ".join([*told, *few, over])
 
 
@@ -1018,11 +921,7 @@ def grid_caption(summary: Summary) -> str:
     best = summary.grid.max().max()
     projection = summary.grid.max().idxmax()
     scaler = summary.grid[projection].idxmax()
-    among = (
-        "eligible runs"
-        if summary.runs["eligible"].any()
-        else "all scored runs, as none is eligible"
-    )
+    among = "eligible runs" if summary.runs["eligible"].any() else "all scored runs, as none is eligible"
     return (
         f"Highest reference silhouette: {scaler} scaling {space(projection)}, {number(best)}. Each cell: the best "
         f"reference silhouette of the {among}.{favoured(summary)}"
@@ -1043,7 +942,9 @@ def inflation_caption(summary: Summary) -> str:
     if medians.empty:
         return ""
     if (summary.inflation["projection"] == "none").all():
-        return "No run was projected, so that there is no picture to trust or not: all clustered in the scaled features."
+        return (
+            "No run was projected, so that there is no picture to trust or not: all clustered in the scaled features."
+        )
     flattered, calm = medians.idxmax(), medians.idxmin()
     honest = "Not by itself: native" if medians.max() > FLATTERED else "Here it is: native"
     if medians.max() <= 0:
@@ -1075,11 +976,7 @@ def flattered_caption(summary: Summary) -> str:
 def space(label: str) -> str:
     """Say in which projection, from its label."""
     option, bracket, rest = str(label).partition("(")
-    return (
-        "without projection"
-        if option == "none"
-        else f"with {OPTIONS.get(option, option)}{bracket}{rest}"
-    )
+    return "without projection" if option == "none" else f"with {OPTIONS.get(option, option)}{bracket}{rest}"
 
 
 def data_answer(summary: Summary) -> str:
@@ -1088,13 +985,7 @@ def data_answer(summary: Summary) -> str:
     size = plural(summary.n_customers, "customer")
     if table.empty:
         return f"{size}; nothing is known of the columns."
-    lines = [
-        *_few(summary, len(table)),
-        *_missing(table),
-        *_skewed(table),
-        *_repeated(summary),
-        *_deciding(summary),
-    ]
+    lines = [*_few(summary, len(table)), *_missing(table), *_skewed(table), *_repeated(summary), *_deciding(summary)]
     size = f"{size} with {plural(len(table), 'column')}"
     if not lines:
         return f"Yes: {size}; none has missing values, none is strongly skewed, and none decides the distances alone."
@@ -1108,11 +999,7 @@ def _few(summary: Summary, columns: int) -> list[str]:
     if 0 < n < FEW_CUSTOMERS:
         return [f"fewer than {FEW_CUSTOMERS} customers are too few to find segments that hold"]
     per_column = n / columns
-    return (
-        [f"there are fewer than {PER_COLUMN} customers for each column"]
-        if 0 < per_column < PER_COLUMN
-        else []
-    )
+    return [f"there are fewer than {PER_COLUMN} customers for each column"] if 0 < per_column < PER_COLUMN else []
 
 
 def _missing(table: pd.DataFrame) -> list[str]:
@@ -1127,30 +1014,20 @@ def _missing(table: pd.DataFrame) -> list[str]:
 
 def _skewed(table: pd.DataFrame) -> list[str]:
     skewed = int((table["skew"].abs() > 2).sum())
-    return (
-        [f"{plural(skewed, 'column is', 'columns are')} strongly skewed (|skew| above 2)"]
-        if skewed
-        else []
-    )
+    return [f"{plural(skewed, 'column is', 'columns are')} strongly skewed (|skew| above 2)"] if skewed else []
 
 
 def _repeated(summary: Summary) -> list[str]:
     found = summary.columns
     if found is None or found.repeated <= REPEATED * found.customers:
         return []
-    return [
-        f"{percent(found.repeated / found.customers)} of the customers have the values of another in every column"
-    ]
+    return [f"{percent(found.repeated / found.customers)} of the customers have the values of another in every column"]
 
 
 def _deciding(summary: Summary) -> list[str]:
     decided = gather.decided(summary.variance)["matrix"].nunique()
     total = summary.variance["matrix"].nunique()
-    return (
-        [f"in {decided} of {plural(total, 'scaled table')} one feature decides the distances"]
-        if decided
-        else []
-    )
+    return [f"in {decided} of {plural(total, 'scaled table')} one feature decides the distances"] if decided else []
 
 
 def variance_warnings(summary: Summary) -> list[str]:

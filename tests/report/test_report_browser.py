@@ -18,16 +18,7 @@ HOSTILE = "<script>alert(1)</script>|`x`[a](http://evil.example)$\\frac{$ \"'=cm
 LONG = "a name of eighty characters that a table in a warehouse really has, with a unit [EUR]"
 ARABIC = "متوسط الرصيد"
 COLUMNS = (HOSTILE, "AGE", "=cmd()|' /C calc'!A0", LONG[:80], ARABIC, "${x}")
-IDS = (
-    HOSTILE,
-    "=cmd()|'x'!A0",
-    'said "so", twice',
-    "@sum(A1)",
-    "-5",
-    "+tel",
-    "[a](http://evil.example)",
-    "plain",
-)
+IDS = (HOSTILE, "=cmd()|'x'!A0", 'said "so", twice', "@sum(A1)", "-5", "+tel", "[a](http://evil.example)", "plain")
 EMBEDDED = 8
 OTHERS = 400
 # Three times what the page needs on the machine it was made on: a slow computer must not fail the test.
@@ -40,9 +31,7 @@ class Page:
     def __init__(self, driver: Any, path: Path) -> None:
         self.driver, self.path = driver, path
 
-    def visit(
-        self, address: str = "", width: int = 1400, height: int = 1000, dark: bool = False
-    ) -> None:
+    def visit(self, address: str = "", width: int = 1400, height: int = 1000, dark: bool = False) -> None:
         self.media(dark=dark)
         size = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -53,9 +42,7 @@ class Page:
 
     def media(self, name: str = "screen", dark: bool = False) -> None:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.driver.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia", {"media": name, "features": [scheme]}
-        )
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": name, "features": [scheme]})
 
     def wait(self, condition: str, seconds: float = 20) -> None:
         end = time.monotonic() + seconds
@@ -68,18 +55,13 @@ class Page:
 
     def later(self, code: str, *arguments: Any) -> Any:
         """Run code that answers by ``done``."""
-        return self.driver.execute_async_script(
-            f"const done = arguments[arguments.length - 1]; {code}", *arguments
-        )
+        return self.driver.execute_async_script(f"const done = arguments[arguments.length - 1]; {code}", *arguments)
 
     def one(self, selector: str) -> Any:
         return self.driver.find_element("css selector", selector)
 
     def texts(self, selector: str) -> list[str]:
-        return self.js(
-            "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent.trim())",
-            selector,
-        )
+        return self.js("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent.trim())", selector)
 
     def press(self, *keys: str) -> None:
         from selenium.webdriver import ActionChains
@@ -93,13 +75,7 @@ class Page:
 
     def put(self, selector: str, value: str, event: str = "change", place: int = 0) -> None:
         code = "const [selector, value, event, place] = arguments, box = document.querySelectorAll(selector)[place];"
-        self.js(
-            f"{code} box.value = value; box.dispatchEvent(new Event(event))",
-            selector,
-            value,
-            event,
-            place,
-        )
+        self.js(f"{code} box.value = value; box.dispatchEvent(new Event(event))", selector, value, event, place)
 
     def choose(self, run: str) -> None:
         self.click(f"tr[data-run='{run}']")
@@ -115,22 +91,16 @@ class Page:
         return self.js("return location.hash")
 
     def cells(self, selector: str) -> list[list[str]]:
-        code = "return [...document.querySelectorAll(arguments[0])].map(r => [...r.cells].map(c => c.textContent.trim()))"
+        code = (
+            "return [...document.querySelectorAll(arguments[0])].map(r => [...r.cells].map(c => c.textContent.trim()))"
+        )
         return self.js(code, f"{selector} tbody:not([aria-hidden]) tr")
 
     def assert_quiet(self) -> None:
         """Nothing was asked of the network, and nothing was said on the console."""
-        told = [
-            json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")
-        ]
-        asked = [
-            m["params"]["request"]["url"]
-            for m in told
-            if m["method"] == "Network.requestWillBeSent"
-        ]
-        assert {url.split("#")[0] for url in asked if not url.startswith(("data:", "blob:"))} <= {
-            self.path.as_uri()
-        }
+        told = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
+        asked = [m["params"]["request"]["url"] for m in told if m["method"] == "Network.requestWillBeSent"]
+        assert {url.split("#")[0] for url in asked if not url.startswith(("data:", "blob:"))} <= {self.path.as_uri()}
         assert self.driver.get_log("browser") == []
 
 
@@ -168,10 +138,7 @@ def filled(study: Any) -> list[str]:
                 stability_ari=0.9 - place / 50,
                 stability_ari_q05=0.8 - place / 50,
                 stability_ari_q95=0.95 - place / 50,
-                **{
-                    "clusterer.n_clusters": k,
-                    "clusterer.init": "random" if place == EMBEDDED else "k-means++",
-                },
+                **{"clusterer.n_clusters": k, "clusterer.init": "random" if place == EMBEDDED else "k-means++"},
             )
         )
     rng = np.random.default_rng(5)
@@ -193,17 +160,13 @@ def filled(study: Any) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def study(
-    new_study: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Any, list[str], Path]:
+def study(new_study: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str], Path]:
     study = new_study(n=350, columns=COLUMNS)
     study.ids[: len(IDS)] = ""
     study.ids = np.array([*IDS, *study.ids[len(IDS) :]], dtype=object)
     runs = filled(study)
     folder = study.write(tmp_path_factory.mktemp("browser") / "study")
-    study.frame.assign(id=study.ids)[["id", *study.frame.columns]].to_parquet(
-        folder / "customers.parquet", index=False
-    )
+    study.frame.assign(id=study.ids)[["id", *study.frame.columns]].to_parquet(folder / "customers.parquet", index=False)
     return study, runs, page_of(folder)
 
 
@@ -213,12 +176,8 @@ def page(browser: Any, study: tuple[Any, list[str], Path]) -> Page:
 
 
 @pytest.fixture(scope="module")
-def confirmed(
-    browser: Any, new_planted: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> Page:
-    return Page(
-        browser, page_of(new_planted().write(tmp_path_factory.mktemp("confirmed") / "study"))
-    )
+def confirmed(browser: Any, new_planted: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return Page(browser, page_of(new_planted().write(tmp_path_factory.mktemp("confirmed") / "study")))
 
 
 def partition(study: Any, run: str) -> np.ndarray:
@@ -249,9 +208,7 @@ def test_a_chosen_run_is_shown_in_every_view_and_nothing_leaves_the_page(page, s
 def test_the_canvas_names_the_segment_under_the_pointer_and_is_sharp(page, study):
     page.visit()
     canvas = page.one(".map-first canvas")
-    assert page.js("return arguments[0].width", canvas) == 2 * int(
-        canvas.get_attribute("clientWidth")
-    )
+    assert page.js("return arguments[0].width", canvas) == 2 * int(canvas.get_attribute("clientWidth"))
     found = set()
     for step in range(30, 100, 4):
         x, y = (canvas.size[side] * step / 130 for side in ("width", "height"))
@@ -279,9 +236,7 @@ def test_a_run_without_labels_tells_how_to_get_them_and_what_is_near(page, study
 
 def test_an_address_brings_everything_back(page, study):
     _, runs, _ = study
-    page.visit(
-        f"#run={runs[4]}&segment=2&compare={runs[1]}&plane=pca-1&sort=-silhouette_reference&range=5:40:AGE"
-    )
+    page.visit(f"#run={runs[4]}&segment=2&compare={runs[1]}&plane=pca-1&sort=-silhouette_reference&range=5:40:AGE")
     assert page.run == runs[4]
     assert "Segment 2" in page.texts(".segment-view h4")[0]
     assert runs[1] in page.texts(".compare-view h4")[0]
@@ -312,14 +267,10 @@ def test_what_an_address_names_in_vain_is_told_and_dropped(page, study):
     ]
     page.choose(runs[0])
     assert page.texts(".run-head .notice") == []
-    page.visit(
-        "#run=nonsense&feature=AGE&colour=p:clusterer.init&sort=-stability_ari&only=eligible"
-    )
+    page.visit("#run=nonsense&feature=AGE&colour=p:clusterer.init&sort=-stability_ari&only=eligible")
     page.choose(runs[3])
     assert page.texts(".run-head .notice") == []
-    known = (
-        f"#run={runs[3]}&feature=AGE&sort=-stability_ari&only=eligible&colour=p%3Aclusterer.init"
-    )
+    known = f"#run={runs[3]}&feature=AGE&sort=-stability_ari&only=eligible&colour=p%3Aclusterer.init"
     assert page.address == known
     page.assert_quiet()
 
@@ -330,17 +281,12 @@ def test_what_an_address_names_in_vain_is_told_and_dropped(page, study):
         ("segment=99", "Run {run} has no segment 99 in this page."),
         ("segment=-1", "Run {run} has no segment -1 in this page."),
         ("segment=first", "Run {run} has no segment first in this page."),
-        (
-            "zoom=0.1,0.5,nonsense,2",
-            "Left out of the address, because this page cannot read it: zoom.",
-        ),
+        ("zoom=0.1,0.5,nonsense,2", "Left out of the address, because this page cannot read it: zoom."),
         ("zoom=0.5,0.1,0,1", "Left out of the address, because this page cannot read it: zoom."),
         ("zoom=0.1,0.5,0,1&segment=2", None),
     ],
 )
-def test_a_segment_or_a_part_of_a_picture_that_is_not_there_is_told_and_dropped(
-    page, study, asked, told
-):
+def test_a_segment_or_a_part_of_a_picture_that_is_not_there_is_told_and_dropped(page, study, asked, told):
     run = study[1][3]
     page.visit(f"#run={run}&{asked}")
     assert page.texts(".run-head .notice") == ([told.format(run=run)] if told else [])
@@ -353,9 +299,7 @@ def test_a_segment_or_a_part_of_a_picture_that_is_not_there_is_told_and_dropped(
 
 
 @pytest.mark.parametrize("kind", ["screened", "confirmed", "alone"])
-def test_the_script_draws_the_words_of_the_table_without_it(
-    page, confirmed, browser, new_planted, tmp_path, kind
-):
+def test_the_script_draws_the_words_of_the_table_without_it(page, confirmed, browser, new_planted, tmp_path, kind):
     from segkit.report.gather import gather
     from segkit.report.leaderboard import leaderboard
 
@@ -363,12 +307,7 @@ def test_the_script_draws_the_words_of_the_table_without_it(
     if kind == "alone":
         planted = new_planted()
         best = next(row for row in planted.rows if row["n_clusters"] == 5)
-        best |= {
-            "silhouette_null_mean": 0.0,
-            "silhouette_excess": 0.4,
-            "seconds": 12.5,
-            "smallest_cluster": 0.0004,
-        }
+        best |= {"silhouette_null_mean": 0.0, "silhouette_excess": 0.4, "seconds": 12.5, "smallest_cluster": 0.0004}
         for row in planted.nulls:
             row["silhouette"] = np.nan if row["run"] == best["run"] else row["silhouette"]
         planted.rows[-1] |= {"rank": None, "dbcv_reference": -0.5, "prediction_strength_sd": 0.02}
@@ -381,11 +320,11 @@ def test_the_script_draws_the_words_of_the_table_without_it(
     for row, (_, _, _, cells) in list(zip(drawn, board.rows, strict=False))[:20]:
         assert row[1:] == [cell.shown.strip() for cell in cells]
     text = " ".join(" ".join(row) for row in drawn)
-    pairs = "return [...document.querySelectorAll(`.columns dt`)].map((e) => [e.textContent, e.nextSibling.textContent])"
+    pairs = (
+        "return [...document.querySelectorAll(`.columns dt`)].map((e) => [e.textContent, e.nextSibling.textContent])"
+    )
     told = shown.js(pairs)
-    assert [tuple(each) for each in told] == [
-        (column.title, column.hint) for column in board.columns if column.hint
-    ]
+    assert [tuple(each) for each in told] == [(column.title, column.hint) for column in board.columns if column.hint]
     lower = [title for title, hint in told if "lower is better" in hint]
     assert lower == ([] if kind == "screened" else ["Davies-Bouldin"])
     if kind == "alone":
@@ -414,13 +353,11 @@ def test_configurations_are_whole_in_rows_of_one_height(browser, new_study, tmp_
     page = Page(browser, page_of(study.write(tmp_path / "study")))
     for width in (1300, 400):
         page.visit(f"#run={study.rows[0]['run']}&segment=1", width=width)
-        cut = "return [...document.querySelectorAll(arguments[0])].filter((each) => each.scrollHeight > each.clientHeight"
+        cut = (
+            "return [...document.querySelectorAll(arguments[0])].filter((each) => each.scrollHeight > each.clientHeight"
+        )
         cut += " + 1 || each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
-        for part in (
-            ".runs tr[data-run] td > div",
-            ".kpis th button",
-            ".profile-view thead button",
-        ):
+        for part in (".runs tr[data-run] td > div", ".kpis th button", ".profile-view thead button"):
             assert page.texts(part)
             assert page.js(cut, part) == [], part
         heights = "return [...new Set([...document.querySelectorAll('tr[data-run]')].map((row) => row.offsetHeight))]"
@@ -491,9 +428,7 @@ def test_runs_stand_at_the_values_of_a_parameter(page, study):
     assert "x=p%3Aclusterer.n_clusters" in page.address
     page.visit(f"#run={runs[0]}&x=p:clusterer.n_clusters&find=kmeans&zoom=1,9,0,1")
     found = [page.js(POINT_AT, runs[i]) for i in (4, 5, 6)]
-    assert (found[1][0] - found[0][0]) / (found[2][0] - found[0][0]) == pytest.approx(
-        1 / 2, abs=0.01
-    )
+    assert (found[1][0] - found[0][0]) / (found[2][0] - found[0][0]) == pytest.approx(1 / 2, abs=0.01)
     assert "clusterer.n_clusters 7," in found[1][2]
     assert "p:clusterer.init" not in page.js(
         "return [...document.querySelector('[data-key=x]').options].map(o => o.value)"
@@ -503,20 +438,9 @@ def test_runs_stand_at_the_values_of_a_parameter(page, study):
 
 def test_saved_runs_are_safe_to_open_in_a_spreadsheet(browser, new_study, tmp_path):
     study = new_study(n=60)
-    names = [
-        "=cmd()|' /C calc'!A0",
-        "+1+1",
-        "@sum(A1)",
-        "-2+3",
-        "\ttab",
-        'a "quote", a comma',
-        "-5",
-        "plain",
-    ]
+    names = ["=cmd()|' /C calc'!A0", "+1+1", "@sum(A1)", "-2+3", "\ttab", 'a "quote", a comma', "-5", "plain"]
     for i, name in enumerate(names):
-        study.add(
-            study.truth % 2, scaler=name, rank=i + 1, silhouette_reference=-0.5, stability_ari=0.5
-        )
+        study.add(study.truth % 2, scaler=name, rank=i + 1, silhouette_reference=-0.5, stability_ari=0.5)
     study.recommend(study.rows[0]["run"])
     page = Page(browser, page_of(study.write(tmp_path / "study")))
     page.visit()
@@ -554,9 +478,7 @@ def test_figures_of_a_segment_are_of_those_whom_the_filters_keep(page, study):
     page.click("[data-key=add]")
     page.put(".filter-line input[type=text]", "31", place=0)
     kept = (labels == 1) & (age >= 31).to_numpy()
-    assert page.texts(".kept")[0].startswith(
-        f"Of the {kept.sum()} of its {(labels == 1).sum()} customers kept"
-    )
+    assert page.texts(".kept")[0].startswith(f"Of the {kept.sum()} of its {(labels == 1).sum()} customers kept")
     told = {row[0]: row[1:] for row in page.cells(".kpis")}
     low, middle, high = np.quantile(age[kept], [0.25, 0.5, 0.75], method="inverted_cdf")
     assert told["AGE"][1] == f"{middle:g} {low:g} to {high:g}"
@@ -585,9 +507,7 @@ def test_a_link_to_a_section_keeps_the_address(page, study):
     page.click("nav a[href='#choices']")
     assert page.address == f"#run={study[1][3]}"
     assert page.js("return document.activeElement.closest('section').id") == "choices"
-    assert (
-        abs(page.js("return document.querySelector('#choices').getBoundingClientRect().top")) < 400
-    )
+    assert abs(page.js("return document.querySelector('#choices').getBoundingClientRect().top")) < 400
     assert page.run == study[1][3]
 
 
@@ -633,10 +553,7 @@ def test_two_runs_are_compared_as_their_labels_say(page, study):
     told = [[int(cell) for cell in row[1:]] for row in page.cells(".cross")]
     assert told == crossed.tolist()
     differing = {row[0]: row[1:] for row in page.cells(".made > .scroll")}
-    assert differing == {
-        "clusterer.n_clusters": ["4", "3"],
-        "clusterer.init": ["k-means++", "random"],
-    }
+    assert differing == {"clusterer.n_clusters": ["4", "3"], "clusterer.init": ["k-means++", "random"]}
     scores = {row[0]: row[1:] for row in page.cells(".three > .scroll")}
     assert scores["Silhouette"] == ["0.470 ●", "0.420", "−0.050"]
     assert scores["Stability"] == ["0.84 ● 0.74 to 0.89", "0.74 0.64 to 0.79", "−0.10"]
@@ -655,9 +572,7 @@ def test_several_runs_agree_as_their_labels_say(page, study):
             if unknown in (a, b) and i != j:
                 assert told[i][j] == "not known here"
             else:
-                known = (
-                    1.0 if i == j else adjusted_rand_score(partition(table, a), partition(table, b))
-                )
+                known = 1.0 if i == j else adjusted_rand_score(partition(table, a), partition(table, b))
                 assert float(told[i][j]) == pytest.approx(known, abs=6e-3)
     differing = {row[0]: row[1:] for row in page.cells(".made > .scroll")}
     assert differing["clusterer.n_clusters"] == ["4", "3", "6", "20"]
@@ -674,13 +589,9 @@ def test_several_runs_agree_as_their_labels_say(page, study):
     for i, full in ((0, False), (5, True), (6, True)):
         page.click(f"tr[data-run='{runs[i]}'] input")
         assert ("no more fit" in page.one(".full").text) == full
-    assert not page.js(
-        "return document.querySelector(arguments[0]).checked", f"tr[data-run='{runs[6]}'] input"
-    )
+    assert not page.js("return document.querySelector(arguments[0]).checked", f"tr[data-run='{runs[6]}'] input")
     page.visit(page.address)
-    assert [row[0].split()[1] for row in page.cells(".matrix")] == [
-        runs[i] for i in (4, 7, 2, 0, 5)
-    ]
+    assert [row[0].split()[1] for row in page.cells(".matrix")] == [runs[i] for i in (4, 7, 2, 0, 5)]
     page.click("[data-key=close]")
     assert not page.one(".compare-view").is_displayed()
     page.assert_quiet()
@@ -786,9 +697,7 @@ def test_the_intervals_of_a_shown_run_are_inside_the_frame(page, study):
     page.visit(f"#run={runs[0]}")
     (high, _, _), (low, _, _) = (page.js(POINT_AT, runs[i]) for i in (0, 7))
     values = [rows[runs[0]]["stability_ari"], rows[runs[7]]["stability_ari"]]
-    end = high + (rows[runs[0]]["stability_ari_q95"] - values[0]) * (high - low) / (
-        values[0] - values[1]
-    )
+    end = high + (rows[runs[0]]["stability_ari_q95"] - values[0]) * (high - low) / (values[0] - values[1])
     width = page.js("return document.querySelector('.all-runs canvas').clientWidth")
     assert high < end < width - 16
     page.visit(f"#run={runs[0]}&zoom=0.7,0.9,0.4,0.6")
@@ -801,11 +710,7 @@ def test_runs_are_coloured_by_each_grouping_once(browser, new_study, tmp_path):
     study = new_study(n=60)
     for place, size in enumerate([2, 3, 5], start=1):
         for scaler in ("power", "standard"):
-            extra = {
-                "projection.n_components": size,
-                "silhouette_reference": 0.5 - place / 10,
-                "scaler": scaler,
-            }
+            extra = {"projection.n_components": size, "silhouette_reference": 0.5 - place / 10, "scaler": scaler}
             study.add(np.arange(60) % 3, projection="pca", **extra)
     study.add(np.arange(60) % 3, silhouette_reference=0.1)
     study.recommend(None)
@@ -820,10 +725,7 @@ def test_runs_are_coloured_by_each_grouping_once(browser, new_study, tmp_path):
 def test_a_confirmed_study_says_whose_front_it_shows(confirmed):
     confirmed.visit()
     assert "Pareto front of the tested runs only" in confirmed.texts(".controls label")
-    assert any(
-        text.startswith("Pareto front of the tested runs")
-        for text in confirmed.texts(".all-runs .legend li")
-    )
+    assert any(text.startswith("Pareto front of the tested runs") for text in confirmed.texts(".all-runs .legend li"))
 
 
 def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
@@ -842,14 +744,8 @@ def test_a_deviation_that_rounds_to_zero_has_no_sign(confirmed):
         ("clusterer.n_clusters=7", lambda row: row.get("clusterer.n_clusters") == 7),
         ("n_clusters>=400", lambda row: row.get("clusterer.n_clusters", 0) >= 400),
         ("silhouette>0.46", lambda row: row.get("silhouette_reference", 0) > 0.46),
-        (
-            "ref.silhouette>0.46 stability<0.8",
-            lambda row: row.get("stability_ari", 1) < 0.8 and row["rank"] < 4,
-        ),
-        (
-            "coverage>=99.9% kmeans",
-            lambda row: row.get("noise_fraction", 1) < 0.001 and row["clusterer"] == "kmeans",
-        ),
+        ("ref.silhouette>0.46 stability<0.8", lambda row: row.get("stability_ari", 1) < 0.8 and row["rank"] < 4),
+        ("coverage>=99.9% kmeans", lambda row: row.get("noise_fraction", 1) < 0.001 and row["clusterer"] == "kmeans"),
         ("run<5", lambda row: "run<5" in row["run"]),
         ("n_clusters >= 400", lambda row: row.get("clusterer.n_clusters", 0) >= 400),
         ("k = 3 .. 5 kmeans", lambda row: 3 <= row.get("clusterer.n_clusters", 0) <= 5),
@@ -955,9 +851,7 @@ def test_a_part_is_a_stop_of_the_tab_key_only_while_it_scrolls(page, study):
         page.later("requestAnimationFrame(() => setTimeout(done, 50))")
         found = page.js(parts)
         scrolling[width] = [wide or high for *_, wide, high in found]
-        assert [(stop, more) for stop, more, *_ in found] == [
-            (wide or high, wide) for *_, wide, high in found
-        ]
+        assert [(stop, more) for stop, more, *_ in found] == [(wide or high, wide) for *_, wide, high in found]
     assert 0 < sum(scrolling[1400]) < sum(scrolling[400])
     page.assert_quiet()
 
@@ -1006,10 +900,7 @@ def test_runs_are_kept_that_pass_where_a_lane_is_dragged_over(page, study):
     wanted = [run for run, row in rows.items() if row.get("silhouette_reference", -1) >= least]
     assert 1 < len(wanted) < len(rows)
     assert page.one(".matches").text == f"{len(wanted)} of {len(rows)} runs"
-    assert (
-        f"{len(wanted)} of {len(rows)} runs are drawn: those that pass the marked part"
-        in page.js(canvas)
-    )
+    assert f"{len(wanted)} of {len(rows)} runs are drawn: those that pass the marked part" in page.js(canvas)
     x, y = page.js(LANE_AT, runs[0], "Stability")
     page.js(drag, x, y - 3, x, y + 3)
     both = page.one(".matches").text
@@ -1019,9 +910,7 @@ def test_runs_are_kept_that_pass_where_a_lane_is_dragged_over(page, study):
     page.click("[data-key=unmark]")
     assert page.one(".matches").text == f"{len(rows)} runs"
     assert "lanes" not in page.address
-    page.js(
-        CLICK_AT.replace(".all-runs", ".all-lanes"), *page.js(LANE_AT, runs[3], "Silhouette"), {}
-    )
+    page.js(CLICK_AT.replace(".all-runs", ".all-lanes"), *page.js(LANE_AT, runs[3], "Silhouette"), {})
     assert page.run == runs[3]
     page.assert_quiet()
 
@@ -1076,9 +965,7 @@ def test_runs_are_kept_by_value_with_the_keyboard(page, study):
     page.click("[data-key=unmark]")
     assert page.one("[data-key=keep-from]").get_attribute("value") == ""
     page.put("[data-key=keep-lane]", "projection_label")
-    page.put(
-        "[data-key=keep-value]", str(page.texts("[data-key=keep-value] option").index(HOSTILE) - 1)
-    )
+    page.put("[data-key=keep-value]", str(page.texts("[data-key=keep-value] option").index(HOSTILE) - 1))
     assert kept(page) == 1
     page.put("[data-key=keep-value]", "")
     assert kept(page) == len(table.rows)
@@ -1125,9 +1012,7 @@ def test_hostile_names_are_literal_and_inert(page, study):
     assert {HOSTILE, ARABIC, "${x}", "=cmd()|' /C calc'!A0"} <= set(page.texts(".kpis th bdi"))
     assert HOSTILE in " ".join(page.texts("tr[data-run] td"))
     assert HOSTILE in page.texts(".plane option")[2]
-    assert page.js("return document.scripts.length") == path.read_text(encoding="utf-8").count(
-        "<script"
-    )
+    assert page.js("return document.scripts.length") == path.read_text(encoding="utf-8").count("<script")
     assert page.js("return document.querySelectorAll('.explorer b b, .runs b').length") == 0
     page.assert_quiet()
 
@@ -1137,23 +1022,13 @@ def test_all_runs_are_there_but_only_those_in_sight_are_drawn_and_sorting_is_qui
     page.visit()
     assert int(page.one(".runs").get_attribute("aria-rowcount")) == total + 1
     assert len(page.texts("tr[data-run]")) < 60
-    assert (
-        page.js("return performance.getEntriesByName('first-contentful-paint')[0].startTime")
-        < FIRST_PAINT
-    )
+    assert page.js("return performance.getEntriesByName('first-contentful-paint')[0].startTime") < FIRST_PAINT
     timed = "const from = performance.now(); document.querySelectorAll(arguments[0])[arguments[1]].click(); "
     timed += "requestAnimationFrame(() => setTimeout(() => done(performance.now() - from)))"
     assert min(page.later(timed, "tr[data-run]", i) for i in (3, 4, 5)) < SWITCH
-    assert (
-        min(page.later(timed, "th[data-name=silhouette_reference] button", 0) for _ in range(2))
-        < SORT
-    )
-    silhouettes = sorted(
-        row["silhouette_reference"] for row in study[0].rows if row.get("silhouette_reference")
-    )
-    column = page.js(
-        "return document.querySelector('th[data-name=silhouette_reference]').cellIndex"
-    )
+    assert min(page.later(timed, "th[data-name=silhouette_reference] button", 0) for _ in range(2)) < SORT
+    silhouettes = sorted(row["silhouette_reference"] for row in study[0].rows if row.get("silhouette_reference"))
+    column = page.js("return document.querySelector('th[data-name=silhouette_reference]').cellIndex")
     assert float(page.cells(".runs")[0][column]) == pytest.approx(silhouettes[0], abs=6e-4)
     page.put(".find", "KMEANS n_clusters=419", "input")
     assert page.texts(".matches")[0] == f"1 of {total} runs"
@@ -1166,9 +1041,7 @@ def test_all_runs_are_there_but_only_those_in_sight_are_drawn_and_sorting_is_qui
 def test_no_serious_accessibility_violation(page, study, axe, dark):
     runs = study[1]
     for compared in ([runs[7]], [runs[7], runs[4], study[0].rows[20]["run"]]):
-        page.visit(
-            f"#run={runs[2]}&segment=1&compare={','.join(compared)}&range=5:40:AGE", dark=dark
-        )
+        page.visit(f"#run={runs[2]}&segment=1&compare={','.join(compared)}&range=5:40:AGE", dark=dark)
         page.js(f"{OPEN_LANES}; document.querySelector('.lanes details').open = true")
         page.js(axe)
         found = page.later(
@@ -1199,13 +1072,7 @@ def test_theme_and_print(page, study):
 def test_the_leaderboard_tells_what_a_run_is_before_its_scores_and_on_paper_too(confirmed):
     heads = "return [...document.querySelectorAll('.runs th')].map((th) => th.dataset.name)"
     what = ["standing", "run", "scaler_label", "projection_label", "clusterer_label", "n_clusters"]
-    scores = [
-        "silhouette_reference",
-        "silhouette_excess",
-        "p_adjusted",
-        "stability_ari",
-        "stability_ari_refit",
-    ]
+    scores = ["silhouette_reference", "silhouette_excess", "p_adjusted", "stability_ari", "stability_ari_refit"]
     what.append("state")
     confirmed.visit()
     shown = confirmed.js(heads)
@@ -1274,12 +1141,8 @@ def test_on_paper_no_table_is_cut_off_or_shadowed(confirmed):
     )
     assert len(told) > 5
     assert [row for row in told if row[1:] != ["none", "visible", True]] == []
-    shadows = (
-        "return [...document.querySelectorAll('.live tr[aria-selected=true] td:nth-child(n+2)')]"
-    )
-    assert set(confirmed.js(f"{shadows}.map((cell) => getComputedStyle(cell).boxShadow)")) == {
-        "none"
-    }
+    shadows = "return [...document.querySelectorAll('.live tr[aria-selected=true] td:nth-child(n+2)')]"
+    assert set(confirmed.js(f"{shadows}.map((cell) => getComputedStyle(cell).boxShadow)")) == {"none"}
     assert not confirmed.one("details > pre").is_displayed()
     assert "study.yaml" in confirmed.one("details:has(> pre) .on-paper").text
     confirmed.media("screen")
@@ -1296,9 +1159,7 @@ def test_without_script_the_answers_and_the_first_runs_are_there(page):
     try:
         page.driver.get("about:blank")
         page.driver.get(page.path.as_uri())
-        shown = page.driver.find_elements(
-            "css selector", "#verdict .answer, #trust .answer, .card h3, tr[data-run]"
-        )
+        shown = page.driver.find_elements("css selector", "#verdict .answer, #trust .answer, .card h3, tr[data-run]")
         assert len(shown) > 100
         assert all(element.is_displayed() for element in shown[:5])
         assert not page.one("#explorer").is_displayed()
@@ -1361,15 +1222,11 @@ def test_a_page_that_may_leave_the_house_still_shows_its_segments(browser, new_s
     assert page.one(".segment-view").is_displayed()
     assert "no customer's values" in page.one(".filter-view").text
     assert page.one(".map-first canvas").is_displayed()
-    assert not page.js(
-        "return document.querySelector('#data-values, #data-ids, .histogram, [data-key=download]')"
-    )
+    assert not page.js("return document.querySelector('#data-values, #data-ids, .histogram, [data-key=download]')")
     page.assert_quiet()
 
 
-def test_features_that_are_0_or_1_are_told_by_shares_also_of_those_whom_filters_keep(
-    browser, new_study, tmp_path
-):
+def test_features_that_are_0_or_1_are_told_by_shares_also_of_those_whom_filters_keep(browser, new_study, tmp_path):
     study = new_study(n=200)
     study.frame["flag"] = (np.arange(200) % 5 < np.where(study.truth == 0, 4, 1)).astype(float)
     run = study.add(study.truth, silhouette_reference=0.4, stability_ari=0.9, rank=1)
@@ -1382,9 +1239,7 @@ def test_features_that_are_0_or_1_are_told_by_shares_also_of_those_whom_filters_
     row = "return [...document.querySelectorAll('.kpis tr')].find((r) => r.textContent.startsWith('flag')).innerText"
     own, other = study.truth == 0, study.truth == 1
     page.visit(f"#run={run}&segment=0&feature=flag")
-    assert f"{100 * frame['flag'][own].mean():.1f}%\t{100 * frame['flag'].mean():.1f}%" in page.js(
-        row
-    )
+    assert f"{100 * frame['flag'][own].mean():.1f}%\t{100 * frame['flag'].mean():.1f}%" in page.js(row)
     title = "return document.querySelector(`td.z[data-segment='1'][data-feature=flag]`).title"
     assert page.js(title).endswith(f"share {100 * frame['flag'][other].mean():.1f}%")
     page.visit(f"#run={run}&segment=0&feature=flag&range=1:254:flag")
@@ -1400,52 +1255,28 @@ MANY_FEATURES = (TURNING, *(f"feature_{i}" for i in range(23)))
 
 
 @pytest.fixture(scope="module")
-def plain(
-    browser: Any, new_study: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Page, Any]:
+def plain(browser: Any, new_study: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[Page, Any]:
     """Four runs, two of them of the same segments, and a feature whose name turns what follows."""
     study = new_study(n=90, columns=MANY_FEATURES)
     labels = study.truth % 3
     kmeans = {"clusterer.n_clusters": 3, "features.expressions": "{}", "stability_ari": 0.9999}
-    dbscan = {
-        "clusterer": "dbscan",
-        "clusterer.eps": 1.2,
-        "clusterer.metric": "l2",
-        "stability_ari": 0.9996,
-    }
+    dbscan = {"clusterer": "dbscan", "clusterer.eps": 1.2, "clusterer.metric": "l2", "stability_ari": 0.9996}
     runs = [study.add(labels, silhouette_reference=0.5, rank=1, **kmeans)]
     runs.append(
-        study.add(
-            labels,
-            silhouette_reference=0.5,
-            rank=2,
-            **dbscan,
-            **{"features.expressions": '{"r": ["x"]}'},
-        )
+        study.add(labels, silhouette_reference=0.5, rank=2, **dbscan, **{"features.expressions": '{"r": ["x"]}'})
     )
-    runs.append(
-        study.add(
-            study.truth % 2,
-            silhouette_reference=0.4,
-            rank=3,
-            **kmeans | {"clusterer.n_clusters": 2},
-        )
-    )
+    runs.append(study.add(study.truth % 2, silhouette_reference=0.4, rank=3, **kmeans | {"clusterer.n_clusters": 2}))
     study.add(study.truth % 2, silhouette_reference=0.3, rank=4, **dbscan | {"clusterer.eps": 2.5})
     study.recommend(runs[0])
     study.profiled = runs[0]
     folder = study.write(tmp_path_factory.mktemp("plain") / "study")
-    study.frame.assign(id=study.ids)[["id", *study.frame.columns]].to_parquet(
-        folder / "customers.parquet", index=False
-    )
+    study.frame.assign(id=study.ids)[["id", *study.frame.columns]].to_parquet(folder / "customers.parquet", index=False)
     return Page(browser, page_of(folder)), runs
 
 
 def test_no_name_turns_its_direction_in_what_the_script_draws(plain):
     page, runs = plain
-    page.visit(
-        f"#run={runs[0]}&segment=0&feature={TURNING}&compare={runs[1]}&range=0:254:{TURNING}"
-    )
+    page.visit(f"#run={runs[0]}&segment=0&feature={TURNING}&compare={runs[1]}&range=0:254:{TURNING}")
     page.click("[data-key=more]")
     for part in (".profile-view th", ".kpis th", ".filter-line"):
         assert "a␣evil␣" in page.texts(f"{part} bdi")
@@ -1530,9 +1361,7 @@ def test_compared_runs_show_what_stands_against_what(plain):
     assert "the very same segments" not in page.texts(".agreement")[0]
 
 
-def test_several_compared_runs_are_all_in_sight_and_cost_and_size_are_no_scores(
-    browser, new_planted, tmp_path
-):
+def test_several_compared_runs_are_all_in_sight_and_cost_and_size_are_no_scores(browser, new_planted, tmp_path):
     planted = new_planted()
     for place, row in enumerate(planted.rows):
         row["seconds"] = 1.5 + place
@@ -1556,17 +1385,13 @@ def test_the_heads_are_one_stop_of_the_tab_key(plain):
 
     page, runs = plain
     page.visit()
-    assert (
-        page.js("return document.querySelectorAll('.runs th button[tabindex=\"0\"]').length") == 1
-    )
+    assert page.js("return document.querySelectorAll('.runs th button[tabindex=\"0\"]').length") == 1
     page.js("document.querySelector('.runs th button').focus()")
     page.press(Keys.ARROW_RIGHT)
     assert page.js("return document.activeElement.dataset.key") == "run"
     page.press(Keys.ENTER)
     assert page.js("return document.activeElement.dataset.key") == "run"
-    assert (
-        page.js("return document.querySelectorAll('.runs th button[tabindex=\"0\"]').length") == 1
-    )
+    assert page.js("return document.querySelectorAll('.runs th button[tabindex=\"0\"]').length") == 1
     page.press(Keys.TAB)
     assert page.js("return document.activeElement.dataset.run") in runs
 

@@ -19,9 +19,7 @@ from segkit.report.sections import data
 @pytest.fixture
 def frame():
     rng = np.random.default_rng(0)
-    told = pd.DataFrame(
-        {"even": rng.uniform(size=200), "empty": 0.0, "spent": np.exp(rng.normal(0, 3, 200))}
-    )
+    told = pd.DataFrame({"even": rng.uniform(size=200), "empty": 0.0, "spent": np.exp(rng.normal(0, 3, 200))})
     told.loc[:59, "empty"] = 7.0
     told.loc[:9, "spent"] = np.nan
     told["town"] = ["Ghent"] * 120 + [f"village {i}" for i in range(79)] + [None]
@@ -46,11 +44,7 @@ def test_each_column_is_told_as_pandas_tells_it(frame):
 
 @pytest.mark.parametrize("values", [[], [np.nan] * 6, [5.0] * 6])
 def test_columns_with_nothing_in_them_are_told_and_not_drawn(values):
-    found = c.columns(
-        pd.DataFrame(
-            {"a": pd.Series(values, dtype="float64"), "b": pd.Series([None] * len(values))}
-        )
-    )
+    found = c.columns(pd.DataFrame({"a": pd.Series(values, dtype="float64"), "b": pd.Series([None] * len(values))}))
     assert list(found.table.index) == ["a", "b"]
     assert found.drawn.shape[1] == 0
 
@@ -97,11 +91,7 @@ def test_the_section_tells_every_column(swept, tmp_path):
     study, folder = swept[0], shutil.copytree(swept[1], tmp_path / "study")
     study.frame.assign(id=study.ids).to_parquet(folder / "customers.parquet", index=False)
     section = data(gather.gather(folder))
-    table = next(
-        block
-        for block in section.blocks
-        if getattr(block, "title", "") == "Every column in figures"
-    )
+    table = next(block for block in section.blocks if getattr(block, "title", "") == "Every column in figures")
     assert [row[0] for row in table.rows] == list(study.frame.columns)
     assert all(len(row) == len(table.head) == len(table.align) for row in table.rows)
     assert "none have the values of another" in table.caption

@@ -35,11 +35,7 @@ def summary(folder):
 def test_levels_are_the_three_tests_of_each_confirmed_run(summary):
     table = summary.confirmation.levels
     assert len(table) == 2 * 3
-    assert table.groupby("level")["ari"].first().to_dict() == {
-        "other seed": 0.99,
-        "refitted": 0.8,
-        "space kept": 0.95,
-    }
+    assert table.groupby("level")["ari"].first().to_dict() == {"other seed": 0.99, "refitted": 0.8, "space kept": 0.95}
     assert (table["high"] - table["low"]).to_numpy() == pytest.approx(0.04)
     assert not table["seedless"].any()
 
@@ -60,13 +56,8 @@ def test_excess_is_beside_the_quantiles_of_the_copula_tables(summary):
         assert len(values) == 19
         np.testing.assert_allclose([row.low, row.high], np.quantile(values, [0.05, 0.95]))
         assert row.excess == pytest.approx(row.silhouette - values.mean())
-    assert table.set_index("run")["holds"].to_dict() == {
-        row.run: row.p_adjusted <= 0.05 for row in table.itertuples()
-    }
-    assert (summary.confirmation.tables("copula"), summary.confirmation.tables("permuted")) == (
-        19,
-        9,
-    )
+    assert table.set_index("run")["holds"].to_dict() == {row.run: row.p_adjusted <= 0.05 for row in table.itertuples()}
+    assert (summary.confirmation.tables("copula"), summary.confirmation.tables("permuted")) == (19, 9)
 
 
 def test_the_line_of_a_confirmed_pipeline_has_every_k_and_its_largest_excess(summary):
@@ -76,10 +67,7 @@ def test_the_line_of_a_confirmed_pipeline_has_every_k_and_its_largest_excess(sum
     assert lines["confirmed"].tolist() == [True, False, False, True, False]
     caption = confirmed_words.k_caption(summary)
     assert "k = 5 stands out most from structureless data (excess 0.199, z 17.8)" in caption
-    assert (
-        "The highest silhouette, 0.450, is at k = 2, where structureless data gives 0.439 (excess 0.011"
-        in caption
-    )
+    assert "The highest silhouette, 0.450, is at k = 2, where structureless data gives 0.439 (excess 0.011" in caption
 
 
 def test_a_largest_excess_is_named_only_where_there_is_one(summary):
@@ -95,9 +83,7 @@ def test_a_largest_excess_is_named_only_where_there_is_one(summary):
 def test_a_loss_within_the_draws_scatter_is_none(summary):
     confirmation = summary.confirmation
     table = confirmation.levels.assign(low=0.5, high=1.0)
-    told = confirmed_words.levels_caption(
-        replace(summary, confirmation=replace(confirmation, levels=table))
-    )
+    told = confirmed_words.levels_caption(replace(summary, confirmation=replace(confirmation, levels=table)))
     assert "In no run does refitting cost more than the draws scatter." in told
     assert "costs the most" not in told
 
@@ -121,9 +107,7 @@ def test_no_k_stands_out_where_none_is_above_structureless_data(new_planted, tmp
 
 def test_an_excess_that_such_data_would_give_does_not_stand_out(summary):
     confirmation = summary.confirmation
-    unsure = replace(
-        summary, confirmation=replace(confirmation, lines=confirmation.lines.assign(p=0.3))
-    )
+    unsure = replace(summary, confirmation=replace(confirmation, lines=confirmation.lines.assign(p=0.3)))
     told_k = confirmed_words.k_caption(unsure)
     assert "but not one that such data would not give (p 0.3 on its own)" in told_k
     assert "stands out" not in told_k
@@ -131,12 +115,7 @@ def test_an_excess_that_such_data_would_give_does_not_stand_out(summary):
 
 def test_lines_are_pipelines_that_differ_in_k_alone():
     rows = [
-        {
-            "run": f"{scaler}{k}",
-            "clusterer.n_clusters": k,
-            "scaler_label": scaler,
-            "confirmed": (scaler, k) == ("b", 3),
-        }
+        {"run": f"{scaler}{k}", "clusterer.n_clusters": k, "scaler_label": scaler, "confirmed": (scaler, k) == ("b", 3)}
         for scaler in "abc"
         for k in ((2, 3) if scaler != "c" else (2,))
     ]
@@ -170,10 +149,7 @@ def test_answers_are_grouped_best_first():
     )
     found = confirmed.answers(runs, ["a"])
     assert found["first"].tolist() == ["b", "c"]
-    assert found[["runs", "fewest", "most", "holding_up"]].to_numpy().tolist() == [
-        [1, 5, 5, 0],
-        [2, 3, 4, 1],
-    ]
+    assert found[["runs", "fewest", "most", "holding_up"]].to_numpy().tolist() == [[1, 5, 5, 0], [2, 3, 4, 1]]
 
 
 def test_quality_has_a_row_per_space(summary):
@@ -202,10 +178,7 @@ def test_the_verdict_tells_excess_p_interval_and_what_was_done(folder, summary):
     section = told(folder, "verdict")
     row = summary.run(summary.best)
     assert section.title == "Recommended and confirmed"
-    assert (
-        "confirmed, the only run that does better than structureless data (2 tested, 5 eligible"
-        in section.answer
-    )
+    assert "confirmed, the only run that does better than structureless data (2 tested, 5 eligible" in section.answer
     text = " ".join(block.text for block in section.blocks if hasattr(block, "text"))
     assert f"an excess of {row['silhouette_excess']:.3f} (z = {row['silhouette_z']:.1f})" in text
     assert "the choice among 2 runs (max-T), p = 0.05" in text
@@ -217,17 +190,8 @@ def test_the_verdict_tells_excess_p_interval_and_what_was_done(folder, summary):
         "1",
         "of those above structureless data, 90% in 1 to 2 over resampled refits, all else fixed",
     )
-    rows = {
-        cells[0]: cells[1:]
-        for block in section.blocks
-        if isinstance(block, Table)
-        for cells in block.rows
-    }
-    assert rows["Adjusted p against structureless data (max-T)"] == [
-        "0.05",
-        "at most 0.05",
-        "passed",
-    ]
+    rows = {cells[0]: cells[1:] for block in section.blocks if isinstance(block, Table) for cells in block.rows}
+    assert rows["Adjusted p against structureless data (max-T)"] == ["0.05", "at most 0.05", "passed"]
     assert rows["Stability, whole pipeline refitted (ARI over draws)"] == [
         "0.800 (90%: 0.770 to 0.810)",
         "",
@@ -243,9 +207,7 @@ def test_the_verdict_tells_excess_p_interval_and_what_was_done(folder, summary):
 
 def test_trust_says_where_the_highest_silhouette_comes_from(folder):
     section = told(folder, "trust")
-    assert section.answer.startswith(
-        "Fitted anew from the features on, in 7 draws of about 63% of the customers"
-    )
+    assert section.answer.startswith("Fitted anew from the features on, in 7 draws of about 63% of the customers")
     found = plots(section)
     assert set(found) == {"instability", "jaccard", "nulls", "trust", "agreement"}
     assert "1 of 2 tested runs does better than structureless data" in found["nulls"]
@@ -288,23 +250,16 @@ def test_no_structure_recommends_nothing_and_says_why_the_best_do_not_count(new_
     table = section.blocks[0]
     assert [row[0] for row in table.rows] == ["1", "4"]
     assert {row[-1] for row in table.rows} == {"p above 0.05"}
-    assert confirmed_words.NOT_SEGMENTS in [
-        block.text for block in told(folder, "segments").blocks[:1]
-    ]
+    assert confirmed_words.NOT_SEGMENTS in [block.text for block in told(folder, "segments").blocks[:1]]
     build(folder)
     assert "segkit reproduce" not in (folder / "summary.md").read_text(encoding="utf-8")
 
 
-def test_a_shortlist_that_beats_the_tables_but_lacks_a_criterion_is_not_called_structureless(
-    new_planted, tmp_path
-):
+def test_a_shortlist_that_beats_the_tables_but_lacks_a_criterion_is_not_called_structureless(new_planted, tmp_path):
     study = new_planted()
     study.conclude(None)
     answer = told(study.write(tmp_path), "verdict").answer
-    assert (
-        "beats structureless data (p = 0.05), but no run that does comes back in half of its refits"
-        in answer
-    )
+    assert "beats structureless data (p = 0.05), but no run that does comes back in half of its refits" in answer
 
 
 def test_provenance_tells_the_seconds_of_the_confirmation(folder):
@@ -315,41 +270,16 @@ def test_provenance_tells_the_seconds_of_the_confirmation(folder):
         ["null", "10 s", "25%"],
     ]
     defined = [row[0] for row in tables["How scores are defined"].rows]
-    assert {
-        "Excess over structureless data",
-        "Adjusted p (max-T)",
-        "Prediction strength",
-        "DBCV",
-    } <= set(defined)
+    assert {"Excess over structureless data", "Adjusted p (max-T)", "Prediction strength", "DBCV"} <= set(defined)
     assert any("docs/scores.md" in getattr(block, "text", "") for block in section.blocks)
 
 
 def test_a_confirmed_study_without_the_optional_columns_builds(new_planted, tmp_path):
     study = new_planted()
-    kept = {
-        "confirmed",
-        "p_adjusted",
-        "rank",
-        "run",
-        "status",
-        "stability_ari",
-        "silhouette_reference",
-        "n_clusters",
-    }
-    kept |= {
-        "reason",
-        "seed",
-        "data",
-        "features",
-        "scaler",
-        "projection",
-        "clusterer",
-        "noise_fraction",
-    }
+    kept = {"confirmed", "p_adjusted", "rank", "run", "status", "stability_ari", "silhouette_reference", "n_clusters"}
+    kept |= {"reason", "seed", "data", "features", "scaler", "projection", "clusterer", "noise_fraction"}
     kept |= {"smallest_cluster", "weight_share", "silhouette_native"}
-    study.rows = [
-        {name: value for name, value in row.items() if name in kept} for row in study.rows
-    ]
+    study.rows = [{name: value for name, value in row.items() if name in kept} for row in study.rows]
     study.nulls = []
     folder = study.write(tmp_path)
     build(folder)
@@ -362,9 +292,7 @@ def test_null_means_without_the_null_tables_are_drawn(new_planted, tmp_path):
     study = new_planted()
     study.nulls = []
     folder = study.write(tmp_path)
-    drawn = next(
-        block for block in told(folder, "trust").blocks if getattr(block, "name", "") == "nulls"
-    )
+    drawn = next(block for block in told(folder, "trust").blocks if getattr(block, "name", "") == "nulls")
     lines = [list(line.get_xdata()) for line in drawn.draw().axes[0].lines]
     assert gather(folder).confirmation.against_nulls["null_mean"].tolist() in lines
 
@@ -374,11 +302,7 @@ def test_a_confirmed_page_is_inert_and_whole(new_planted, tmp_path):
 
     study = new_planted()
     for row in study.rows:
-        row |= {
-            "scaler": HOSTILE,
-            "projection": f"<b>{HOSTILE}",
-            "silhouette_reference_penalised": 0.25,
-        }
+        row |= {"scaler": HOSTILE, "projection": f"<b>{HOSTILE}", "silhouette_reference_penalised": 0.25}
     folder = study.write(tmp_path)
     build(folder)
     page = assert_sound(folder)
@@ -392,18 +316,14 @@ def test_lists_kept_as_arrays_are_read(new_planted, tmp_path):
     study = new_planted()
     folder = study.write(tmp_path)
     table = pd.read_parquet(folder / "runs.parquet")
-    table["stability_jaccard_refit"] = [
-        None if pd.isna(v) else json.loads(v) for v in table["stability_jaccard_refit"]
-    ]
+    table["stability_jaccard_refit"] = [None if pd.isna(v) else json.loads(v) for v in table["stability_jaccard_refit"]]
     table.to_parquet(folder / "runs.parquet", index=False)
     np.testing.assert_allclose(gather(folder).jaccard, [0.7, 0.71, 0.72, 0.73, 0.74])
 
 
 def test_nulls_without_a_column_are_named(new_planted, tmp_path):
     folder = new_planted().write(tmp_path)
-    pd.read_parquet(folder / "nulls.parquet").drop(columns="kind").to_parquet(
-        folder / "nulls.parquet"
-    )
+    pd.read_parquet(folder / "nulls.parquet").drop(columns="kind").to_parquet(folder / "nulls.parquet")
     with pytest.raises(UsageError, match=r"nulls\.parquet: has no column 'kind'"):
         gather(folder)
 
@@ -428,14 +348,8 @@ def test_quality_stands_beside_both_controls(folder):
         ["umap", "0.980 (0.800)", "0.970", "0.500 (0.200)", "0.600 (0.650)", "0.700"],
     ]
     text = texts(section)
-    assert (
-        "Neighbourhoods are kept best in umap, where the best run clustered: area under R_NX 0.50, 0.30"
-        in text
-    )
-    assert (
-        "In 1 of 3 figures a random projection does better, by the most in distance correlation of umap (0.6"
-        in text
-    )
+    assert "Neighbourhoods are kept best in umap, where the best run clustered: area under R_NX 0.50, 0.30" in text
+    assert "In 1 of 3 figures a random projection does better, by the most in distance correlation of umap (0.6" in text
 
 
 def test_quality_tells_of_another_best_space_and_of_no_control(new_planted, tmp_path):
@@ -452,11 +366,7 @@ def test_quality_tells_of_another_best_space_and_of_no_control(new_planted, tmp_
 
 def measured(study, k: int, strength=None, dbcv=None, noise=None, status: str = "ok") -> None:
     row = confirmed_row(study, k)
-    row |= {
-        "prediction_strength": strength,
-        "prediction_strength_sd": 0.04,
-        "prediction_strength_status": status,
-    }
+    row |= {"prediction_strength": strength, "prediction_strength_sd": 0.04, "prediction_strength_status": status}
     row |= {"dbcv_native": dbcv, "dbcv_reference": dbcv, "stability_noise_jaccard": noise}
     row |= {"dbcv_native_status": "ok", "dbcv_reference_status": "ok"}
 
@@ -475,10 +385,7 @@ def test_other_measures_are_tabled_and_disagree_where_they_do(new_planted, tmp_p
     ]
     assert {len(row) for row in table.rows} == {len(table.head)} == {len(table.align)}
     text = texts(section)
-    assert (
-        "Other measures disagree with the recommendation: its prediction strength is 0.70 ± 0.04, below the"
-        in text
-    )
+    assert "Other measures disagree with the recommendation: its prediction strength is 0.70 ± 0.04, below the" in text
     assert "is −0.10, below 0" in text
     assert "another answer above structureless data (2 segments), has 0.40" in text
     assert "who is noise in it changes from draw to draw (mean Jaccard 0.50)" in text
@@ -491,10 +398,7 @@ def test_other_measures_that_agree_say_so_and_count_no_noise(new_planted, tmp_pa
     measured(study, 2, 0.95, 0.8)
     section = told(study.write(tmp_path), "trust")
     text = texts(section)
-    assert (
-        "No other measure disagrees with the recommendation: its prediction strength is 0.90 ± 0.04, at"
-        in text
-    )
+    assert "No other measure disagrees with the recommendation: its prediction strength is 0.90 ± 0.04, at" in text
     assert "which no other answer above structureless data exceeds" in text
     assert not any("Noise (Jaccard)" in table.head for table in tables(section))
 
@@ -503,10 +407,7 @@ def test_prediction_strength_of_what_is_not_recommended_is_put_in_its_place(new_
     study = new_planted(p=0.3)
     measured(study, 2, 0.95, 0.8)
     text = texts(told(study.write(tmp_path), "trust"))
-    assert (
-        "1 of 2 tested runs has a prediction strength of at least 0.8, and yet nothing is recommended"
-        in text
-    )
+    assert "1 of 2 tested runs has a prediction strength of at least 0.8, and yet nothing is recommended" in text
 
 
 def test_a_stage_of_the_confirmation_that_is_missing_is_told(new_planted, tmp_path):
@@ -518,12 +419,8 @@ def test_a_stage_of_the_confirmation_that_is_missing_is_told(new_planted, tmp_pa
         null["status"] = "failed" if i == 0 else "single_cluster" if i == 1 else "ok"
     section = told(study.write(tmp_path / "torn"), "failures")
     assert "A stage of the confirmation is missing for 1 of 2 tested runs." in section.answer
-    assert [[cells[0], cells[2]] for cells in tables(section)[0].rows] == [
-        [row["run"], "refit: MemoryError"]
-    ]
-    expected = (
-        f"1 of {len(study.nulls)} scores is missing (1 failed): 1 of run {study.nulls[0]['run']}."
-    )
+    assert [[cells[0], cells[2]] for cells in tables(section)[0].rows] == [[row["run"], "refit: MemoryError"]]
+    expected = f"1 of {len(study.nulls)} scores is missing (1 failed): 1 of run {study.nulls[0]['run']}."
     assert texts(section) == f"On tables without segments {expected}"
 
 
@@ -564,12 +461,6 @@ def test_an_excess_over_nothing_is_marked_as_the_silhouette_itself(new_planted, 
     shown = {run: cells[at].shown for run, *_, cells in board.rows}
     assert shown.pop(best["run"]) == "0.400 ‡"
     assert not [text for text in shown.values() if "‡" in text]
-    assert (
-        "‡ where the run finds nothing on tables without segments: its silhouette itself"
-        in board.columns[at].hint
-    )
+    assert "‡ where the run finds nothing on tables without segments: its silhouette itself" in board.columns[at].hint
     assert section.blocks[1].text.startswith("Excess: ‡ where the run finds nothing")
-    assert (
-        "‡"
-        not in told(new_planted().write(tmp_path / "other"), "compare").blocks[0].columns[at].hint
-    )
+    assert "‡" not in told(new_planted().write(tmp_path / "other"), "compare").blocks[0].columns[at].hint

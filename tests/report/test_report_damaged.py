@@ -23,9 +23,7 @@ def small(new_study, tmp_path):
     """A folder of two runs with everything that can be damaged."""
     study = new_study(n=60, columns=("BALANCE", "PURCHASES", "TENURE"))
     told = {"davies_bouldin_reference": 1.0, "stability_ari": 0.8, "silhouette_native": 0.6}
-    runs = [
-        study.add(study.truth % k, silhouette_reference=0.1 * k, rank=5 - k, **told) for k in (2, 3)
-    ]
+    runs = [study.add(study.truth % k, silhouette_reference=0.1 * k, rank=5 - k, **told) for k in (2, 3)]
     study.recommend(runs[-1], runs[0])
     study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], runs)}
     study.profiled = runs[-1]
@@ -55,9 +53,7 @@ def test_customers_are_not_shown_where_it_is_lost_whether_they_may_be(small, lef
     (small.folder / "study.yaml").write_text(yaml.safe_dump(document))
     summary = gather(small.folder)
     assert summary.options.customers is False
-    assert [
-        line for line in summary.lacking if line.startswith("study.yaml has no report.customers: ")
-    ]
+    assert [line for line in summary.lacking if line.startswith("study.yaml has no report.customers: ")]
     for asked in (True, False):
         summary = gather(small.folder, {"customers": asked})
         assert (summary.options.customers, summary.lacking) == (asked, ())
@@ -99,25 +95,13 @@ OTHERS = "has other customers than partitions.parquet, or in another order"
         ("embeddings.parquet", shuffled, OTHERS),
         ("embeddings.parquet", first_fifty, "has 50 customers, partitions.parquet 60"),
         ("embeddings.parquet", without_id, "has no column 'id'"),
-        (
-            "embeddings.parquet",
-            lambda table: table.astype({"pca-1:x": str}),
-            "has no numbers in its column 'pca-1:x'",
-        ),
+        ("embeddings.parquet", lambda table: table.astype({"pca-1:x": str}), "has no numbers in its column 'pca-1:x'"),
         ("customers.parquet", shuffled, OTHERS),
         ("customers.parquet", first_fifty, "has 50 customers, partitions.parquet 60"),
         ("customers.parquet", lambda table: table.iloc[:0], "has no customers"),
         ("customers.parquet", without_id, "has no column 'id'"),
-        (
-            "customers.parquet",
-            lambda table: table.assign(row=range(1, 61)),
-            "rows in its column 'row' that partitions",
-        ),
-        (
-            "customers.parquet",
-            lambda table: table.assign(row=0),
-            "each customer's row once in its column 'row'",
-        ),
+        ("customers.parquet", lambda table: table.assign(row=range(1, 61)), "rows in its column 'row' that partitions"),
+        ("customers.parquet", lambda table: table.assign(row=0), "each customer's row once in its column 'row'"),
         (
             "customers.parquet",
             lambda table: table.assign(TENURE=np.r_[np.inf, np.ones(59)]),
@@ -129,11 +113,7 @@ OTHERS = "has other customers than partitions.parquet, or in another order"
             "has no column for the feature 'TENURE' of profiles.parquet",
         ),
         ("silhouettes.parquet", lambda table: shuffled(table).assign(row=range(60)), OTHERS),
-        (
-            "silhouettes.parquet",
-            lambda table: table.assign(row=10**6 + table["row"]),
-            "rows in its column 'row' that",
-        ),
+        ("silhouettes.parquet", lambda table: table.assign(row=10**6 + table["row"]), "rows in its column 'row' that"),
         ("silhouettes.parquet", lambda table: table.drop(columns="row"), "has no column 'row'"),
         ("partitions.parquet", without_id, "has no column 'id'"),
         ("partitions.parquet", first_fifty, "has 50 customers, the data in provenance.json 60"),
@@ -143,22 +123,10 @@ OTHERS = "has other customers than partitions.parquet, or in another order"
             lambda table: table.assign(**{table.columns[1]: 0.5}),
             "has segments that are no whole numbers in its column",
         ),
-        (
-            "partitions.parquet",
-            lambda table: table.assign(**{table.columns[1]: -5}),
-            "has segments below -1 in its",
-        ),
+        ("partitions.parquet", lambda table: table.assign(**{table.columns[1]: -5}), "has segments below -1 in its"),
         ("profiles.parquet", lambda table: table.drop(columns="z"), "has no column 'z'"),
-        (
-            "profiles.parquet",
-            lambda table: table.assign(mean="abc"),
-            "has no numbers in its column 'mean'",
-        ),
-        (
-            "profiles.parquet",
-            lambda table: table.iloc[:-1],
-            "has not each feature of each segment once",
-        ),
+        ("profiles.parquet", lambda table: table.assign(mean="abc"), "has no numbers in its column 'mean'"),
+        ("profiles.parquet", lambda table: table.iloc[:-1], "has not each feature of each segment once"),
     ],
 )
 def test_a_table_that_does_not_go_with_the_others_is_left_out_and_told(small, name, change, told):
@@ -203,9 +171,7 @@ def test_a_directory_in_a_files_place_is_not_missing(small):
     assert line.startswith("customers.parquet is left out, it is a directory, not a file: ")
     (small.folder / "runs.parquet").unlink()
     (small.folder / "runs.parquet").mkdir()
-    with pytest.raises(
-        UsageError, match=r"runs\.parquet: is a directory, not a file; without it no report"
-    ):
+    with pytest.raises(UsageError, match=r"runs\.parquet: is a directory, not a file; without it no report"):
         gather(small.folder)
 
 
@@ -214,18 +180,13 @@ def test_planes_that_are_not_in_the_table_are_told(small):
     (small.folder / "embeddings.json").write_text(json.dumps({"pca-2": plane, "pca-1": plane}))
     summary = gather(small.folder)
     (line,) = summary.lacking
-    assert line.startswith(
-        "embeddings.json names the plane pca-2, which embeddings.parquet has not"
-    )
+    assert line.startswith("embeddings.json names the plane pca-2, which embeddings.parquet has not")
     assert [plane.name for plane in summary.embeddings] == ["pca-1"]
 
 
 def test_a_list_in_a_planes_place(small):
     (small.folder / "embeddings.json").write_text(json.dumps({"pca-1": [1]}))
-    with pytest.raises(
-        UsageError,
-        match=r"embeddings\.json: pca-1: must hold names and values, holds list; without",
-    ):
+    with pytest.raises(UsageError, match=r"embeddings\.json: pca-1: must hold names and values, holds list; without"):
         gather(small.folder)
 
 
@@ -245,28 +206,16 @@ def test_configurations_that_are_missing_or_cut_off_are_told(small):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (
-            lambda table: table.drop(columns=["n_clusters", "seed"]),
-            "has no column 'seed', 'n_clusters'",
-        ),
+        (lambda table: table.drop(columns=["n_clusters", "seed"]), "has no column 'seed', 'n_clusters'"),
         (lambda table: table.drop(columns="rank"), "has no column 'rank'"),
         (
             lambda table: table.assign(silhouette_reference="abc"),
             "'silhouette_reference' must hold numbers, holds 'abc",
         ),
-        (
-            lambda table: table.assign(silhouette_standard="abc"),
-            "'silhouette_standard' must hold numbers, holds 'abc",
-        ),
+        (lambda table: table.assign(silhouette_standard="abc"), "'silhouette_standard' must hold numbers, holds 'abc"),
         (lambda table: table.assign(seconds="long"), "'seconds' must hold numbers, holds 'long'"),
-        (
-            lambda table: table.assign(silhouette_reference=np.inf),
-            "'silhouette_reference' must hold finite numbers",
-        ),
-        (
-            lambda table: table.assign(status="weird"),
-            "status=weird: must be one of ok, failed, skipped",
-        ),
+        (lambda table: table.assign(silhouette_reference=np.inf), "'silhouette_reference' must hold finite numbers"),
+        (lambda table: table.assign(status="weird"), "status=weird: must be one of ok, failed, skipped"),
         (lambda table: pd.concat([table, table]), "more than once"),
         (
             lambda table: table.assign(run=range(len(table))),
@@ -283,15 +232,8 @@ def test_a_table_of_runs_that_cannot_be_right_is_named(small, change, told):
 
 
 def test_a_run_that_failed_is_not_recommended(small):
-    damage(
-        small.folder,
-        "runs.parquet",
-        lambda table: table.assign(status=["ok", "failed"], reason=["", "x"]),
-    )
-    with pytest.raises(
-        UsageError,
-        match=r"recommendation\.json: recommends the run '\w+', whose status .* is failed",
-    ):
+    damage(small.folder, "runs.parquet", lambda table: table.assign(status=["ok", "failed"], reason=["", "x"]))
+    with pytest.raises(UsageError, match=r"recommendation\.json: recommends the run '\w+', whose status .* is failed"):
         gather(small.folder)
 
 
@@ -301,11 +243,7 @@ def test_a_run_that_failed_is_not_recommended(small):
         ("run", [1], "run=[1]: must be a text"),
         ("reasons", "none", 'reasons="none": must be a list of entries with names and values'),
         ("reasons", [{"gate": 1}], "reasons[0].gate=1: must be a text"),
-        (
-            "reasons",
-            [{"criterion": "stability_ari", "place": 1}],
-            "reasons[0] has a place and no 'of'",
-        ),
+        ("reasons", [{"criterion": "stability_ari", "place": 1}], "reasons[0] has a place and no 'of'"),
         ("runner_up", "x", 'runner_up="x": must be names and values'),
         ("eligible", "two", 'eligible="two": must be a whole number from 0'),
         ("null", [1], "null=[1]: must be names and values"),
@@ -314,9 +252,7 @@ def test_a_run_that_failed_is_not_recommended(small):
 )
 def test_a_recommendation_of_another_kind_is_named(small, name, value, told):
     rewrite(small.folder, "recommendation.json", **{name: value})
-    with pytest.raises(
-        UsageError, match=r"recommendation\.json: .*without this file a report can be made"
-    ) as caught:
+    with pytest.raises(UsageError, match=r"recommendation\.json: .*without this file a report can be made") as caught:
         gather(small.folder)
     assert told in str(caught.value)
 
@@ -324,10 +260,7 @@ def test_a_recommendation_of_another_kind_is_named(small, name, value, told):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(
-            (name, [1, "x"])
-            for name in ("wall_seconds", "seconds", "computed_seconds", "confirm_seconds", "counts")
-        ),
+        *((name, [1, "x"]) for name in ("wall_seconds", "seconds", "computed_seconds", "confirm_seconds", "counts")),
         *((name, [1, "x"]) for name in ("versions", "data", "command", "state", "peak_memory")),
         ("data", {"missing": ["BALANCE"]}),
         ("data", {"n_customers": "many"}),
@@ -338,8 +271,7 @@ def test_a_recommendation_of_another_kind_is_named(small, name, value, told):
 def test_a_provenance_of_another_kind_is_named(small, name, value):
     rewrite(small.folder, "provenance.json", **{name: value})
     with pytest.raises(
-        UsageError,
-        match=rf"provenance\.json: {name}.*must be .*without this file a report can be made",
+        UsageError, match=rf"provenance\.json: {name}.*must be .*without this file a report can be made"
     ):
         gather(small.folder)
 
@@ -349,14 +281,8 @@ def test_a_provenance_of_another_kind_is_named(small, name, value):
     [
         ({"scoring": "dra"}, 'scoring="dra": must be names and values'),
         ({"report": "for"}, 'report="for": must be names and values'),
-        (
-            {"scoring": {"references": "power"}},
-            'scoring.references="power": must be a list of texts',
-        ),
-        (
-            {"scoring": {"gates": {"coverage": 0.7}}},
-            "must be coverage, smallest_cluster and clusters",
-        ),
+        ({"scoring": {"references": "power"}}, 'scoring.references="power": must be a list of texts'),
+        ({"scoring": {"gates": {"coverage": 0.7}}}, "must be coverage, smallest_cluster and clusters"),
     ],
 )
 def test_a_study_file_of_another_kind_is_named(small, values, told):
@@ -381,9 +307,7 @@ def test_a_study_file_that_ends_after_a_name(small, name):
 def test_nothing_is_written_where_one_file_cannot_be(small, name):
     (small.folder / name).mkdir(parents=True)
     before = {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()}
-    with pytest.raises(
-        UsageError, match=rf"{name}: the report cannot be written \(it is a directory"
-    ):
+    with pytest.raises(UsageError, match=rf"{name}: the report cannot be written \(it is a directory"):
         build(small.folder)
     assert {path: path.read_bytes() for path in small.folder.rglob("*") if path.is_file()} == before
 
@@ -402,9 +326,7 @@ def test_nothing_is_written_where_the_page_cannot_be_made(small, monkeypatch):
 # ------------------------------------------------------------------ the folder itself
 
 
-@pytest.mark.parametrize(
-    ("written", "told"), [("null", "null"), ("1.5", "1.5"), ('"1"', '"1"'), ("true", "true")]
-)
+@pytest.mark.parametrize(("written", "told"), [("null", "null"), ("1.5", "1.5"), ('"1"', '"1"'), ("true", "true")])
 def test_a_format_that_is_no_number_is_not_newer(small, written, told):
     (small.folder / "provenance.json").write_text(f'{{"format": {written}, "segkit": "0.1.0"}}')
     with pytest.raises(UsageError) as caught:
@@ -414,9 +336,7 @@ def test_a_format_that_is_no_number_is_not_newer(small, written, told):
 
 def test_counts_of_another_kind_are_named(small):
     rewrite(small.folder, "provenance.json", failures={}, counts=[1, "x"])
-    with pytest.raises(
-        UsageError, match=r"provenance\.json: counts=.*must be names and whole numbers from 0"
-    ):
+    with pytest.raises(UsageError, match=r"provenance\.json: counts=.*must be names and whole numbers from 0"):
         _ = load_study(small.folder).provenance
 
 

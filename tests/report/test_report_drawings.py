@@ -22,9 +22,7 @@ def times(monkeypatch):
     """How often something was really drawn."""
     found = []
     draw = drawings.Drawing.__call__
-    monkeypatch.setattr(
-        drawings.Drawing, "__call__", lambda self, **o: found.append(self.name) or draw(self, **o)
-    )
+    monkeypatch.setattr(drawings.Drawing, "__call__", lambda self, **o: found.append(self.name) or draw(self, **o))
     return found
 
 

@@ -42,27 +42,16 @@ def customers():
 def kept(new_study, tmp_path):
     """A study with the customers' features and their silhouettes in its folder; its run, and the folder."""
     study = new_study(n=200)
-    values = {
-        "stability_ari": 0.9,
-        "stability_ari_q05": 0.85,
-        "stability_ari_q95": 0.95,
-        "stability_draws": 20,
-    }
+    values = {"stability_ari": 0.9, "stability_ari_q05": 0.85, "stability_ari_q95": 0.95, "stability_draws": 20}
     runs = {}
     for k in (2, 3, 4, 5):
         labels = study.truth % k
-        scores = {
-            "silhouette_reference": 0.1 * k,
-            "silhouette_native": 0.1 * k,
-            "inertia": 100.0 / k,
-        }
+        scores = {"silhouette_reference": 0.1 * k, "silhouette_native": 0.1 * k, "inertia": 100.0 / k}
         runs[k] = study.add(labels, **scores, **values, rank=6 - k, **{"clusterer.n_clusters": k})
     study.recommend(runs[5])
     study.profiled = runs[5]
     folder = study.write(tmp_path / "study")
-    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(
-        folder / "customers.parquet", index=False
-    )
+    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(folder / "customers.parquet", index=False)
     silhouettes = np.linspace(-0.5, 0.9, 200)
     table = pd.DataFrame({"id": study.ids, "row": np.arange(200), runs[5]: silhouettes})
     table.to_parquet(folder / "silhouettes.parquet", index=False)
@@ -117,9 +106,7 @@ def test_correlations_are_spearmans_with_like_features_side_by_side(customers):
     assert abs(list(matrix).index("a") - list(matrix).index("double")) == 1
     for first in matrix:
         for second in matrix:
-            assert matrix.loc[first, second] == pytest.approx(
-                spearmanr(frame[first], frame[second]).statistic
-            )
+            assert matrix.loc[first, second] == pytest.approx(spearmanr(frame[first], frame[second]).statistic)
     top = c.strongest(matrix).iloc[0]
     assert {top["first"], top["second"]} == {"a", "double"}
     assert len(c.correlations(frame[["noise", "a", "b"]], most=2)) == 2
@@ -140,9 +127,7 @@ def test_the_interval_of_a_correlation_has_its_coverage():
 def test_customers_are_matched_by_row_and_others_are_not_shown(kept):
     study, run, folder = kept
     some = np.sort(np.random.default_rng(0).choice(200, 120, replace=False))
-    table = pd.DataFrame(
-        {"id": study.ids[some], "row": some, **study.frame.iloc[some].reset_index(drop=True)}
-    )
+    table = pd.DataFrame({"id": study.ids[some], "row": some, **study.frame.iloc[some].reset_index(drop=True)})
     table.to_parquet(folder / "customers.parquet", index=False)
     summary = gather.gather(folder)
     assert summary.contrast.customers == 120
@@ -177,35 +162,22 @@ def test_the_best_runs_pipeline_is_followed_by_k(kept):
     assert figure_words.k_line_run(summary)["run"] == run
     assert "(the run: k = 5)" in figure_words.k_line(summary)
     assert "highest at k = 5 (0.50)" in figure_words.k_line(summary)
-    assert figure_words.k_line(summary).endswith(
-        "All 4 of its runs that came through are drawn; none misses a gate."
-    )
+    assert figure_words.k_line(summary).endswith("All 4 of its runs that came through are drawn; none misses a gate.")
     summary.runs.loc[1:, "eligible"] = False
     assert figure_words.k_line(summary).endswith("drawn; 3 miss a gate.")
 
 
-def test_a_best_run_without_a_k_leaves_the_line_to_the_best_placed_one_that_has_one(
-    new_study, tmp_path
-):
+def test_a_best_run_without_a_k_leaves_the_line_to_the_best_placed_one_that_has_one(new_study, tmp_path):
     study = new_study(n=60)
     best = study.add(study.truth % 2, silhouette_reference=0.9, rank=1, clusterer="hdbscan")
     placed = [
-        study.add(study.truth % k, silhouette_reference=0.3, rank=k, **{"clusterer.n_clusters": k})
-        for k in (3, 4)
+        study.add(study.truth % k, silhouette_reference=0.3, rank=k, **{"clusterer.n_clusters": k}) for k in (3, 4)
     ]
-    study.add(
-        study.truth % 2,
-        silhouette_reference=0.3,
-        rank=2,
-        scaler="standard",
-        **{"clusterer.n_clusters": 2},
-    )
+    study.add(study.truth % 2, silhouette_reference=0.3, rank=2, scaler="standard", **{"clusterer.n_clusters": 2})
     study.recommend(best)
     summary = gather.gather(study.write(tmp_path))
     assert summary.k_line["run"].tolist() == placed
-    assert figure_words.k_line(summary).startswith(
-        "The best placed pipeline with a number of clusters to choose"
-    )
+    assert figure_words.k_line(summary).startswith("The best placed pipeline with a number of clusters to choose")
 
 
 def sampled(folder, **settings) -> gather.Summary:
@@ -230,34 +202,18 @@ def test_drawn_customers_are_told(kept):
     assert "Of the 200 customers" in told
     assert "4 runs clustered 50 drawn customers" in told
     assert "silhouettes are means over 120 drawn customers, with 95% intervals" in told
-    assert (
-        "80.0% of them their own segment: the borders of the segments are uncertain."
-        in drawn_words.fidelity(drawn)
-    )
+    assert "80.0% of them their own segment: the borders of the segments are uncertain." in drawn_words.fidelity(drawn)
     assert "1 projected space was fitted on 70 drawn customers" in drawn_words.placement(drawn)
-    assert (
-        "In 1 space it is less than half: look at its picture with care."
-        in drawn_words.placement(drawn)
-    )
+    assert "In 1 space it is less than half: look at its picture with care." in drawn_words.placement(drawn)
     assert words.silhouette(drawn.run(run)) == "0.500 (95%: 0.400 to 0.600)"
-    assert any(
-        "95% in 0.400 to 0.600" in str(block)
-        for section in sections(drawn)
-        for block in section.blocks
-    )
+    assert any("95% in 0.400 to 0.600" in str(block) for section in sections(drawn) for block in section.blocks)
 
 
 @pytest.mark.parametrize(
     ("found", "told"),
-    [
-        ([0.99998, 0.9996], "99.96% to 99.998% of"),
-        ([1.0, 0.953], "95.3% to 100.0%"),
-        ([0.9, 0.9], "90.0% of"),
-    ],
+    [([0.99998, 0.9996], "99.96% to 99.998% of"), ([1.0, 0.953], "95.3% to 100.0%"), ([0.9, 0.9], "90.0% of")],
 )
-def test_the_recall_of_approximate_neighbours_is_told_and_never_as_all_where_it_is_not(
-    kept, found, told
-):
+def test_the_recall_of_approximate_neighbours_is_told_and_never_as_all_where_it_is_not(kept, found, told):
     _, _, folder = kept
     summary = gather.gather(folder)
     assert drawn_words.recall(summary) == ""
@@ -290,9 +246,7 @@ def test_the_data_section_says_yes_or_what_to_know(kept):
     )
     sane = summary.missing_and_skew.assign(missing=0, share=0.0, skew=0.1)
     clean = replace(summary, missing_and_skew=sane, variance=summary.variance.assign(share=0.1))
-    assert words.data_answer(clean).startswith(
-        "Yes: 200 customers with 8 columns; none has missing values"
-    )
+    assert words.data_answer(clean).startswith("Yes: 200 customers with 8 columns; none has missing values")
 
 
 @pytest.mark.parametrize(
@@ -309,17 +263,11 @@ def test_few_customers_are_a_reservation(kept, n, columns, reservation):
     sane = pd.DataFrame({"column": names, "missing": 0, "share": 0.0, "skew": 0.0})
     provenance = {**summary.provenance, "data": {"n_customers": n}}
     clean = replace(
-        summary,
-        provenance=provenance,
-        missing_and_skew=sane,
-        variance=summary.variance.assign(share=0.1),
-        columns=None,
+        summary, provenance=provenance, missing_and_skew=sane, variance=summary.variance.assign(share=0.1), columns=None
     )
     told = words.data_answer(clean)
     if reservation:
-        assert told.startswith(
-            f"With reservations: {n} customers with {columns} columns. {reservation}"
-        )
+        assert told.startswith(f"With reservations: {n} customers with {columns} columns. {reservation}")
     else:
         assert told.startswith("Yes: ")
 
@@ -327,22 +275,15 @@ def test_few_customers_are_a_reservation(kept, n, columns, reservation):
 def test_without_a_projection_there_is_no_picture_to_trust(kept):
     summary = gather.gather(kept[2])
     assert set(summary.inflation["projection"]) == {"none"}
-    assert words.inflation_caption(summary).startswith(
-        "No run was projected, so that there is no picture to trust"
-    )
-    projected = replace(
-        summary, inflation=summary.inflation.assign(projection="pca", inflation=-0.1)
-    )
+    assert words.inflation_caption(summary).startswith("No run was projected, so that there is no picture to trust")
+    projected = replace(summary, inflation=summary.inflation.assign(projection="pca", inflation=-0.1))
     assert words.inflation_caption(projected).startswith("Here it is: ")
 
 
 @pytest.mark.parametrize(
     ("counts", "told"),
     [
-        (
-            (1, 1, 1, 1),
-            "1 run was tried; it passes every gate, was tested further and is above structureless data.",
-        ),
+        ((1, 1, 1, 1), "1 run was tried; it passes every gate, was tested further and is above structureless data."),
         ((1, 0, 0, 0), "1 run was tried; it misses a gate."),
         ((9, 0, 0, 0), "9 runs were tried; none of them passes every gate."),
         (
@@ -377,18 +318,10 @@ def test_a_study_of_one_run_speaks_of_one(new_study, tmp_path):
     study.recommend(None)
     summary = gather.gather(study.write(tmp_path))
     told = {section.slug: section.answer for section in sections(summary)}
-    assert told["verdict"].startswith(
-        "The only run that came through does not pass every gate: K-Means"
-    )
-    assert (
-        told["compare"]
-        == "1 run was tried; it misses a gate. The only reference silhouette is 0.000."
-    )
+    assert told["verdict"].startswith("The only run that came through does not pass every gate: K-Means")
+    assert told["compare"] == "1 run was tried; it misses a gate. The only reference silhouette is 0.000."
     assert told["failures"] == "No run: the only one came through."
-    assert (
-        words.flattered_caption(summary)
-        == "The only run looks better in the space it clustered in."
-    )
+    assert words.flattered_caption(summary) == "The only run looks better in the space it clustered in."
 
 
 def test_what_is_equal_is_called_so(kept):
@@ -409,17 +342,11 @@ def test_what_is_equal_is_called_so(kept):
 def test_pairs_are_counted_among_the_features_that_are_drawn(kept):
     summary = gather.gather(kept[2])
     matrix = pd.DataFrame([[1, 0.2, 0.1], [0.2, 1, 0.1], [0.1, 0.1, 1]], list("abc"), list("abc"))
-    found = replace(
-        summary.contrast, correlations=matrix, differing=pd.Series([0.5] * 3, list("abc"))
-    )
-    assert figure_words.correlations(replace(summary, contrast=found)).startswith(
-        "None of 3 pairs has a rank corr"
-    )
+    found = replace(summary.contrast, correlations=matrix, differing=pd.Series([0.5] * 3, list("abc")))
+    assert figure_words.correlations(replace(summary, contrast=found)).startswith("None of 3 pairs has a rank corr")
     found = replace(found, differing=pd.Series([0.5] * 200))
     told = figure_words.correlations(replace(summary, contrast=found))
-    assert told.startswith(
-        "None of 3 pairs among the 3 drawn features (of 200, those with the strongest) has a rank"
-    )
+    assert told.startswith("None of 3 pairs among the 3 drawn features (of 200, those with the strongest) has a rank")
 
 
 def test_runs_without_a_score_are_what_is_missing(new_study, tmp_path):
@@ -428,12 +355,8 @@ def test_runs_without_a_score_are_what_is_missing(new_study, tmp_path):
     study.add(np.full(60, -1))
     study.recommend(None)
     summary = gather.gather(study.write(tmp_path))
-    assert (
-        words.failures_caption(summary) == "The reference silhouette of 1 run; all 2 came through."
-    )
-    reason = summary.runs.assign(
-        silhouette_reference=np.nan, stability_ari=np.nan, stability_status="all_noise"
-    )
+    assert words.failures_caption(summary) == "The reference silhouette of 1 run; all 2 came through."
+    reason = summary.runs.assign(silhouette_reference=np.nan, stability_ari=np.nan, stability_status="all_noise")
     answer = next(s.answer for s in sections(replace(summary, runs=reason)) if s.slug == "trust")
     assert answer.endswith("has no stability (all customers are noise).")
 
@@ -442,9 +365,7 @@ def test_a_program_with_changes_cannot_be_had_again(kept):
     summary = gather.gather(kept[2])
     changed = replace(summary, provenance=summary.provenance | {"commit": "0123abc+changes"})
     told = {s.slug: s.answer for s in sections(changed)}
-    assert told["provenance"].startswith(
-        "Not exactly: the program had changes that its commit does not hold."
-    )
+    assert told["provenance"].startswith("Not exactly: the program had changes that its commit does not hold.")
     assert {s.slug: s.answer for s in sections(summary)}["provenance"].startswith("Yes: ")
 
 
@@ -456,16 +377,7 @@ def test_every_section_answers_and_every_figure_is_described_labelled_and_narrow
     told = sections(gather.gather(folder))
     plots = [block for section in told for block in section.blocks if block.kind == "plot"]
     names = {plot.name for plot in plots}
-    assert {
-        "silhouettes",
-        "two_features",
-        "pairs",
-        "correlations",
-        "k_line",
-        "k_curves",
-        "profiles",
-        "trust",
-    } <= names
+    assert {"silhouettes", "two_features", "pairs", "correlations", "k_line", "k_curves", "profiles", "trust"} <= names
     assert all(section.answer.endswith(".") for section in told)
     for plot in plots:
         figure = plot.draw()
@@ -474,12 +386,7 @@ def test_every_section_answers_and_every_figure_is_described_labelled_and_narrow
         assert plot.caption.endswith(".")
         shown = [ax for ax in figure.axes if ax.axison and ax.get_label() != "<colorbar>"]
         labelled = [ax for ax in shown if ax.get_xlabel() or ax.get_ylabel() or not ax.has_data()]
-        assert labelled or plot.name in {
-            "variance",
-            "correlations",
-            "embeddings",
-            "segments_map",
-        }, plot.name
+        assert labelled or plot.name in {"variance", "correlations", "embeddings", "segments_map"}, plot.name
 
 
 def test_a_page_that_may_leave_the_house_shows_no_customers_values(kept):
@@ -497,17 +404,11 @@ def test_figures_of_the_customers_draw_whatever_there_is(k):
     rng = np.random.default_rng(0)
     n = 300
     labels = np.sort(rng.integers(-1, k, n))
-    frame = pd.DataFrame(
-        {HOSTILE: rng.lognormal(sigma=3, size=n), "b": rng.integers(0, 2, n).astype(float)}
-    )
+    frame = pd.DataFrame({HOSTILE: rng.lognormal(sigma=3, size=n), "b": rng.integers(0, 2, n).astype(float)})
     frame["holes"] = np.where(rng.random(n) < 0.5, np.nan, -rng.lognormal(sigma=2, size=n))
     frame["tiny"] = 1e-12 * rng.normal(size=n)
     table = pd.DataFrame({"segment": labels, "silhouette": rng.uniform(-1, 1, n)})
-    line = (
-        gather.k_line(pd.DataFrame({"run": []}), None)
-        .reindex(range(2))
-        .assign(k=[2, 3], silhouette=[0.1, 0.2])
-    )
+    line = gather.k_line(pd.DataFrame({"run": []}), None).reindex(range(2)).assign(k=[2, 3], silhouette=[0.1, 0.2])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message="Glyph")
@@ -548,16 +449,10 @@ def test_a_map_says_which_dimensions_it_shows_of_how_many(new_study, tmp_path):
     }
     study.profiled = deep
     study.recommend(deep)
-    told = {
-        p.name: p
-        for s in sections(gather.gather(study.write(tmp_path)))
-        for p in s.blocks
-        if p.kind == "plot"
-    }
+    told = {p.name: p for s in sections(gather.gather(study.write(tmp_path))) for p in s.blocks if p.kind == "plot"}
     caption = told["segments_map"].caption
     assert (
-        "the nearest other one in this picture is of the same segment. The segments in the first two of 5 "
-        in caption
+        "the nearest other one in this picture is of the same segment. The segments in the first two of 5 " in caption
     )
     assert caption.endswith("(all > power > pca(n_components=5)); all 5 keep 83% of the variance.")
     assert "Of a space with more dimensions the first two are drawn." in told["embeddings"].caption
@@ -570,12 +465,7 @@ def test_a_map_says_which_dimensions_it_shows_of_how_many(new_study, tmp_path):
         assert {ax.get_ylabel() for ax in panels} <= {"second axis", ""}
     study.profiled = flat
     study.recommend(flat)
-    told = {
-        p.name: p
-        for s in sections(gather.gather(study.write(tmp_path)))
-        for p in s.blocks
-        if p.kind == "plot"
-    }
+    told = {p.name: p for s in sections(gather.gather(study.write(tmp_path))) for p in s.blocks if p.kind == "plot"}
     assert told["segments_map"].caption.endswith(
         "The segments in the space in which the run clustered (all > power > pca(n_components=2))."
     )
@@ -589,11 +479,7 @@ def test_the_screens_front_is_called_so_where_runs_were_confirmed(new_planted, k
     for row in study.rows:
         row["screen_pareto"] = True
     for folder, name, front in (
-        (
-            study.write(tmp_path / "planted"),
-            "Pareto front of the screen",
-            "run above structureless data",
-        ),
+        (study.write(tmp_path / "planted"), "Pareto front of the screen", "run above structureless data"),
         (kept[2], "Pareto front", "eligible run"),
     ):
         summary = gather.gather(folder)
@@ -610,12 +496,8 @@ def test_heat_maps_name_their_quantity():
 
     grid = pd.DataFrame([[0.1, 0.2]], index=["power"], columns=["none", "pca"])
     assert [ax.get_ylabel() for ax in figures.grid(grid).axes][1:] == ["Best reference silhouette"]
-    shares = pd.DataFrame(
-        [("a/b", "x", 0.7), ("a/b", "y", 0.3)], columns=["matrix", "feature", "share"]
-    )
-    assert [ax.get_ylabel() for ax in figures.variance(shares, ["x", "y"]).axes][1:] == [
-        "Share of the variance"
-    ]
+    shares = pd.DataFrame([("a/b", "x", 0.7), ("a/b", "y", 0.3)], columns=["matrix", "feature", "share"])
+    assert [ax.get_ylabel() for ax in figures.variance(shares, ["x", "y"]).axes][1:] == ["Share of the variance"]
 
 
 # where nothing was projected
@@ -625,18 +507,13 @@ def test_heat_maps_name_their_quantity():
 def unprojected(new_study, tmp_path):
     """A study whose folder holds a plane that is only for drawing."""
     study = new_study(n=120)
-    runs = [
-        study.add(study.truth % k, silhouette_reference=0.3, silhouette_native=0.3, rank=k)
-        for k in (2, 3)
-    ]
+    runs = [study.add(study.truth % k, silhouette_reference=0.3, silhouette_native=0.3, rank=k) for k in (2, 3)]
     study.recommend(runs[1])
     study.profiled = runs[1]
     label = "all > power > principal components, only for drawing"
     study.planes = {"drawing-1": (label, study.scaled[:, :2], [])}
     names = list(study.frame)
-    study.provenance["data"]["variance_shares"] = {
-        "all/power": dict.fromkeys(names, 1 / len(names))
-    }
+    study.provenance["data"]["variance_shares"] = {"all/power": dict.fromkeys(names, 1 / len(names))}
     folder = study.write(tmp_path / "study")
     told = {"label": label, "runs": [], "drawn_for": runs[1], "variance": [0.31, 0.12]}
     (folder / "embeddings.json").write_text(json.dumps({"drawing-1": told}), encoding="utf-8")
@@ -649,9 +526,7 @@ def test_without_a_projection_a_plane_for_drawing_is_shown_and_called_so(unproje
     _, runs, folder = unprojected
     summary = gather.gather(folder)
     assert [plane.run for plane in summary.embeddings] == [runs[1]]
-    plots = {
-        block.name: block for s in sections(summary) for block in s.blocks if block.kind == "plot"
-    }
+    plots = {block.name: block for s in sections(summary) for block in s.blocks if block.kind == "plot"}
     for name in ("segments_map", "embeddings"):
         caption = plots[name].caption
         assert "only for drawing; nothing was clustered in it" in caption
@@ -723,18 +598,9 @@ def test_logarithmic_axes_say_so_and_have_three_ticks():
 def test_axes_of_equal_scores_end_where_the_scores_do():
     from segkit.report.figures.choices import k_line
 
-    columns = [
-        "inertia",
-        "refitted",
-        "refitted_low",
-        "refitted_high",
-        "silhouette_low",
-        "stability_low",
-    ]
+    columns = ["inertia", "refitted", "refitted_low", "refitted_high", "silhouette_low", "stability_low"]
     columns += ["silhouette_high", "stability_high"]
-    line = pd.DataFrame(
-        {"k": [2, 3], "silhouette": 1.0, "stability": 1.0, **dict.fromkeys(columns, np.nan)}
-    )
+    line = pd.DataFrame({"k": [2, 3], "silhouette": 1.0, "stability": 1.0, **dict.fromkeys(columns, np.nan)})
     figure = k_line(line, 2)
     for ax in figure.axes:
         assert 1 < ax.get_ylim()[1] <= 1.03
@@ -747,15 +613,8 @@ def test_axes_of_equal_scores_end_where_the_scores_do():
 
 def test_the_silhouette_plot_names_its_space(kept):
     summary = gather.gather(kept[2])
-    plot = next(
-        b for s in sections(summary) for b in s.blocks if getattr(b, "name", "") == "silhouettes"
-    )
-    assert (
-        plot.draw()
-        .axes[0]
-        .get_xlabel()
-        .startswith(f"Silhouette in the {summary.references[0]} reference space\n")
-    )
+    plot = next(b for s in sections(summary) for b in s.blocks if getattr(b, "name", "") == "silhouettes")
+    assert plot.draw().axes[0].get_xlabel().startswith(f"Silhouette in the {summary.references[0]} reference space\n")
 
 
 def test_legends_are_read_row_by_row():
@@ -776,21 +635,11 @@ def test_pictures_of_spaces_name_every_step_and_cut_parameters_first():
     from segkit.report.figures.spaces import embeddings
 
     points, labels = np.zeros((3, 2)), np.arange(3)
-    spaces = [
-        "behaviour > robust > umap(n_neighbors=50, min_dist=0.1, metric=euclidean, n_components=12)"
-    ] * 2
-    planes = [
-        gather.Embedding("a", space, run, points, labels)
-        for space, run in zip(spaces, "xy", strict=True)
-    ]
+    spaces = ["behaviour > robust > umap(n_neighbors=50, min_dist=0.1, metric=euclidean, n_components=12)"] * 2
+    planes = [gather.Embedding("a", space, run, points, labels) for space, run in zip(spaces, "xy", strict=True)]
     clusterer = "hdbscan(min_cluster_size=150, min_samples=20, cluster_selection_method=leaf)"
-    names = {
-        "x": f"17. {spaces[0].replace(' > ', ' · ')} · {clusterer}",
-        "y": f"3. all · power · tsne · {clusterer}",
-    }
-    here, elsewhere = (
-        ax.get_title(loc="left").replace("\n", " ") for ax in embeddings(planes, names).axes
-    )
+    names = {"x": f"17. {spaces[0].replace(' > ', ' · ')} · {clusterer}", "y": f"3. all · power · tsne · {clusterer}"}
+    here, elsewhere = (ax.get_title(loc="left").replace("\n", " ") for ax in embeddings(planes, names).axes)
     assert here.startswith("behaviour > robust > umap (n_")
     assert here.count("umap") == 1
     assert " 17. hdbscan (min_" in here
@@ -802,9 +651,7 @@ def test_the_front_is_drawn_over_smaller_boxes_of_tested_runs(kept):
     from segkit.report import figures
 
     runs = gather.scored(gather.gather(kept[2]).runs).assign(screen_pareto=True, confirmed=True)
-    hollow = [
-        c for c in figures.trust(runs, None, {}).axes[0].collections if not len(c.get_facecolor())
-    ]
+    hollow = [c for c in figures.trust(runs, None, {}).axes[0].collections if not len(c.get_facecolor())]
     box, *rings = sorted(hollow, key=lambda c: c.get_zorder())
     assert len(rings) == 2
     for ring in rings:
@@ -813,15 +660,7 @@ def test_the_front_is_drawn_over_smaller_boxes_of_tested_runs(kept):
 
 
 def excess_lines(*names: str) -> pd.DataFrame:
-    columns = {
-        "silhouette": 0.3,
-        "null_mean": 0.2,
-        "low": 0.1,
-        "high": 0.25,
-        "excess": 0.1,
-        "z": 3.0,
-        "best": False,
-    }
+    columns = {"silhouette": 0.3, "null_mean": 0.2, "low": 0.1, "high": 0.25, "excess": 0.1, "z": 3.0, "best": False}
     return pd.DataFrame([{"line": name, "k": k} | columns for name in names for k in (2, 3)])
 
 
@@ -829,44 +668,25 @@ def test_panels_of_different_feature_sets_or_tables_say_so():
     from segkit.report.figures.choices import k_excess
 
     def titles(*names: str) -> list[str]:
-        return [
-            ax.get_title(loc="left") for ax in k_excess(excess_lines(*names)).axes[: len(names)]
-        ]
+        return [ax.get_title(loc="left") for ax in k_excess(excess_lines(*names)).axes[: len(names)]]
 
     first, second = "all · power · none · kmeans", "rfm · power · none · kmeans"
-    assert titles(first, second) == [
-        "features: all\npower\nnone\nkmeans",
-        "features: rfm\npower\nnone\nkmeans",
-    ]
-    assert titles(first, "all · robust · none · kmeans") == [
-        "power\nnone\nkmeans",
-        "robust\nnone\nkmeans",
-    ]
+    assert titles(first, second) == ["features: all\npower\nnone\nkmeans", "features: rfm\npower\nnone\nkmeans"]
+    assert titles(first, "all · robust · none · kmeans") == ["power\nnone\nkmeans", "robust\nnone\nkmeans"]
     assert titles(first) == ["power\nnone\nkmeans"]
     assert titles(f"{first} · seed 1", f"{second} · seed 2") == [
         "features: all\npower\nnone\nkmeans\nseed 1",
         "features: rfm\npower\nnone\nkmeans\nseed 2",
     ]
-    assert titles(f"a · {first}", f"b · {first}") == [
-        f"{own}\nfeatures: all\npower\nnone\nkmeans" for own in "ab"
-    ]
+    assert titles(f"a · {first}", f"b · {first}") == [f"{own}\nfeatures: all\npower\nnone\nkmeans" for own in "ab"]
 
 
 @pytest.mark.parametrize("width", [0.3, 0.003])
 def test_a_middle_half_without_width_is_drawn(width):
     from segkit.report import figures
 
-    scores = {
-        "_q25": [1.0, 1 - width],
-        "_q75": [1.0, 1 - width / 2],
-        "_best": [1.0, 1.0],
-        "": [0.95, 0.9],
-    }
-    values = {
-        f"{score}{end}": told
-        for score in ("silhouette", "stability")
-        for end, told in scores.items()
-    }
+    scores = {"_q25": [1.0, 1 - width], "_q75": [1.0, 1 - width / 2], "_best": [1.0, 1.0], "": [0.95, 0.9]}
+    values = {f"{score}{end}": told for score in ("silhouette", "stability") for end, told in scores.items()}
     table = pd.DataFrame({"axis": "clusterer", "value": ["dbscan", "kmeans"], "runs": 9} | values)
     for ax in figures.effects(table).axes:
         bands = [path.vertices[:, 0].tolist() for path in ax.collections[0].get_paths()]

@@ -19,17 +19,8 @@ def page(browser: Any, new_study: Any, tmp_path_factory: pytest.TempPathFactory)
 
     study = new_study(n=120, columns=NAMES)
     for k in (2, 3, 4):
-        scores = {
-            "silhouette_reference": 0.1 * k,
-            "silhouette_native": 0.2,
-            "stability_ari": 0.9,
-            "rank": 5 - k,
-        }
-        run = study.add(
-            study.truth % k,
-            **scores,
-            **{"clusterer.n_clusters": k, "stability_jaccard": "[0.9, 0.8]"},
-        )
+        scores = {"silhouette_reference": 0.1 * k, "silhouette_native": 0.2, "stability_ari": 0.9, "rank": 5 - k}
+        run = study.add(study.truth % k, **scores, **{"clusterer.n_clusters": k, "stability_jaccard": "[0.9, 0.8]"})
     study.recommend(run)
     study.profiled = run
     study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [run])}
@@ -56,10 +47,7 @@ def rgb(told: str) -> np.ndarray:
 
 
 def contrast(first: str, second: str) -> float:
-    linear = [
-        np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
-        for c in map(rgb, (first, second))
-    ]
+    linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in map(rgb, (first, second))]
     low, high = sorted(float(c @ [0.2126, 0.7152, 0.0722]) for c in linear)
     return (high + 0.05) / (low + 0.05)
 
@@ -86,9 +74,7 @@ def test_on_a_telephone_figures_keep_their_size_and_scroll_in_their_own_box(page
     letters = "const box = document.querySelector('#figure-segments_map use').closest('g').getBoundingClientRect();"
     assert page.execute_script(f"{letters} return Math.min(box.width, box.height)") >= 8
     code = "const box = document.querySelector('#figure-segments_map .drawing'); box.focus(); box.scrollLeft = 40;"
-    assert page.execute_script(
-        f"{code} return [document.activeElement === box, box.scrollLeft]"
-    ) == [True, 40]
+    assert page.execute_script(f"{code} return [document.activeElement === box, box.scrollLeft]") == [True, 40]
     media(page)
 
 

@@ -15,13 +15,7 @@ from segkit.report.gather import gather
 
 OPTIONAL = (
     *("provenance.json", "recommendation.json", "partitions.parquet"),
-    *(
-        "embeddings.parquet",
-        "embeddings.json",
-        "profiles.parquet",
-        "customers.parquet",
-        "silhouettes.parquet",
-    ),
+    *("embeddings.parquet", "embeddings.json", "profiles.parquet", "customers.parquet", "silhouettes.parquet"),
 )
 
 
@@ -32,12 +26,7 @@ def small(new_study, tmp_path):
     scores = {"davies_bouldin_reference": 1.0, "stability_ari": 0.8, "silhouette_native": 0.6}
     runs = [
         study.add(
-            study.truth % k,
-            silhouette_reference=0.1 * k,
-            projection="umap",
-            rank=5 - k,
-            weight_share=0.5,
-            **scores,
+            study.truth % k, silhouette_reference=0.1 * k, projection="umap", rank=5 - k, weight_share=0.5, **scores
         )
         for k in (2, 3, 4)
     ]
@@ -57,9 +46,7 @@ def built(folder) -> list[str]:
     assert "data-runs" in page
     for line in told:
         assert line.replace("'", "&#39;") in page
-        assert line.split(":")[0].replace("_", r"\_") in (folder / "summary.md").read_text(
-            encoding="utf-8"
-        )
+        assert line.split(":")[0].replace("_", r"\_") in (folder / "summary.md").read_text(encoding="utf-8")
     return told
 
 
@@ -84,11 +71,7 @@ def test_the_report_is_made_from_two_files(small):
         (folder / name).unlink()
     told = built(folder)
     assert len(told) == 7
-    assert not [
-        name
-        for name in OPTIONAL
-        if name not in " ".join(told) and not name.startswith("embeddings")
-    ]
+    assert not [name for name in OPTIONAL if name not in " ".join(told) and not name.startswith("embeddings")]
     summary = gather(folder)
     assert summary.best == runs[-1]
     assert summary.recommendation["verdict"] == "screened_only"
@@ -106,20 +89,11 @@ def test_profiles_are_made_anew_from_the_customers(small):
 @pytest.mark.parametrize("state", ["running", "interrupted", "stopped: disk full"])
 def test_a_study_that_has_not_ended_is_ranked_by_what_it_has(small, state):
     folder, runs = small
-    for name in (
-        "recommendation.json",
-        "partitions.parquet",
-        "embeddings.parquet",
-        "profiles.parquet",
-    ):
+    for name in ("recommendation.json", "partitions.parquet", "embeddings.parquet", "profiles.parquet"):
         (folder / name).unlink()
     provenance = json.loads((folder / "provenance.json").read_text())
-    (folder / "provenance.json").write_text(
-        json.dumps(provenance | {"state": state, "counts": {"ok": 3, "runs": 40}})
-    )
-    table = pd.read_parquet(folder / "runs.parquet").drop(
-        columns=["rank", "pareto", "weight_share"]
-    )
+    (folder / "provenance.json").write_text(json.dumps(provenance | {"state": state, "counts": {"ok": 3, "runs": 40}}))
+    table = pd.read_parquet(folder / "runs.parquet").drop(columns=["rank", "pareto", "weight_share"])
     table.to_parquet(folder / "runs.parquet", index=False)
     told = built(folder)
     assert told[0] == f"The study is not finished (its state: {state}): 3 of 40 runs are here."
@@ -130,9 +104,7 @@ def test_a_study_that_has_not_ended_is_ranked_by_what_it_has(small, state):
 
 def test_a_study_of_which_no_run_has_ended(small):
     folder, _ = small
-    pd.read_parquet(folder / "runs.parquet").iloc[:0].to_parquet(
-        folder / "runs.parquet", index=False
-    )
+    pd.read_parquet(folder / "runs.parquet").iloc[:0].to_parquet(folder / "runs.parquet", index=False)
     for name in OPTIONAL:
         (folder / name).unlink()
     assert built(folder)
@@ -147,9 +119,7 @@ def test_without_the_runs_it_is_said_what_can_be_read(small):
     folder, _ = small
     (folder / "runs.parquet").unlink()
     (folder / "runs.csv").write_text("run\n")
-    with pytest.raises(
-        UsageError, match=r"runs\.parquet: missing.*\(runs\.csv, recommendation\.json, configs"
-    ):
+    with pytest.raises(UsageError, match=r"runs\.parquet: missing.*\(runs\.csv, recommendation\.json, configs"):
         gather(folder)
 
 
@@ -157,9 +127,7 @@ def test_without_the_runs_it_is_said_what_can_be_read(small):
 def test_a_newer_version(small, written):
     folder, _ = small
     (folder / "provenance.json").write_text(json.dumps({"format": written, "segkit": "9.1"}))
-    with pytest.raises(
-        UsageError, match=f"format={written}: written by a newer segkit 9.1"
-    ) as caught:
+    with pytest.raises(UsageError, match=f"format={written}: written by a newer segkit 9.1") as caught:
         gather(folder)
     assert "\n" not in str(caught.value)
 
@@ -209,20 +177,12 @@ def test_a_study_file_that_was_cut_off_is_told(small):
     assert told.startswith("study.yaml is not whole, it has no references: ")
 
 
-def test_missing_and_broken_tables_without_segments_are_told_of_a_confirmed_study(
-    new_planted, small, tmp_path
-):
+def test_missing_and_broken_tables_without_segments_are_told_of_a_confirmed_study(new_planted, small, tmp_path):
     folder = new_planted().write(tmp_path / "confirmed")
     assert not [line for line in gather(folder).lacking if "nulls" in line]
     (folder / "nulls.parquet").write_bytes(b"no")
-    with pytest.raises(
-        UsageError, match=r"nulls\.parquet: is not readable.*without this file a report can be made"
-    ):
+    with pytest.raises(UsageError, match=r"nulls\.parquet: is not readable.*without this file a report can be made"):
         gather(folder)
     (folder / "nulls.parquet").unlink()
-    assert [
-        line
-        for line in gather(folder).lacking
-        if line.startswith("nulls.parquet is missing: what the runs found")
-    ]
+    assert [line for line in gather(folder).lacking if line.startswith("nulls.parquet is missing: what the runs found")]
     assert not [line for line in gather(small[0]).lacking if "nulls" in line]

@@ -54,12 +54,7 @@ def test_runs_are_ordered_by_rank_then_reference_silhouette_and_failures_come_la
 def test_coverage_inflation_and_reference_ranks():
     runs = runs_of(
         [
-            {
-                "noise_fraction": 0.25,
-                "silhouette_native": 0.6,
-                "silhouette_reference": 0.1,
-                "silhouette_standard": 0.3,
-            },
+            {"noise_fraction": 0.25, "silhouette_native": 0.6, "silhouette_reference": 0.1, "silhouette_standard": 0.3},
             {"silhouette_native": 0.2, "silhouette_reference": 0.2, "silhouette_standard": 0.1},
         ]
     )
@@ -72,16 +67,8 @@ def test_coverage_inflation_and_reference_ranks():
 def test_labels_tell_only_the_parameters_that_vary_within_an_option():
     runs = runs_of(
         [
-            {
-                "projection": "umap",
-                "projection.n_neighbors": 15.0,
-                "projection.metric": "euclidean",
-            },
-            {
-                "projection": "umap",
-                "projection.n_neighbors": 50.0,
-                "projection.metric": "euclidean",
-            },
+            {"projection": "umap", "projection.n_neighbors": 15.0, "projection.metric": "euclidean"},
+            {"projection": "umap", "projection.n_neighbors": 50.0, "projection.metric": "euclidean"},
             {"projection": "none"},
         ]
     )
@@ -104,12 +91,7 @@ def test_agreement_equals_scikit_learn_with_noise_as_a_group_of_its_own():
 
 def test_k_curves_follow_lines_that_differ_in_k_alone():
     rows = [
-        {
-            "clusterer.n_clusters": k,
-            "inertia": 100.0 / k,
-            "silhouette_reference": k / 10,
-            "scaler": scaler,
-        }
+        {"clusterer.n_clusters": k, "inertia": 100.0 / k, "silhouette_reference": k / 10, "scaler": scaler}
         for scaler in ("power", "robust")
         for k in (2, 3, 4)
     ]
@@ -130,12 +112,7 @@ def test_k_curves_are_drawn_over_the_runs_that_the_other_choices_are_weighed_ove
     from segkit.report import words
 
     rows = [
-        {
-            "clusterer.n_clusters": k,
-            "silhouette_reference": 1 / k,
-            "scaler": scaler,
-            "rank": k if k < 12 else np.nan,
-        }
+        {"clusterer.n_clusters": k, "silhouette_reference": 1 / k, "scaler": scaler, "rank": k if k < 12 else np.nan}
         for scaler in ("power", "robust")
         for k in range(2, 16)
     ]
@@ -146,9 +123,7 @@ def test_k_curves_are_drawn_over_the_runs_that_the_other_choices_are_weighed_ove
     told = words.k_caption(summary)
     ragged = g.k_points(runs)
     assert len(ragged) == 20
-    assert told.endswith(
-        f"Drawn over {words.weighed(summary)}; a point is the mean of those with the same choices."
-    )
+    assert told.endswith(f"Drawn over {words.weighed(summary)}; a point is the mean of those with the same choices.")
     assert f"the {int(summary.runs['eligible'].sum())} eligible runs" in told
 
 
@@ -157,17 +132,8 @@ def test_numbers_of_clusters_are_compared_over_the_lines_that_have_all_of_them(s
 
     # At k = 2 the line that lacks the others would win.
     rows = [
-        {
-            "clusterer.n_clusters": k,
-            "silhouette_reference": value,
-            "stability_ari": 0.5,
-            "scaler": scaler,
-        }
-        for scaler, values in {
-            "power": (0.1, 0.2, 0.15),
-            "robust": (0.1, 0.3, 0.2),
-            "none": (0.9,),
-        }.items()
+        {"clusterer.n_clusters": k, "silhouette_reference": value, "stability_ari": 0.5, "scaler": scaler}
+        for scaler, values in {"power": (0.1, 0.2, 0.15), "robust": (0.1, 0.3, 0.2), "none": (0.9,)}.items()
         for k, value in zip((2, 3, 4), values, strict=False)
     ]
     unknown = dict.fromkeys(("inertia", "stability_ari_q05", "stability_ari_q95"), np.nan)
@@ -187,30 +153,19 @@ def test_numbers_of_clusters_are_compared_over_the_lines_that_have_all_of_them(s
 def weighed_runs(*rows: tuple, **more) -> pd.DataFrame:
     """A leaderboard of runs told by scaler, silhouette and place."""
     told = [
-        {
-            "scaler": s,
-            "silhouette_reference": v,
-            "stability_ari": 0.5 + v / 10,
-            "n_clusters": 3,
-            "rank": r,
-        }
-        | more
+        {"scaler": s, "silhouette_reference": v, "stability_ari": 0.5 + v / 10, "n_clusters": 3, "rank": r} | more
         for s, v, r in rows
     ]
     return g.leaderboard(runs_of(told), ["power"])
 
 
 def test_explained_is_one_way_epsilon_squared():
-    found = g.explained(
-        weighed_runs(*[(s, v, np.nan) for s in "ab" for v in (0.1, 0.3, 0.5, 0.7 + (s == "b"))])
-    )
+    found = g.explained(weighed_runs(*[(s, v, np.nan) for s in "ab" for v in (0.1, 0.3, 0.5, 0.7 + (s == "b"))]))
     values = np.array([0.1, 0.3, 0.5, 0.7, 0.1, 0.3, 0.5, 1.7])
     within = 4 * (values[:4].var() + values[4:].var())
     expected = 1 - within / (8 * values.var()) * 7 / 6
     assert found.set_index("axis")["silhouette"].to_dict() == {"scaler": max(expected, 0.0)}
-    apart = g.explained(
-        weighed_runs(*[(s, v + (s == "b"), np.nan) for s in "ab" for v in (0.1, 0.2, 0.3, 0.4)])
-    )
+    apart = g.explained(weighed_runs(*[(s, v + (s == "b"), np.nan) for s in "ab" for v in (0.1, 0.2, 0.3, 0.4)]))
     # between: 8 x 0.5^2 = 2; within: 2 x 0.05 = 0.1
     assert apart.loc[0, "silhouette"] == pytest.approx(1 - (0.1 / 2.1) * 7 / 6)
 
@@ -219,26 +174,18 @@ def test_what_matters_is_told_for_every_reference(new_study, tmp_path):
     study = new_study(n=60)
     for i in range(12):
         values = {"scaler": "power" if i % 2 else "standard", "features": "all" if i % 3 else "few"}
-        told = {
-            "silhouette_reference": 0.3 + 0.1 * (i % 2) + i / 1000,
-            "silhouette_standard": 0.2 + 0.1 * (i % 3 > 0),
-        }
+        told = {"silhouette_reference": 0.3 + 0.1 * (i % 2) + i / 1000, "silhouette_standard": 0.2 + 0.1 * (i % 3 > 0)}
         study.add(study.truth % 2, rank=i + 1, stability_ari=0.9, **values, **told)
     study.recommend(None)
     summary = g.gather(study.write(tmp_path))
     shares = summary.explained.set_index("axis")
     assert shares.loc["scaler", "silhouette"] > 0.9 > shares.loc["features", "silhouette"]
-    assert (
-        shares.loc["features", "silhouette_standard"]
-        > 0.9
-        > shares.loc["scaler", "silhouette_standard"]
-    )
+    assert shares.loc["features", "silhouette_standard"] > 0.9 > shares.loc["scaler", "silhouette_standard"]
     said = words.effects_caption(summary)
     assert said.startswith("The silhouette in the power reference depends most on the scaler: ")
     assert ", in the standard one on the features (100%)" in said
-    assert (
-        "The power reference is scaled as the runs with power scaling are, and favours these."
-        in words.grid_caption(summary)
+    assert "The power reference is scaled as the runs with power scaling are, and favours these." in words.grid_caption(
+        summary
     )
 
 
@@ -249,9 +196,7 @@ def test_a_choice_with_nearly_as_many_values_as_runs_explains_nothing():
 
 
 def test_choices_are_weighed_over_the_eligible_runs_where_there_are_enough():
-    eligible = [("a", 0.1 + i / 100, i + 1.0) for i in range(6)] + [
-        ("b", 0.5 + i / 100, i + 7.0) for i in range(6)
-    ]
+    eligible = [("a", 0.1 + i / 100, i + 1.0) for i in range(6)] + [("b", 0.5 + i / 100, i + 7.0) for i in range(6)]
     ineligible = [("c", -0.9, np.nan)] * 20
     runs = weighed_runs(*eligible, *ineligible)
     assert set(g.effects(runs)["value"]) == {"a", "b"}
@@ -276,13 +221,8 @@ def test_the_report_says_over_which_runs_choices_are_weighed(swept, summary):
     from segkit.report import sections, words
 
     eligible = int(summary.runs["eligible"].sum())
-    assert (
-        f"of its variance over the {eligible} eligible runs lies between"
-        in words.effects_caption(summary)
-    )
-    assert f"The {eligible} eligible runs, grouped by each choice in turn" in words.choices_caption(
-        summary
-    )
+    assert f"of its variance over the {eligible} eligible runs lies between" in words.effects_caption(summary)
+    assert f"The {eligible} eligible runs, grouped by each choice in turn" in words.choices_caption(summary)
     section = next(section for section in sections.sections(summary) if section.slug == "choices")
     caption = next(block.caption for block in section.blocks if block.kind == "table")
     assert f"over the {eligible} eligible runs" in caption
@@ -311,8 +251,7 @@ def test_grid_holds_the_best_eligible_run(summary):
 
 def test_failures_are_grouped_by_reason():
     runs = runs_of(
-        [{"status": "skipped", "reason": "few customers"}] * 3
-        + [{"status": "failed", "reason": "|broken|"}, {}]
+        [{"status": "skipped", "reason": "few customers"}] * 3 + [{"status": "failed", "reason": "|broken|"}, {}]
     )
     found = g.failures(g.leaderboard(runs, ["power"]))
     assert found[["status", "reason", "runs"]].to_numpy().tolist() == [
@@ -323,15 +262,8 @@ def test_failures_are_grouped_by_reason():
 
 
 def test_failures_that_differ_by_a_number_are_one():
-    reasons = [
-        "4 clusters of 12 customers",
-        "400 clusters of 12 customers",
-        "5 clusters of 12 customers",
-        "x1 lost",
-    ]
-    runs = runs_of(
-        [{"status": "skipped", "reason": reason} for reason in [*reasons, "x2 lost", ""]]
-    )
+    reasons = ["4 clusters of 12 customers", "400 clusters of 12 customers", "5 clusters of 12 customers", "x1 lost"]
+    runs = runs_of([{"status": "skipped", "reason": reason} for reason in [*reasons, "x2 lost", ""]])
     found = g.failures(g.leaderboard(runs, ["power"]))
     assert found[["reason", "runs"]].to_numpy().tolist() == [
         ["4 to 400 clusters of 12 customers", 3],
@@ -374,9 +306,7 @@ def test_a_score_without_a_value_is_told_in_words():
 
 def test_one_feature_that_decides_is_found(summary):
     decided = g.decided(summary.variance)
-    assert decided[["matrix", "feature", "share"]].to_numpy().tolist() == [
-        ["all/none", "BALANCE", 0.9]
-    ]
+    assert decided[["matrix", "feature", "share"]].to_numpy().tolist() == [["all/none", "BALANCE", 0.9]]
 
 
 def test_best_run_jaccard_profile_and_embeddings(swept, summary):
@@ -390,9 +320,7 @@ def test_best_run_jaccard_profile_and_embeddings(swept, summary):
     plane = summary.embeddings[0]
     np.testing.assert_array_equal(plane.labels, study.partitions[plane.run])
     members = study.planes[plane.name][2]
-    assert summary.run(plane.run)["standing"] == min(
-        summary.run(run)["standing"] for run in members
-    )
+    assert summary.run(plane.run)["standing"] == min(summary.run(run)["standing"] for run in members)
     np.testing.assert_array_equal(summary.plane.labels, study.partitions[summary.best])
 
 
@@ -420,13 +348,7 @@ def test_a_missing_file_is_named(new_study, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("provenance.json", "{"),
-        ("study.yaml", "a: [1"),
-        ("study.yaml", "- 1"),
-        ("runs.parquet", "no"),
-    ],
+    ("name", "text"), [("provenance.json", "{"), ("study.yaml", "a: [1"), ("study.yaml", "- 1"), ("runs.parquet", "no")]
 )
 def test_a_broken_file_is_named_in_one_line(new_study, tmp_path, name, text):
     study = new_study(n=40)
@@ -469,17 +391,11 @@ def test_places_by_reference_are_beside_each_other_and_weighed(swept):
     assert f"elsewhere: {shared[0]} under standard and {shared[1]} under quantile." in caption
     best = [f"{rank:.0f}" for rank in ranks.loc[summary.best]]
     places = f"{best[0]} under power, {best[1]} under standard and {best[2]} under quantile"
-    assert (
-        f"the best run, {summary.best}, has place {places}, of {ranks.iloc[:, 0].count()} runs."
-        in caption
-    )
+    assert f"the best run, {summary.best}, has place {places}, of {ranks.iloc[:, 0].count()} runs." in caption
 
 
 @pytest.mark.parametrize(("least", "much"), [(0.95, "little"), (0.7, "somewhat"), (-0.2, "a lot")])
 def test_how_much_the_reference_matters(least, much):
     from segkit.report import words
 
-    assert (
-        words._reference_matters(least)
-        == f"Which reference space ranks the runs matters {much} here."
-    )
+    assert words._reference_matters(least) == f"Which reference space ranks the runs matters {much} here."

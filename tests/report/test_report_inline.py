@@ -24,16 +24,7 @@ from segkit.report.figures.inline import few_colours, inlined
 from segkit.report.gather import Embedding
 
 HOSTILE = "<script>$x_{1}$ & 'ünïcödé' --> \u202eabc " + "long" * 20
-NAMES = [
-    "客户年龄",
-    "متوسط الرصيد",
-    "יתרה ממוצעת",
-    "จำนวนการซื้อ",
-    "औसत शेष",
-    "🛒 basket",
-    "plain",
-    "naïve Größe",
-]
+NAMES = ["客户年龄", "متوسط الرصيد", "יתרה ממוצעת", "จำนวนการซื้อ", "औसत शेष", "🛒 basket", "plain", "naïve Größe"]
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="72pt" height="36pt">'
     "<metadata>m</metadata><!-- <b> --><defs><style>*{a:b}</style></defs>"
@@ -46,16 +37,12 @@ SVG = (
 
 
 def named(names=NAMES):
-    table = pd.DataFrame(
-        np.linspace(0, 1, 2 * len(names)).reshape(-1, 2), index=names, columns=["none", "pca"]
-    )
+    table = pd.DataFrame(np.linspace(0, 1, 2 * len(names)).reshape(-1, 2), index=names, columns=["none", "pca"])
     return to_draw("grid", table)
 
 
 def texts(element: str) -> list[str]:
-    return [
-        text.text for text in ElementTree.fromstring(element).iter() if text.tag.endswith("text")
-    ]
+    return [text.text for text in ElementTree.fromstring(element).iter() if text.tag.endswith("text")]
 
 
 @pytest.fixture
@@ -73,11 +60,7 @@ def test_a_picture_keeps_what_shows_and_loses_what_does_not():
     root = ElementTree.fromstring(element)
     assert (root.get("width"), root.get("height")) == ("96", "48")
     path = root.find("path")
-    assert path.attrib == {
-        "d": "M 1.23 -2 L 3.1 4",
-        "fill": "var(--ink)",
-        "clip-path": "url(#own-c)",
-    }
+    assert path.attrib == {"d": "M 1.23 -2 L 3.1 4", "fill": "var(--ink)", "clip-path": "url(#own-c)"}
     assert {e.get("id") for e in root.iter() if e.get("id")} == {"own-m1", "own-c"}
     assert [use.attrib for use in root.iter("use")] == [
         {"x": "1.99", "y": "2", "href": "#own-m1"},
@@ -91,11 +74,7 @@ def test_a_picture_keeps_what_shows_and_loses_what_does_not():
 def test_every_colour_of_a_figure_follows_the_theme_or_shows_on_both_grounds():
     def contrast(first, second):
         light = [
-            np.where(
-                (c := np.array(mpl_colors.to_rgb(x))) <= 0.04045,
-                c / 12.92,
-                ((c + 0.055) / 1.055) ** 2.4,
-            )
+            np.where((c := np.array(mpl_colors.to_rgb(x))) <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
             @ [0.2126, 0.7152, 0.0722]
             for x in (first, second)
         ]
@@ -128,13 +107,7 @@ def test_few_colours_keep_hue_and_transparency():
 
 
 def test_points_are_pixels_on_nothing():
-    plane = Embedding(
-        "umap-1",
-        "all > umap",
-        "abc",
-        np.random.default_rng(0).normal(size=(500, 2)),
-        np.arange(500) % 3,
-    )
+    plane = Embedding("umap-1", "all > umap", "abc", np.random.default_rng(0).normal(size=(500, 2)), np.arange(500) % 3)
     element, _ = figures.to_inline(figures.embeddings([plane], {"abc": "x"}), "map")
     [data] = re.findall(r'href="data:image/png;base64,([^"]*)"', element)
     alpha = np.array(Image.open(BytesIO(b64decode(data))).convert("RGBA"))[..., 3]
@@ -146,18 +119,14 @@ def test_points_are_pixels_on_nothing():
 def test_names_of_other_scripts_are_text_in_the_page_and_plain_ones_are_paths(bare):
     image = drawn(named(), "grid", ["png"], None)
     assert set(texts(image.element)) == set(NAMES[:6])
-    assert "script" not in drawn(named([HOSTILE]), "grid", ["png"], None).element.replace(
-        "&lt;script&gt;", ""
-    )
+    assert "script" not in drawn(named([HOSTILE]), "grid", ["png"], None).element.replace("&lt;script&gt;", "")
     assert texts(drawn(named(["plain", "naïve Größe"]), "grid", ["png"], None).element) == []
 
 
 def test_a_file_tells_names_apart_that_no_font_here_writes(bare, monkeypatch):
     drawn_names = []
     render = figures.to_png
-    monkeypatch.setattr(
-        figures, "to_png", lambda figure: drawn_names.append(ticks(figure)) or render(figure)
-    )
+    monkeypatch.setattr(figures, "to_png", lambda figure: drawn_names.append(ticks(figure)) or render(figure))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         drawn(named(), "grid", ["png"], None)
@@ -180,9 +149,7 @@ def test_a_font_that_has_the_letters_writes_them(monkeypatch):
 
     entry = next(e for e in fonts.fontManager.ttflist if e.name == "DejaVu Sans Mono")
     monkeypatch.setattr(fonts, "_has", pretended)
-    monkeypatch.setattr(
-        fonts, "_installed", lambda: [type(entry)(fname=entry.fname, name="Liberation Sans")]
-    )
+    monkeypatch.setattr(fonts, "_installed", lambda: [type(entry)(fname=entry.fname, name="Liberation Sans")])
     fonts._family.cache_clear()
     assert fonts.families("客户年龄x") == [fonts.BUNDLED, "Liberation Sans"]
     assert fonts.unwritable("客户年龄x购") == {"购"}
@@ -191,9 +158,7 @@ def test_a_font_that_has_the_letters_writes_them(monkeypatch):
 
 def test_plain_names_ask_no_font(monkeypatch):
     monkeypatch.setattr(fonts, "_installed", lambda: pytest.fail("the fonts were looked through"))
-    assert fonts.families(uncommon(named(["plain", "naïve −1 · Größe", "Ж", "سل"]).arguments)) == [
-        fonts.BUNDLED
-    ]
+    assert fonts.families(uncommon(named(["plain", "naïve −1 · Größe", "Ж", "سل"]).arguments)) == [fonts.BUNDLED]
 
 
 def test_nothing_is_said_on_the_console(bare, caplog, capfd):
@@ -212,9 +177,7 @@ def test_other_fonts_are_another_figure(monkeypatch):
 
 
 def test_letters_are_found_however_deep():
-    frame = pd.DataFrame(
-        {"客": [1.0, 2], "b": ["ж", None], "c": pd.Categorical(["x", "ש"])}, index=["a", "年"]
-    )
+    frame = pd.DataFrame({"客": [1.0, 2], "b": ["ж", None], "c": pd.Categorical(["x", "ש"])}, index=["a", "年"])
     plane = Embedding("é", "سل", "abc", np.zeros((1, 2)), np.zeros(1, dtype=int))
     value = (frame, [plane], {"龄": ("−", 3)}, np.array(["購"], dtype=object), None, True)
     assert uncommon(value) == frozenset("客жש年سل龄−購")

@@ -32,13 +32,9 @@ def study(tmp_path):
                 "confirmed": [True, False, False],
             }
         )
-        partitions = pd.DataFrame(
-            {"id": range(1000), "a": [0] * 500 + [1] * 300 + [2] * 150 + [-1] * 50}
-        )
+        partitions = pd.DataFrame({"id": range(1000), "a": [0] * 500 + [1] * 300 + [2] * 150 + [-1] * 50})
         recommendation = {"run": run, "verdict": verdict, "null": null}
-        return SimpleNamespace(
-            runs=runs, partitions=partitions, recommendation=recommendation, folder=tmp_path
-        )
+        return SimpleNamespace(runs=runs, partitions=partitions, recommendation=recommendation, folder=tmp_path)
 
     return make
 
@@ -56,24 +52,9 @@ def test_a_recommended_run_is_told_with_its_figures_its_segments_and_what_was_do
 @pytest.mark.parametrize(
     ("verdict", "run", "null", "beginning"),
     [
-        (
-            "screened_only",
-            "a",
-            None,
-            "Best of the screen, not confirmed: K-Means with n_clusters = 3",
-        ),
-        (
-            "no_structure",
-            None,
-            NULL,
-            "Nothing is recommended: the best run is no better than data without segments (p",
-        ),
-        (
-            "nothing_eligible",
-            None,
-            NULL,
-            "Nothing is recommended: no run that beats data without segments (p = 0.025)",
-        ),
+        ("screened_only", "a", None, "Best of the screen, not confirmed: K-Means with n_clusters = 3"),
+        ("no_structure", None, NULL, "Nothing is recommended: the best run is no better than data without segments (p"),
+        ("nothing_eligible", None, NULL, "Nothing is recommended: no run that beats data without segments (p = 0.025)"),
         ("nothing_eligible", None, None, "Nothing is recommended: no run passes the gates"),
     ],
 )

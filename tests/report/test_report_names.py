@@ -26,9 +26,7 @@ def test_a_character_that_turns_the_text_is_a_mark(turn):
 def test_a_table_cut_for_the_summary_says_where_the_rest_is():
     rows = [[str(i)] for i in range(15)]
     assert pipe_table(["h"], rows, "l").endswith("\n\n12 of 15 rows; `report.html` has them all.")
-    assert pipe_table(["h"], rows, "l", 1080, "runs.csv").endswith(
-        "\n\n12 of 1,080 rows; `runs.csv` has them all."
-    )
+    assert pipe_table(["h"], rows, "l", 1080, "runs.csv").endswith("\n\n12 of 1,080 rows; `runs.csv` has them all.")
     assert "rows" not in pipe_table(["h"], rows[:12], "l")
 
 
@@ -38,10 +36,7 @@ def test_a_name_read_from_the_right_is_isolated():
 
 
 def test_long_names_of_a_segment_are_cut_one_by_one_in_the_summary():
-    names = [f"{letter * 150}{i}{letter * 149}" for i, letter in enumerate("abcde")] + [
-        HEBREW,
-        "p|q",
-    ]
+    names = [f"{letter * 150}{i}{letter * 149}" for i, letter in enumerate("abcde")] + [HEBREW, "p|q"]
     traits = [(name, f"+{i}.0 sd", f"{i}") for i, name in enumerate(names)]
     card = Card(0, "Segment 0", "10", "100%", "", traits, [])
     cells = _cards_table(Cards([card], "")).splitlines()[-1].split(" | ")
@@ -57,27 +52,16 @@ def test_a_hostile_name_turns_nothing_in_page_and_summary(new_study, tmp_path):
     names = ("BAL\u202eANCE", f"{HEBREW}\u2067x", "c", "d")
     study = new_study(n=80, columns=names)
     runs = [
-        study.add(
-            study.truth % k,
-            silhouette_reference=0.1 * k,
-            silhouette_native=0.2,
-            rank=6 - k,
-            features=names[0],
-        )
+        study.add(study.truth % k, silhouette_reference=0.1 * k, silhouette_native=0.2, rank=6 - k, features=names[0])
         for k in (4, 5)
     ]
     study.recommend(runs[1])
     study.profiled = runs[1]
     folder = study.write(tmp_path / "study")
-    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(
-        folder / "customers.parquet", index=False
-    )
+    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(folder / "customers.parquet", index=False)
     build(folder)
     page = (folder / "report.html").read_text(encoding="utf-8")
-    for text in (
-        re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL),
-        (folder / "summary.md").read_text(),
-    ):
+    for text in (re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL), (folder / "summary.md").read_text()):
         assert "BAL\u2423ANCE" in text
         assert not set(text) & (set(TURNS) - set(words.ISOLATE))
         assert text.count("\u2068") == text.count("\u2069") > 0

@@ -52,9 +52,7 @@ class Page(HTMLParser):
 
     @property
     def drawings(self) -> list[dict]:
-        return [
-            attributes for attributes in self.all("div") if attributes.get("class") == "drawing"
-        ]
+        return [attributes for attributes in self.all("div") if attributes.get("class") == "drawing"]
 
 
 def read(folder: Path) -> Page:
@@ -70,11 +68,7 @@ def assert_sound(folder: Path) -> Page:
     for tag, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on") or name == "style"], tag
         if tag == "a":
-            assert (
-                not attributes.get("href", "#")
-                .removeprefix("#")
-                .strip("abcdefghijklmnopqrstuvwxyz")
-            )
+            assert not attributes.get("href", "#").removeprefix("#").strip("abcdefghijklmnopqrstuvwxyz")
     assert not page.all("img")
     assert not [a for a in page.all("image") if not a["href"].startswith("data:image/png;base64,")]
     assert_drawings(page)
@@ -98,11 +92,7 @@ def assert_drawings(page: Page) -> None:
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     asked = [a["href"] for tag, a in page.elements if tag == "use"]
-    asked += [
-        a["clip-path"].removeprefix("url(").removesuffix(")")
-        for _, a in page.elements
-        if "clip-path" in a
-    ]
+    asked += [a["clip-path"].removeprefix("url(").removesuffix(")") for _, a in page.elements if "clip-path" in a]
     assert {reference.removeprefix("#") for reference in asked} <= set(ids)
 
 
@@ -117,9 +107,7 @@ def test_a_sweep_gives_a_sound_page_with_every_figure(built):
 
 def test_policy_allows_exactly_this_style_and_script(built):
     page = read(built)
-    policy = next(
-        m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"
-    )
+    policy = next(m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy")
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert rules["default-src"] == "'none'"
     assert rules["img-src"] == "data:"
@@ -144,10 +132,7 @@ def test_verdict_says_where_the_run_leads_and_what_is_ahead_of_it(new_study, tmp
     study = new_study(n=60)
     scored = [(0.3, 0.9, 1, 0.6), (0.5, 0.4, 2, 0.3), (0.4, 0.7, 3, 0.1), (0.2, 0.9, 4, 0.0)]
     names = ("silhouette_reference", "stability_ari", "rank", "weight_share")
-    runs = [
-        study.add(np.roll(study.truth, i), **dict(zip(names, row, strict=True)))
-        for i, row in enumerate(scored)
-    ]
+    runs = [study.add(np.roll(study.truth, i), **dict(zip(names, row, strict=True))) for i, row in enumerate(scored)]
     study.recommend(runs[0], runs[1])
     found = study.recommendation["reasons"]
     found[3] |= {"place": 3, "of": 4}
@@ -235,9 +220,7 @@ def test_a_page_keeps_to_its_size_without_figures_or_says_the_least_there_is(swe
         page = read(folder)
         assert (folder / "report.html").stat().st_size <= most * 1e6
         kept = [a["aria-label"] for a in page.drawings]
-        pointed = [
-            text for text in page.text if text.startswith("Left out for the page's size: figures/")
-        ]
+        pointed = [text for text in page.text if text.startswith("Left out for the page's size: figures/")]
         assert len(kept) + len(pointed) == len(page.all("figcaption"))
         assert (folder / pointed[0].split(": ")[1]).is_file() if pointed else most > 0.6
         assert_drawings(page)
@@ -249,9 +232,7 @@ def test_a_page_keeps_to_its_size_without_figures_or_says_the_least_there_is(swe
     size = (folder / "report.html").stat().st_size
     assert read(folder).drawings == []
     line = told[-1]
-    assert line.endswith(
-        "This is the least that this study's page can have, though 0.01 MB were asked for."
-    )
+    assert line.endswith("This is the least that this study's page can have, though 0.01 MB were asked for.")
     least = float(re.search(r"report.html has ([\d.]+) MB", line)[1])
     assert size <= least * 1e6 < size + 10_001
     build(folder, max_mb=least, tell=told.append)
@@ -260,9 +241,7 @@ def test_a_page_keeps_to_its_size_without_figures_or_says_the_least_there_is(swe
 
 def test_rebuilding_gives_the_same_bytes(new_study, tmp_path):
     study = new_study(n=50)
-    run = study.add(
-        study.truth, silhouette_reference=0.4, silhouette_native=0.5, rank=1, stability_ari=0.9
-    )
+    run = study.add(study.truth, silhouette_reference=0.4, silhouette_native=0.5, rank=1, stability_ari=0.9)
     study.recommend(run)
     study.planes = {"pca-1": ("all > pca", study.scaled[:, :2], [run])}
     folder = study.write(tmp_path)
@@ -329,9 +308,7 @@ def test_a_code_span_cannot_be_left():
 
 
 def one_run(study, **values):
-    run = study.add(
-        study.truth, silhouette_reference=0.4, silhouette_native=0.5, stability_ari=0.9, **values
-    )
+    run = study.add(study.truth, silhouette_reference=0.4, silhouette_native=0.5, stability_ari=0.9, **values)
     study.profiled = run
     return run
 
@@ -394,18 +371,10 @@ def test_only_noise(new_study, tmp_path):
 
 
 def test_forty_clusters_and_three_hundred_features(new_study, tmp_path):
-    study = new_study(
-        n=400,
-        columns=tuple(f"feature_{i:03d}_with_a_rather_long_name_that_goes_on" for i in range(300)),
-    )
+    study = new_study(n=400, columns=tuple(f"feature_{i:03d}_with_a_rather_long_name_that_goes_on" for i in range(300)))
     labels = np.sort(np.arange(400) % 40)
     jaccards = str([0.5 + i / 100 for i in range(40)])
-    values = {
-        "silhouette_reference": 0.2,
-        "silhouette_native": 0.3,
-        "stability_ari": 0.5,
-        "rank": 1,
-    }
+    values = {"silhouette_reference": 0.2, "silhouette_native": 0.3, "stability_ari": 0.5, "rank": 1}
     run = study.add(labels, stability_jaccard=jaccards, stability_jaccard_min=0.5, **values)
     study.recommend(run)
     study.profiled = run

@@ -43,9 +43,7 @@ class Opened:
         told = self.meta["partitions"][place]
         assert told["offset"] % told["bytes"] == 0
         top = 256 ** told["bytes"] - 1
-        found = struct.unpack_from(
-            f"<{self.m}{'BH'[told['bytes'] - 1]}", self.raw["labels"], told["offset"]
-        )
+        found = struct.unpack_from(f"<{self.m}{'BH'[told['bytes'] - 1]}", self.raw["labels"], told["offset"])
         return [-1 if code == top else -2 if code == top - 1 else code for code in found]
 
     def plane(self, name: str) -> np.ndarray:
@@ -117,9 +115,7 @@ def test_every_customer_is_there_once_and_labels_are_exact(page, swept):
     assert 55 <= len(page.meta["partitions"]) <= 60
     assert len(page.meta["runs"]) >= 60
     for entry in page.meta["runs"]:
-        np.testing.assert_array_equal(
-            page.labels(entry["run"]), study.partitions[entry["run"]][rows]
-        )
+        np.testing.assert_array_equal(page.labels(entry["run"]), study.partitions[entry["run"]][rows])
         partition = page.meta["partitions"][entry["labels"]]
         assert partition["clusters"] == study.partitions[entry["run"]].max() + 1
 
@@ -129,11 +125,7 @@ def test_a_partition_is_embedded_once(page, swept):
     distinct = {study.partitions[entry["run"]].tobytes() for entry in page.meta["runs"]}
     assert len(page.meta["partitions"]) == len(distinct)
     assert len(page.raw["labels"]) == 300 * len(distinct)
-    known = {
-        run
-        for run in study.partitions
-        if study.partitions[run].tobytes() in distinct and run in scored(study)
-    }
+    known = {run for run in study.partitions if study.partitions[run].tobytes() in distinct and run in scored(study)}
     assert {entry["run"] for entry in page.meta["runs"]} >= known
     standing = gather(swept[1]).runs["run"].tolist()
     order = [entry["run"] for entry in page.meta["runs"]]
@@ -201,9 +193,7 @@ def test_profiles_are_those_of_all_customers(page, swept):
         for i, segment in enumerate(told["segments"]):
             assert segment["n"] == true.loc[(segment["segment"], told["features"][0]), "n"]
             part = true.loc[segment["segment"]].loc[told["features"]]
-            np.testing.assert_allclose(
-                np.array(told["z"][i], float), part["z"], atol=6e-4, rtol=1e-3
-            )
+            np.testing.assert_allclose(np.array(told["z"][i], float), part["z"], atol=6e-4, rtol=1e-3)
             for name in ("median", "q25", "q75"):
                 np.testing.assert_allclose(np.array(told[name][i], float), part[name], rtol=1e-4)
 
@@ -230,9 +220,7 @@ def test_the_leaderboard_is_whole_and_exact(page, swept):
         assert len(values) == len(board)
         if column["kind"] == "number":
             np.testing.assert_allclose(
-                np.array(values, float),
-                board[column["name"]].to_numpy(float, na_value=np.nan),
-                rtol=1e-5,
+                np.array(values, float), board[column["name"]].to_numpy(float, na_value=np.nan), rtol=1e-5
             )
     for name in ("eligible", "pareto"):
         assert page.runs[name] == board[name].tolist()
@@ -262,11 +250,7 @@ def test_a_parameter_that_only_some_runs_have_is_told(new_study, tmp_path, value
     study = new_study(n=60)
     runs = [
         study.add(
-            study.truth % 3,
-            rank=place,
-            silhouette_reference=0.3,
-            stability_ari=0.5,
-            **{"clusterer.of_some": value},
+            study.truth % 3, rank=place, silhouette_reference=0.3, stability_ari=0.5, **{"clusterer.of_some": value}
         )
         for place, value in enumerate(values, start=1)
     ]
@@ -278,20 +262,14 @@ def test_a_parameter_that_only_some_runs_have_is_told(new_study, tmp_path, value
 def test_titles_and_order_are_the_static_leaderboards(page, swept):
     board = leaderboard(gather(swept[1]))
     static = {column.title: i for i, column in enumerate(board.columns)}
-    shared = [
-        column
-        for column in page.meta["columns"]
-        if column["title"] in static and column["kind"] == "number"
-    ]
+    shared = [column for column in page.meta["columns"] if column["title"] in static and column["kind"] == "number"]
     assert len(shared) >= 8
     for column in shared:
         cells = [cells[static[column["title"]]].value for *_, cells in board.rows]
         found = page.runs[column["name"]][: len(cells)]
         assert [value is None for value in found] == [cell == "" for cell in cells]
         np.testing.assert_allclose(
-            [value for value in found if value is not None],
-            [float(cell) for cell in cells if cell],
-            rtol=1e-4,
+            [value for value in found if value is not None], [float(cell) for cell in cells if cell], rtol=1e-4
         )
 
 
@@ -306,14 +284,7 @@ def test_without_customers_no_value_and_no_id_is_in_the_page(new_study, tmp_path
     study = new_study()
     scores = {"silhouette_native": 0.6, "davies_bouldin_reference": 1.0, "stability_ari": 0.8}
     runs = [
-        study.add(
-            study.truth % k,
-            silhouette_reference=0.1 * k,
-            projection="umap",
-            rank=k,
-            weight_share=0.5,
-            **scores,
-        )
+        study.add(study.truth % k, silhouette_reference=0.1 * k, projection="umap", rank=k, weight_share=0.5, **scores)
         for k in (2, 3, 4, 5)
     ]
     study.recommend(runs[0], runs[1])
@@ -445,9 +416,7 @@ def test_many_clusters_take_two_bytes(new_study, tmp_path, clusters, size):
     np.testing.assert_array_equal(page.labels(few), study.truth[rows])
 
 
-def test_hostile_names_and_ids_come_back_literally_and_cannot_leave_their_block(
-    new_study, tmp_path
-):
+def test_hostile_names_and_ids_come_back_literally_and_cannot_leave_their_block(new_study, tmp_path):
     study = new_study(n=40, columns=HOSTILE)
     study.ids = np.array([f"{HOSTILE[i % len(HOSTILE)]}{i}" for i in range(40)])
     study.add(study.truth, silhouette_reference=0.5, scaler=HOSTILE[0])
@@ -475,9 +444,7 @@ def test_text_and_flags_are_features_of_0_and_1(new_study, tmp_path):
     rows = rows_of(page, study)
     gold = np.where(study.frame["plan"].isna(), np.nan, study.frame["plan"] == "gold")[rows]
     np.testing.assert_array_equal(page.values("plan=gold"), gold.astype(float))
-    np.testing.assert_array_equal(
-        page.values("active"), study.frame["active"].to_numpy(float)[rows]
-    )
+    np.testing.assert_array_equal(page.values("active"), study.frame["active"].to_numpy(float)[rows])
     never = next(told for told in page.meta["features"] if told["name"] == "never")
     assert never["knots"] is None
     assert len(page.raw["values"]) == 60 * len(page.meta["features"])
@@ -500,11 +467,7 @@ def test_of_many_customers_some_are_drawn_and_profiles_are_of_all(new_study, tmp
     study.recommend(None)
     write(study, tmp_path, customers=False)
     page = opened(tmp_path)
-    assert (page.meta["customers"], page.meta["shown"], page.meta["sampled"]) == (
-        60_000,
-        50_000,
-        True,
-    )
+    assert (page.meta["customers"], page.meta["shown"], page.meta["sampled"]) == (60_000, 50_000, True)
     frame = study.frame.assign(id=study.ids, row=np.arange(60_000))[["id", "row", "a", "b"]]
     drawn = np.sort(np.random.default_rng(1).permutation(60_000)[:300])
     frame.iloc[drawn].to_parquet(tmp_path / "customers.parquet", index=False)
@@ -542,10 +505,7 @@ def test_the_curve_visits_every_cell_and_only_neighbours():
     assert (steps == 1).all()
     # Neighbours on the curve are nearer than in an order by columns.
     points = np.column_stack([x, y])[order]
-    assert (
-        cdist(points, points).diagonal(8).mean()
-        < cdist(np.sort(points, axis=0), points).diagonal(8).mean() * 2
-    )
+    assert cdist(points, points).diagonal(8).mean() < cdist(np.sort(points, axis=0), points).diagonal(8).mean() * 2
 
 
 @pytest.mark.parametrize(
@@ -575,12 +535,8 @@ def test_quantile_codes_are_off_by_no_more_than_a_step(values):
         np.testing.assert_allclose(found, true, rtol=0)
     ordered = np.sort(true)
     low, high = np.minimum(found, true), np.maximum(found, true)
-    between = np.maximum(
-        np.searchsorted(ordered, high, "left") - np.searchsorted(ordered, low, "right"), 0
-    )
-    rest = sum(
-        count for count in np.unique(true, return_counts=True)[1] if count * 250 <= len(true)
-    )
+    between = np.maximum(np.searchsorted(ordered, high, "left") - np.searchsorted(ordered, low, "right"), 0)
+    rest = sum(count for count in np.unique(true, return_counts=True)[1] if count * 250 <= len(true))
     assert between.max() <= 1 + 2 * max(rest, 1) / 5
 
 

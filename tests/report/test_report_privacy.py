@@ -43,20 +43,9 @@ def marked(new_study, tmp_path_factory):
     study.frame.loc[[40, 41], "RARE"] = PAIR
     labels = np.where(np.arange(N) < 120, 0, 1)
     labels[ALONE], labels[[150, 151, 152]] = 2, -1
-    values = {
-        "silhouette_reference": 0.4,
-        "silhouette_native": 0.5,
-        "stability_ari": 0.9,
-        "rank": 1,
-    }
-    run = study.add(
-        labels, stability_jaccard="[0.9, 0.8, 0.31]", stability_jaccard_min=0.31, **values
-    )
-    study.add(
-        status="failed",
-        reason=f"projection: ValueError: could not convert '{QUOTED}'",
-        projection="umap",
-    )
+    values = {"silhouette_reference": 0.4, "silhouette_native": 0.5, "stability_ari": 0.9, "rank": 1}
+    run = study.add(labels, stability_jaccard="[0.9, 0.8, 0.31]", stability_jaccard_min=0.31, **values)
+    study.add(status="failed", reason=f"projection: ValueError: could not convert '{QUOTED}'", projection="umap")
     study.recommend(run)
     study.profiled = run
     study.planes = {"umap-1": ("all > umap", study.scaled[:, :2], [run])}
@@ -68,12 +57,8 @@ def marked(new_study, tmp_path_factory):
         "variance_shares": {"all/power": dict.fromkeys(names, 1 / len(names))},
     }
     folder = study.write(tmp_path_factory.mktemp("marked") / "study")
-    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(
-        folder / "customers.parquet", index=False
-    )
-    told = pd.DataFrame(
-        {"id": study.ids, "row": np.arange(N), run: np.linspace(-0.43219, 0.98765, N)}
-    )
+    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(folder / "customers.parquet", index=False)
+    told = pd.DataFrame({"id": study.ids, "row": np.arange(N), run: np.linspace(-0.43219, 0.98765, N)})
     told.to_parquet(folder / "silhouettes.parquet", index=False)
     return study, run, folder
 
@@ -82,9 +67,7 @@ def told_in_all(folder, customers):
     """Return the page's own text, its data opened, and the summary."""
     page = build(folder, customers=customers).read_text(encoding="utf-8")
     blocks = re.findall(r'<script type="text/plain" id="data-(\w+)">([\w+/=]+)</script>', page)
-    opened = {
-        name: gzip.decompress(b64decode(text)).decode("utf-8", "replace") for name, text in blocks
-    }
+    opened = {name: gzip.decompress(b64decode(text)).decode("utf-8", "replace") for name, text in blocks}
     shown = unescape(re.sub(r"<wbr>|</?script.*?>|<style>.*?</style>", "", page))
     return {"page": shown, "summary": (folder / "summary.md").read_text(encoding="utf-8"), **opened}
 
@@ -109,12 +92,7 @@ def arguments(value):
 
 
 def drawn(summary):
-    return {
-        block.name: block.draw
-        for section in sections(summary)
-        for block in section.blocks
-        if block.kind == "plot"
-    }
+    return {block.name: block.draw for section in sections(summary) for block in section.blocks if block.kind == "plot"}
 
 
 MARKS = {
@@ -157,15 +135,11 @@ def test_no_figure_is_drawn_from_a_customers_values_or_from_a_small_segment(mark
             if isinstance(value, str):
                 assert not re.search("|".join(MARKS.values()), value), name
             else:
-                assert not np.isclose(
-                    np.asarray(value, float)[..., None], [LONE, *PAIR, CONSTANT]
-                ).any(), name
+                assert not np.isclose(np.asarray(value, float)[..., None], [LONE, *PAIR, CONSTANT]).any(), name
     shown = drawn(gather(folder, {"customers": False}))["silhouettes"]
     assert shown.arguments[-1] == FEWEST
     assert set(shown.arguments[0]["segment"]) == {0, 1}
-    x = np.concatenate(
-        [path.vertices[:, 0] for area in shown().axes[0].collections for path in area.get_paths()]
-    )
+    x = np.concatenate([path.vertices[:, 0] for area in shown().axes[0].collections for path in area.get_paths()])
     means = {label: own[np.array(marked[0].partitions[run]) == label].mean() for label in (0, 1)}
     assert np.isclose(x[:, None], list(means.values())).any(axis=0).all()
     assert not np.isclose(x[:, None], own[[0, 60, 199]], atol=1e-9).any()
@@ -183,11 +157,7 @@ def test_small_segments_are_told_by_their_size_and_why(marked):
     assert medians.head == ["Feature", "Segment 0", "Segment 1", "All"]
     assert next(row for row in medians.rows if row[0] == "RARE")[1:3] == ["–", "–"]
     segments = read_material(summary).portraits[0]["segments"]
-    assert [told["name"] for told in segments] == [
-        "Segment 0",
-        "Segment 1",
-        *["Hidden: fewer than 5 customers"] * 2,
-    ]
+    assert [told["name"] for told in segments] == ["Segment 0", "Segment 1", *["Hidden: fewer than 5 customers"] * 2]
     assert [told["n"] for told in segments] == [119, 77, 1, 3]
     everybody = sections(gather(marked[2]))[2].blocks[0].cards
     assert [card.segment for card in everybody] == [0, 1, 2, -1]
@@ -237,18 +207,14 @@ def holes(new_study, tmp_path):
     study.profiled = run
     study.provenance["data"] |= {"columns": ["A", "B"], "missing": {"A": 54, "B": 6}}
     folder = study.write(tmp_path)
-    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(
-        folder / "customers.parquet", index=False
-    )
+    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(folder / "customers.parquet", index=False)
     return study, run, folder
 
 
 def known(study, run, folder, data):
     """Return the cells of a coarse profile that have values."""
     found = coarse(Files(folder), {run: profile(study.frame, study.partitions[run])}, data)
-    return {
-        (row.segment, row.feature) for row in found[run].itertuples() if row.median == row.median
-    }
+    return {(row.segment, row.feature) for row in found[run].itertuples() if row.median == row.median}
 
 
 def test_values_are_counted_in_the_customers_and_else_bounded_by_the_missing_ones(holes):
@@ -269,9 +235,7 @@ def test_of_a_segment_without_enough_values_only_the_size_is_told(holes):
     study, _, folder = holes
     study.provenance["data"] |= {"missing": {"A": 54, "B": 56}}
     study.frame.loc[4:, :] = np.nan
-    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(
-        folder / "customers.parquet", index=False
-    )
+    pd.DataFrame({"id": study.ids, **study.frame}).to_parquet(folder / "customers.parquet", index=False)
     study.write(folder)
     section = sections(gather(folder, {"customers": False}))[2]
     assert not {block.kind for block in section.blocks} & {"cards", "plot"}
@@ -305,10 +269,7 @@ def test_a_value_of_a_text_column_is_told_from_a_column(feature, column, value):
 
 def test_a_picture_of_two_features_is_these_features(marked, tmp_path):
     study, _, folder = marked
-    few = {
-        **study.provenance,
-        "data": {**study.provenance["data"], "variance_shares": {"all/power": {"A": 1, "B": 0}}},
-    }
+    few = {**study.provenance, "data": {**study.provenance["data"], "variance_shares": {"all/power": {"A": 1, "B": 0}}}}
     for path in folder.glob("*.*"):
         if path.suffix in (".parquet", ".yaml", ".json"):
             (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -324,9 +285,7 @@ def test_a_picture_of_two_features_is_these_features(marked, tmp_path):
 def test_steps_of_a_silhouette_plot_are_means_of_five_or_more(n):
     values = np.sort(np.random.default_rng(n).uniform(-1, 1, n))
     table = pd.DataFrame({"segment": 0, "silhouette": values})
-    (area,) = (
-        figures.silhouettes(table, 0.0, "power", 30, FEWEST).axes[0].collections[0].get_paths()
-    )
+    (area,) = figures.silhouettes(table, 0.0, "power", 30, FEWEST).axes[0].collections[0].get_paths()
     x = np.unique(area.vertices[:, 0][area.vertices[:, 0] != 0])
     parts = np.array_split(values[::-1], min(n // 5, 240))
     assert np.allclose(x, np.unique([part.mean() for part in parts]))

@@ -27,12 +27,7 @@ def flagged(new_study, tmp_path):
     study.profiled = run
     data = study.provenance["data"]
     data["columns"] = list(study.frame)
-    shares = {
-        **dict.fromkeys(study.frame.columns[:8], 0.05),
-        "flag": 0.1,
-        "plan=x": 0.3,
-        "plan=y": 0.2,
-    }
+    shares = {**dict.fromkeys(study.frame.columns[:8], 0.05), "flag": 0.1, "plan=x": 0.3, "plan=y": 0.2}
     data["variance_shares"] = {"all/power": shares}
     return study, run, study.write(tmp_path / "study")
 
@@ -49,14 +44,8 @@ def test_a_flag_is_told_by_the_share_that_has_it(flagged):
     told = f"{own} against {words.percent(study.frame['flag'].mean())}"
     card = block(summary, "segments", "cards").cards[0]
     assert {name: shown for name, _, shown in card.high}["flag"] == told
-    shown = [
-        (name, text)
-        for c in block(summary, "segments", "cards").cards
-        for name, _, text in (*c.high, *c.low)
-    ]
-    assert not [
-        name for name, text in shown if "%" in text and name not in ("flag", "plan=x", "plan=y")
-    ]
+    shown = [(name, text) for c in block(summary, "segments", "cards").cards for name, _, text in (*c.high, *c.low)]
+    assert not [name for name, text in shown if "%" in text and name not in ("flag", "plan=x", "plan=y")]
     table = block(summary, "segments", "table", title="Medians and quartiles by segment")
     rows = {row[0]: row for row in table.rows}
     assert table.head[-1] == "All"
@@ -81,9 +70,7 @@ def kept(flagged):
 
 def traits(summary) -> dict[tuple[int, str], str]:
     cards = block(summary, "segments", "cards").cards
-    return {
-        (card.segment, name): text for card in cards for name, _, text in (*card.high, *card.low)
-    }
+    return {(card.segment, name): text for card in cards for name, _, text in (*card.high, *card.low)}
 
 
 def test_a_cards_median_is_told_against_that_of_all_customers(kept):
@@ -96,10 +83,7 @@ def test_a_cards_median_is_told_against_that_of_all_customers(kept):
         own = study.frame.loc[study.truth == segment, name].median()
         assert text == f"{words.short(own)} against {words.short(study.frame[name].median())}"
     note = block(summary, "segments", "cards").note
-    assert (
-        "the segment's median against that of all customers, or the means where the medians are the same; of"
-        in note
-    )
+    assert "the segment's median against that of all customers, or the means where the medians are the same; of" in note
     assert note in markdown(summary, sections(summary))
     page = build(folder).read_text(encoding="utf-8")
     assert "the segment&#39;s median against that of all customers, or the means" in page
@@ -108,11 +92,7 @@ def test_a_cards_median_is_told_against_that_of_all_customers(kept):
 
 def test_where_the_medians_are_the_same_the_means_are_told(kept):
     summary = gather.gather(kept[2])
-    name = next(
-        name
-        for _, name in traits(summary)
-        if name in summary.columns.table.index and name != "flag"
-    )
+    name = next(name for _, name in traits(summary) if name in summary.columns.table.index and name != "flag")
     everybody = summary.columns.table.loc[name]
     row = pd.Series({"median": everybody["median"], "mean": 1.25, "n": 50})
     assert typical.told(summary, name, row) == f"mean 1.25 against {words.short(everybody['mean'])}"
@@ -123,13 +103,8 @@ def test_where_the_medians_are_the_same_the_means_are_told(kept):
 
 def test_all_customers_medians_are_rounded_in_a_page_that_may_leave_the_house(kept):
     study, _, folder = kept
-    shown = {
-        name: text
-        for (_, name), text in traits(gather.gather(folder, {"customers": False})).items()
-    }
-    medians = study.frame[
-        [name for name in shown if name in study.frame and name not in ("flag", "plan")]
-    ].median()
+    shown = {name: text for (_, name), text in traits(gather.gather(folder, {"customers": False})).items()}
+    medians = study.frame[[name for name in shown if name in study.frame and name not in ("flag", "plan")]].median()
     coarse = {name: words.short(float(f"{value:.3g}")) for name, value in medians.items()}
     assert any(told != words.short(medians[name]) for name, told in coarse.items())
     assert all(shown[name].endswith(f" against {told}") for name, told in coarse.items())
@@ -146,22 +121,13 @@ def test_drawn_customers_medians_are_called_so(kept):
 def test_without_a_median_of_all_customers_the_segments_stands_alone(flagged, kept):
     _, _, folder = kept
     two = gather.gather(folder)
-    two = replace(
-        two, runs=pd.concat([two.runs, two.runs.assign(run="other", data_label="another table")])
-    )
+    two = replace(two, runs=pd.concat([two.runs, two.runs.assign(run="other", data_label="another table")]))
     (folder / "customers.parquet").unlink()
     for summary in (gather.gather(folder), two):
-        medians = [
-            text
-            for (_, name), text in traits(summary).items()
-            if name in flagged[0].frame.columns[:8]
-        ]
+        medians = [text for (_, name), text in traits(summary).items() if name in flagged[0].frame.columns[:8]]
         assert medians
         assert not [text for text in medians if " against " in text]
-        assert (
-            "the segment's median; of a feature that is 0 or 1"
-            in block(summary, "segments", "cards").note
-        )
+        assert "the segment's median; of a feature that is 0 or 1" in block(summary, "segments", "cards").note
 
 
 def test_the_page_holds_the_shares_of_ones_unless_it_may_leave_the_house(flagged):
@@ -177,9 +143,7 @@ def test_the_page_holds_the_shares_of_ones_unless_it_may_leave_the_house(flagged
 
 
 def test_without_flags_the_table_has_no_share(swept):
-    table = block(
-        gather.gather(swept[1]), "segments", "table", title="Medians and quartiles by segment"
-    )
+    table = block(gather.gather(swept[1]), "segments", "table", title="Medians and quartiles by segment")
     assert table.head[-1] != "All"
     assert "0 or 1" not in table.caption
 
@@ -218,6 +182,4 @@ def test_the_values_of_a_text_column_are_one_row_of_the_variance(flagged):
 
 
 def test_no_text_column_is_spoken_of_where_there_is_none(swept):
-    assert (
-        "text column" not in block(gather.gather(swept[1]), "data", "plot", name="variance").caption
-    )
+    assert "text column" not in block(gather.gather(swept[1]), "data", "plot", name="variance").caption

@@ -27,16 +27,10 @@ class Renderer(RendererSVG):
         with mpl.rc_context({"svg.fonttype": "none"}):
             super().draw_text(gc, x, y, s, *rest, **options)
 
-    def get_text_width_height_descent(
-        self, s: str, prop: Any, ismath: Any
-    ) -> tuple[float, float, float]:
+    def get_text_width_height_descent(self, s: str, prop: Any, ismath: Any) -> tuple[float, float, float]:
         """Measure a line of text."""
         width, height, descent = super().get_text_width_height_descent(s, prop, ismath)
-        return (
-            (text_width(s) * prop.get_size_in_points() if left_to_the_page(s) else width),
-            height,
-            descent,
-        )
+        return (text_width(s) * prop.get_size_in_points() if left_to_the_page(s) else width), height, descent
 
 
 def text_width(text: str) -> float:
@@ -53,21 +47,11 @@ def _letter_width(letter: str) -> float:
 class FigureCanvas(FigureCanvasSVG):
     """The canvas of such pictures, under the name by which matplotlib looks for it."""
 
-    def print_svg(
-        self, file: Any, *, bbox_inches_restore: Any = None, metadata: Any = None, **_: Any
-    ) -> None:
+    def print_svg(self, file: Any, *, bbox_inches_restore: Any = None, metadata: Any = None, **_: Any) -> None:
         """Write a picture to a binary file."""
         dpi, self.figure.dpi = self.figure.dpi, 72
         width, height = self.figure.get_size_inches()
-        vector = Renderer(
-            72 * width,
-            72 * height,
-            codecs.getwriter("utf-8")(file),
-            image_dpi=dpi,
-            metadata=metadata,
-        )
-        mixed = MixedModeRenderer(
-            self.figure, width, height, dpi, vector, bbox_inches_restore=bbox_inches_restore
-        )
+        vector = Renderer(72 * width, 72 * height, codecs.getwriter("utf-8")(file), image_dpi=dpi, metadata=metadata)
+        mixed = MixedModeRenderer(self.figure, width, height, dpi, vector, bbox_inches_restore=bbox_inches_restore)
         self.figure.draw(mixed)
         mixed.finalize()

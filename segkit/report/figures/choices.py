@@ -70,39 +70,20 @@ def k_line(line: pd.DataFrame, chosen: int | None) -> Figure:
 
 def _refits(ax: Axes, line: pd.DataFrame) -> None:
     part = line.dropna(subset=["refitted"])
-    ends = [
-        (part["refitted"] - part["refitted_low"]).clip(0),
-        (part["refitted_high"] - part["refitted"]).clip(0),
-    ]
+    ends = [(part["refitted"] - part["refitted_low"]).clip(0), (part["refitted_high"] - part["refitted"]).clip(0)]
     if len(part):
-        ax.errorbar(
-            part["k"],
-            part["refitted"],
-            yerr=np.nan_to_num(ends),
-            color=COLOURS[2],
-            fmt="s",
-            ms=5,
-            capsize=3,
-        )
+        ax.errorbar(part["k"], part["refitted"], yerr=np.nan_to_num(ends), color=COLOURS[2], fmt="s", ms=5, capsize=3)
 
 
 def _line_handles(line: pd.DataFrame, chosen: int | None) -> list[Line2D]:
-    handles = [
-        Line2D([], [], color=COLOURS[0], marker="o", ms=4.5, label="score, or mean of draws")
-    ]
+    handles = [Line2D([], [], color=COLOURS[0], marker="o", ms=4.5, label="score, or mean of draws")]
     bands = {"silhouette_low": "95% (silhouette)", "stability_low": "90% of draws (stability)"}
     told = " · ".join(text for name, text in bands.items() if line[name].notna().any())
     if told:
         handles.append(Line2D([], [], color=COLOURS[0], alpha=0.2, lw=7, label=told))
     if line["refitted"].notna().any():
-        handles.append(
-            Line2D([], [], ls="", color=COLOURS[2], marker="s", label="refitted, 90% of draws")
-        )
-    return handles + (
-        [Line2D([], [], color=INK, ls="--", lw=1, label="run told here")]
-        if chosen is not None
-        else []
-    )
+        handles.append(Line2D([], [], ls="", color=COLOURS[2], marker="s", label="refitted, 90% of draws"))
+    return handles + ([Line2D([], [], color=INK, ls="--", lw=1, label="run told here")] if chosen is not None else [])
 
 
 @styled
@@ -110,9 +91,7 @@ def k_curves(curves: pd.DataFrame, method: str, spaces: Sequence[str]) -> Figure
     """Draw elbow, reference silhouette and stability against k: a panel per space, a colour per scaler."""
     curves = curves[(curves["method"] == method) & curves["space"].isin(spaces)]
     rows = (
-        [("inertia_share", "Inertia, share of\nthat at the least k")]
-        if curves["inertia_share"].notna().any()
-        else []
+        [("inertia_share", "Inertia, share of\nthat at the least k")] if curves["inertia_share"].notna().any() else []
     )
     rows += [("silhouette", "Reference\nsilhouette"), ("stability", "Stability (ARI)")]
     figure = new_figure(1.7 * len(rows) + 1.1)
@@ -132,34 +111,26 @@ def k_curves(curves: pd.DataFrame, method: str, spaces: Sequence[str]) -> Figure
         ax.set_xlabel(_K if len(spaces) < 3 else "Clusters, k")
     tints = palette(scalers)
     handles = [
-        Line2D([], [], color=tints[s], marker=MARKERS[i % 8], ms=4, label=clipped(s))
-        for i, s in enumerate(scalers)
+        Line2D([], [], color=tints[s], marker=MARKERS[i % 8], ms=4, label=clipped(s)) for i, s in enumerate(scalers)
     ]
     if len(sets) > 1:
         handles += [
-            Line2D([], [], color=INK, ls=DASHES[i % 4], label=clipped(f"features: {s}"))
-            for i, s in enumerate(sets)
+            Line2D([], [], color=INK, ls=DASHES[i % 4], label=clipped(f"features: {s}")) for i, s in enumerate(sets)
         ]
     legend_below(figure, handles)
     return figure
 
 
-def _lines(
-    ax: Axes, part: pd.DataFrame, column: str, scalers: Sequence[str], sets: Sequence[str]
-) -> None:
+def _lines(ax: Axes, part: pd.DataFrame, column: str, scalers: Sequence[str], sets: Sequence[str]) -> None:
     tints = palette(scalers)
     groups = part.groupby(["scaler", "features"])
     for (scaler, features), line in groups:
         line = line.sort_values("k")
         dash = DASHES[list(sets).index(features) % len(DASHES)]
         marker = MARKERS[list(scalers).index(scaler) % len(MARKERS)]
-        ax.plot(
-            line["k"], line[column], color=tints[scaler], ls=dash, marker=marker, ms=2.6, lw=1.2
-        )
+        ax.plot(line["k"], line[column], color=tints[scaler], ls=dash, marker=marker, ms=2.6, lw=1.2)
         if column == "stability" and groups.ngroups <= 3:
-            ax.fill_between(
-                line["k"], line["low"], line["high"], color=tints[scaler], alpha=0.15, lw=0
-            )
+            ax.fill_between(line["k"], line["low"], line["high"], color=tints[scaler], alpha=0.15, lw=0)
 
 
 @styled
@@ -167,9 +138,7 @@ def k_excess(lines: pd.DataFrame) -> Figure:
     """Draw silhouette and null mean with its band, and the excess, against k; a panel per pipeline."""
     names = list(dict.fromkeys(lines["line"]))
     figure = new_figure(4.8)
-    panels = figure.subplots(
-        2, len(names), squeeze=False, sharex=True, sharey="row", height_ratios=[3, 2]
-    )
+    panels = figure.subplots(2, len(names), squeeze=False, sharex=True, sharey="row", height_ratios=[3, 2])
     for name, told, (top, below) in zip(names, _pipelines(names), panels.T, strict=True):
         _against_k(top, below, lines[lines["line"] == name].sort_values("k"), len(names) <= 2)
         title = "\n".join(wrapped(part, max(16, 64 // len(names))) for part in told)
@@ -195,11 +164,7 @@ def _pipelines(names: Sequence[str]) -> list[list[str]]:
     parts = [name.split(" · ") for name in names]
     ends = [len(part) - part[-1].startswith("seed ") for part in parts]
     told = [
-        [
-            *part[: end - 4],
-            *(f"features: {own}" for own in part[end - 4 : end - 3]),
-            *part[end - 3 :],
-        ]
+        [*part[: end - 4], *(f"features: {own}" for own in part[end - 4 : end - 3]), *part[end - 3 :]]
         for part, end in zip(parts, ends, strict=True)
     ]
     same = 0
@@ -210,14 +175,7 @@ def _pipelines(names: Sequence[str]) -> list[list[str]]:
 
 def _against_k(top: Axes, below: Axes, line: pd.DataFrame, told: bool) -> None:
     tint = NULL_TINTS["copula"]
-    top.fill_between(
-        line["k"],
-        line["low"].astype(float),
-        line["high"].astype(float),
-        color=tint,
-        alpha=0.2,
-        lw=0,
-    )
+    top.fill_between(line["k"], line["low"].astype(float), line["high"].astype(float), color=tint, alpha=0.2, lw=0)
     top.plot(line["k"], line["null_mean"], color=tint, ls="--", lw=1.2)
     top.plot(line["k"], line["silhouette"], color=COLOURS[0], marker="o", ms=4)
     below.axhline(0, color=INK, lw=0.8)
@@ -239,33 +197,21 @@ def effects(table: pd.DataFrame) -> Figure:
     figure = new_figure(1.2 + 0.225 * (at[-1] + 1))
     panels = figure.subplots(1, 2, sharey=True)
     for ax, score, label in zip(
-        panels,
-        ("silhouette", "stability"),
-        ("Reference silhouette", "Stability (ARI)"),
-        strict=True,
+        panels, ("silhouette", "stability"), ("Reference silhouette", "Stability (ARI)"), strict=True
     ):
-        _middle_halves(
-            ax, at, *(table[f"{score}_{end}"].to_numpy(float) for end in ("q25", "q75", "best"))
-        )
+        _middle_halves(ax, at, *(table[f"{score}_{end}"].to_numpy(float) for end in ("q25", "q75", "best")))
         ax.plot(table[score], at, "o", color=COLOURS[0], ms=5)
         ax.plot(table[f"{score}_best"], at, "|", color=INK, ms=8, mew=1.4)
         ax.set_xlabel(label)
         bounded(ax, "x")
         ax.xaxis.set_major_locator(MaxNLocator(5))
-    panels[0].set_yticks(
-        at, [f"{clipped(v, 26)}  ({n})" for v, n in zip(table["value"], table["runs"], strict=True)]
-    )
+    panels[0].set_yticks(at, [f"{clipped(v, 26)}  ({n})" for v, n in zip(table["value"], table["runs"], strict=True)])
     panels[0].set_ylim(at[-1] + 0.8, at[0] - 1.6)
     for axis, first in pd.Series(at).groupby(table["axis"].to_numpy(), sort=False).min().items():
         place = {"xytext": (-6, 0), "textcoords": "offset points", "ha": "right", "va": "center"}
         name = f"{str(axis)[:1].upper()}{str(axis)[1:]}"
         panels[0].annotate(
-            name,
-            (0.0, first - 0.85),
-            xycoords=("axes fraction", "data"),
-            fontweight="bold",
-            fontsize=9,
-            **place,
+            name, (0.0, first - 0.85), xycoords=("axes fraction", "data"), fontweight="bold", fontsize=9, **place
         )
     legend_below(
         figure,
@@ -278,9 +224,7 @@ def effects(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _middle_halves(
-    ax: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, best: np.ndarray
-) -> None:
+def _middle_halves(ax: Axes, at: np.ndarray, low: np.ndarray, high: np.ndarray, best: np.ndarray) -> None:
     """Draw a band from each lower to each upper quartile; where that is too narrow to be seen, a square."""
     style = {"color": COLOURS[0], "alpha": 0.35}
     across = np.fmax.reduce(best) - np.fmin.reduce(low)

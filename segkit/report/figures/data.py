@@ -65,9 +65,7 @@ def distributions(values: pd.DataFrame) -> Figure:
         known = values[name].dropna()
         scale = Scale(known)
         scale.apply(ax, "x", 3)
-        edges = scale.backward(
-            np.linspace(scale.forward(scale.low), scale.forward(scale.high), _BINS + 1)
-        )
+        edges = scale.backward(np.linspace(scale.forward(scale.low), scale.forward(scale.high), _BINS + 1))
         counts = np.histogram(known, edges)[0]
         ax.stairs(counts / len(known), edges, fill=True, color=COLOURS[0])
         ax.set_title(scale.marked(title, _LETTERS), fontsize=7, fontweight="normal")
@@ -96,9 +94,7 @@ def correlations(matrix: pd.DataFrame) -> Figure:
     heatmap(ax, matrix, shown, cmap="RdBu_r", vmin=-1, vmax=1, bar=bar)
     names = apart(list(matrix.index), lambda name: clipped(name, 28))
     ax.set_yticks(np.arange(d) + 0.5, [f"{name}  {i + 1}" for i, name in enumerate(names)])
-    ax.set_xticks(
-        np.arange(d) + 0.5, [str(i + 1) for i in range(d)], fontsize=SMALL if d <= 20 else 7
-    )
+    ax.set_xticks(np.arange(d) + 0.5, [str(i + 1) for i in range(d)], fontsize=SMALL if d <= 20 else 7)
     return figure
 
 

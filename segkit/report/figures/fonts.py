@@ -29,9 +29,7 @@ def needs_shaping(letter: str) -> bool:
 
 def left_to_the_page(text: str) -> bool:
     """Tell whether a browser writes a text better than paths: the bundled font lacks a character, or it is shaped."""
-    return not text.isascii() and any(
-        needs_shaping(letter) or not _has(BUNDLED, letter) for letter in text
-    )
+    return not text.isascii() and any(needs_shaping(letter) or not _has(BUNDLED, letter) for letter in text)
 
 
 def families(letters: Iterable[str]) -> list[str]:
@@ -57,9 +55,7 @@ def spelled(text: str, letters: frozenset[str]) -> str:
 
 
 def _lacked(letters: Iterable[str]) -> list[str]:
-    return sorted(
-        letter for letter in letters if letter.isprintable() and not _has(BUNDLED, letter)
-    )
+    return sorted(letter for letter in letters if letter.isprintable() and not _has(BUNDLED, letter))
 
 
 @lru_cache(4096)
@@ -69,11 +65,7 @@ def _has(family: str, letter: str) -> bool:
 
 @cache
 def _path(family: str) -> str:
-    return (
-        findfont(BUNDLED)
-        if family == BUNDLED
-        else next(e.fname for e in _installed() if e.name == family)
-    )
+    return findfont(BUNDLED) if family == BUNDLED else next(e.fname for e in _installed() if e.name == family)
 
 
 @lru_cache(4096)
@@ -93,11 +85,7 @@ def _installed() -> list[FontEntry]:
     """Return an upright font of each installed family, the most suitable first."""
 
     def unsuitable(entry: FontEntry) -> tuple[int, str, str]:
-        return (
-            next(i for i, part in enumerate(_PREFERRED) if part in entry.name),
-            entry.name,
-            entry.fname,
-        )
+        return next(i for i, part in enumerate(_PREFERRED) if part in entry.name), entry.name, entry.fname
 
     first: dict[str, FontEntry] = {}
     for entry in sorted(fontManager.ttflist, key=unsuitable):

@@ -52,9 +52,7 @@ def inlined(svg: str, name: str, themed: Mapping[str, str]) -> tuple[str, dict[s
                 # Of no use but to be referred to.
                 _put(element, key, f"{name}-{value}" if value in used else None)
             elif "#" in value and key in ("href", "clip-path"):
-                element.set(
-                    key, _REFERENCE.sub(lambda told: f"#{_own(told[1], name, glyphs)}", value)
-                )
+                element.set(key, _REFERENCE.sub(lambda told: f"#{_own(told[1], name, glyphs)}", value))
     _unwrap(root)
     for side in ("width", "height"):
         root.set(side, f"{float(root.get(side, '0').removesuffix('pt')) * _PIXELS:.0f}")
@@ -102,10 +100,7 @@ def _plain(element: ElementTree.Element, themed: Mapping[str, str]) -> None:
     if _HREF in element.attrib:
         element.set("href", element.attrib.pop(_HREF))
     if element.tag == "image" and element.get("href", "").startswith(_PNG):
-        element.set(
-            "href",
-            _PNG + b64encode(few_colours(b64decode(element.get("href")[len(_PNG) :]))).decode(),
-        )
+        element.set("href", _PNG + b64encode(few_colours(b64decode(element.get("href")[len(_PNG) :]))).decode())
     elif element.tag == "use":
         _shifted(element)
     elif element.tag == "text":
@@ -160,7 +155,5 @@ def few_colours(png: bytes) -> bytes:
 
     buffer = BytesIO()
     image = Image.open(BytesIO(png)).convert("RGBA")
-    image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
-        buffer, "png", optimize=True
-    )
+    image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, "png", optimize=True)
     return buffer.getvalue() if buffer.tell() < len(png) else png

@@ -59,17 +59,12 @@ def profiles(profile: pd.DataFrame, features: Sequence[str]) -> Figure:
     ax = figure.subplots()
     limit = max(float(np.nanquantile(np.abs(wide.to_numpy()), 0.98)) if wide.size else 1.0, 0.5)
     shown = texts(wide, _signed) if k <= 9 else None
-    bar = {
-        "label": "Segment's mean less all customers' mean, in standard deviations",
-        "extend": "both",
-    }
+    bar = {"label": "Segment's mean less all customers' mean, in standard deviations", "extend": "both"}
     bar |= {"location": "bottom", "aspect": 40}
     heatmap(ax, wide, shown, cmap="RdBu_r", vmin=-limit, vmax=limit, bar=bar)
     name_rows(ax, list(wide.index), 30)
     step = -(-k // 14)
-    ax.set_xticks(
-        np.arange(k)[::step] + 0.5, ["noise" if s < 0 else str(s) for s in wide.columns[::step]]
-    )
+    ax.set_xticks(np.arange(k)[::step] + 0.5, ["noise" if s < 0 else str(s) for s in wide.columns[::step]])
     ax.xaxis.set_label_position("top")
     ax.xaxis.tick_top()
     ax.set_xlabel("Segment")
@@ -87,9 +82,7 @@ def silhouettes(table: pd.DataFrame, mean: float, space: str, most: int, step: i
     Rousseeuw's plot: a segment is as thick as it has customers. Of more than ``most`` segments the largest are drawn.
     With ``step`` above 1 no customer's own silhouette is drawn, but the means of at least so many neighbours.
     """
-    parts = {
-        int(s): np.sort(part.to_numpy())[::-1] for s, part in table.groupby("segment")["silhouette"]
-    }
+    parts = {int(s): np.sort(part.to_numpy())[::-1] for s, part in table.groupby("segment")["silhouette"]}
     parts = dict(list(parts.items())[:most])
     figure = new_figure(2.2 + min(0.42 * len(parts), 5.4))
     ax = figure.subplots()
@@ -102,9 +95,7 @@ def silhouettes(table: pd.DataFrame, mean: float, space: str, most: int, step: i
         top = start + (room - len(values)) / 2
         x, places = _curve(values) if step == 1 else _stairs(values, step)
         y = top + places
-        ax.fill_betweenx(
-            y, np.minimum(x, 0), np.maximum(x, 0), color=colour(label), alpha=0.85, lw=0
-        )
+        ax.fill_betweenx(y, np.minimum(x, 0), np.maximum(x, 0), color=colour(label), alpha=0.85, lw=0)
         ax.vlines(values.mean(), top, top + len(values), color=INK, lw=2)
         ticks.append(start + room / 2)
         start += room
@@ -117,10 +108,7 @@ def silhouettes(table: pd.DataFrame, mean: float, space: str, most: int, step: i
     told = f"Silhouette in the {clipped(space)} reference space"
     ax.set_xlabel(f"{told}\n(above 0: nearer to the own segment than to the next)")
     ax.grid(visible=False, axis="y")
-    means = [
-        Line2D([], [], color=INK, lw=2, label="segment's mean"),
-        Line2D([], [], color=INK, ls="--", label="mean"),
-    ]
+    means = [Line2D([], [], color=INK, lw=2, label="segment's mean"), Line2D([], [], color=INK, ls="--", label="mean")]
     legend_below(figure, means)
     return figure
 
@@ -157,9 +145,7 @@ def two_features(values: pd.DataFrame, labels: np.ndarray) -> Figure:
     for label in found[:_LARGEST]:
         middle = values[labels == label].median().to_numpy()
         style = {"fontweight": "bold", "path_effects": halo(GROUND), "ha": "center", "va": "center"}
-        ax.annotate(
-            str(label), middle, fontsize=11 if len(found) <= 12 else SMALL, zorder=5, **style
-        )
+        ax.annotate(str(label), middle, fontsize=11 if len(found) <= 12 else SMALL, zorder=5, **style)
     legend_below(figure, _segment_handles(labels))
     return figure
 
@@ -207,10 +193,7 @@ class Scale:
         wide = max(abs(low), abs(high)) > _DECADES * self.linear_to
         self.skewed = bool(wide and known.std() > 0 and abs(pd.Series(known).skew()) > _SKEWED)
         margin = 0.03 * (self.forward(high) - self.forward(low) or 1.0)
-        self.low, self.high = (
-            self.backward(self.forward(low) - margin),
-            self.backward(self.forward(high) + margin),
-        )
+        self.low, self.high = self.backward(self.forward(low) - margin), self.backward(self.forward(high) + margin)
 
     def marked(self, name: str, width: int) -> str:
         """Say behind the feature's name, in lines of so many letters, where the axis is logarithmic."""
@@ -260,18 +243,13 @@ class Scale:
         apart = _APART * (self.forward(self.high) - self.forward(self.low))
         kept: list[float] = []
         # From the largest, whose labels are longest, but zero in any case.
-        for tick in sorted(
-            (tick for tick in ticks if self.low <= tick <= self.high),
-            key=lambda t: (t != 0, -abs(t)),
-        ):
+        for tick in sorted((tick for tick in ticks if self.low <= tick <= self.high), key=lambda t: (t != 0, -abs(t))):
             if all(abs(self.forward(tick) - self.forward(other)) >= apart for other in kept):
                 kept.append(tick)
         return sorted(kept)
 
 
-def _points(
-    ax: Axes, values: pd.DataFrame, labels: np.ndarray, scales: Sequence[Scale], size: float
-) -> None:
+def _points(ax: Axes, values: pd.DataFrame, labels: np.ndarray, scales: Sequence[Scale], size: float) -> None:
     rng = np.random.default_rng(0)
     shuffled = rng.permutation(len(labels))
     labels = labels[shuffled]
@@ -282,14 +260,9 @@ def _points(
     # The largest segments last: the many others must not hide them.
     for label in sorted(np.unique(labels), key=lambda s: (0 <= s < len(COLOURS), s)):
         here = labels == label
-        style = {
-            "color": _tint(label),
-            "marker": MARKERS[label % len(MARKERS)] if 0 <= label < len(COLOURS) else "o",
-        }
+        style = {"color": _tint(label), "marker": MARKERS[label % len(MARKERS)] if 0 <= label < len(COLOURS) else "o"}
         x, y = (side[here] for side in points)
-        ax.scatter(
-            x, y, s=size * (0.6 if label < 0 else 1), alpha=0.55, lw=0, rasterized=True, **style
-        )
+        ax.scatter(x, y, s=size * (0.6 if label < 0 else 1), alpha=0.55, lw=0, rasterized=True, **style)
     for scale, side in zip(scales, "xy", strict=True):
         scale.apply(ax, side)
 
@@ -312,10 +285,7 @@ def _tint(label: int) -> str:
 def _segment_handles(labels: np.ndarray) -> list[Line2D]:
     found = [int(s) for s in np.unique(labels)]
     named = [s for s in found if 0 <= s < len(COLOURS)]
-    handles = [
-        Line2D([], [], ls="", marker=MARKERS[s], color=COLOURS[s], label=segment_name(s))
-        for s in named
-    ]
+    handles = [Line2D([], [], ls="", marker=MARKERS[s], color=COLOURS[s], label=segment_name(s)) for s in named]
     if any(s >= len(COLOURS) for s in found):
         handles.append(Line2D([], [], ls="", marker="o", color=GREY, label="smaller segments"))
     if found and found[0] < 0:

@@ -101,51 +101,21 @@ def inflation(table: pd.DataFrame) -> Figure:
     """Draw native less reference silhouette of every run, by projection; a lane for each clusterer."""
     spaces = list(table.groupby("space")["inflation"].median().sort_values(ascending=False).index)
     methods = sorted(table["clusterer"].unique())
-    lanes = {
-        "data": table,
-        "x": "inflation",
-        "y": "space",
-        "order": spaces,
-        "orient": "h",
-        "legend": False,
-    }
+    lanes = {"data": table, "x": "inflation", "y": "space", "order": spaces, "orient": "h", "legend": False}
     row = 0.2 + 0.11 * len(methods)
     figure = new_figure(1.4 + row * len(spaces))
     ax = figure.subplots()
-    line = {
-        "color": INK,
-        "linestyle": "none",
-        "marker": "|",
-        "markersize": 54 * row,
-        "markeredgewidth": 2.2,
-    }
+    line = {"color": INK, "linestyle": "none", "marker": "|", "markersize": 54 * row, "markeredgewidth": 2.2}
     band = {"linewidth": 50 * row, "alpha": 0.12, "solid_capstyle": "butt"}
     sns.pointplot(**lanes, **line, ax=ax, estimator="median", errorbar=("pi", 50), err_kws=band)
     # Lanes instead of jitter: seaborn draws jitter from the global generator, and no two pages would be the same.
     tints = {"hue": "clusterer", "hue_order": methods, "palette": palette(methods)}
-    sns.stripplot(
-        **lanes,
-        **tints,
-        ax=ax,
-        dodge=True,
-        jitter=False,
-        size=3.4,
-        alpha=0.6,
-        zorder=3,
-        rasterized=True,
-    )
+    sns.stripplot(**lanes, **tints, ax=ax, dodge=True, jitter=False, size=3.4, alpha=0.6, zorder=3, rasterized=True)
     ax.axvline(0, color=INK, lw=0.9, ls="--")
     ax.set_yticks(range(len(spaces)), apart(spaces, lambda space: wrapped(space, 19)))
-    ax.set(
-        xlabel="Silhouette in the space clustered in, less that in the reference space", ylabel=""
-    )
-    handles = [
-        Line2D([], [], ls="", marker="o", color=COLOURS[i % 8], label=clipped(m))
-        for i, m in enumerate(methods)
-    ]
-    handles += [
-        Line2D([], [], color=INK, lw=2.2, ls="", marker="|", ms=10, mew=2.2, label="median")
-    ]
+    ax.set(xlabel="Silhouette in the space clustered in, less that in the reference space", ylabel="")
+    handles = [Line2D([], [], ls="", marker="o", color=COLOURS[i % 8], label=clipped(m)) for i, m in enumerate(methods)]
+    handles += [Line2D([], [], color=INK, lw=2.2, ls="", marker="|", ms=10, mew=2.2, label="median")]
     handles += [Line2D([], [], color=INK, lw=7, alpha=0.12, label="middle half")]
     legend_below(figure, handles)
     return figure

@@ -122,9 +122,7 @@ def to_pdf(figure: Figure) -> bytes:
 def to_inline(figure: Figure, name: str) -> tuple[str, dict[str, str]]:
     """Render for the page, on nothing: an element, and the letters it is written with; scatter layers are pixels."""
     metadata = {"Date": None, "Creator": None}
-    svg = _rendered(
-        figure, format="svg", dpi=150, transparent=True, metadata=metadata, backend=_CANVAS
-    )
+    svg = _rendered(figure, format="svg", dpi=150, transparent=True, metadata=metadata, backend=_CANVAS)
     return inlined(svg.decode(), name, THEMED)
 
 
@@ -186,9 +184,7 @@ def shortened(text: object, width: int, lines: int) -> str:
     for room in range(_LONGEST, _SHORTEST, -1):
         if len(_broken(_shown(told), width)) <= lines:
             break
-        told = _BRACKETS.sub(
-            lambda found, most=room: f"({clipped(found[1], most, most // 2)})", str(text)
-        )
+        told = _BRACKETS.sub(lambda found, most=room: f"({clipped(found[1], most, most // 2)})", str(text))
     return wrapped(told, width, lines)
 
 
@@ -199,9 +195,7 @@ def apart(names: Sequence[object], write: Callable[[object], str]) -> list[str]:
         if len(alike) < 2:
             continue
         first, last = min(alike), max(alike)
-        same = next(
-            (i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first)
-        )
+        same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
         told |= {name: write(f"…{name[max(same - 4, 0) :]}") for name in alike}
     # What cannot be told apart by letters that fit is numbered.
     found: dict[str, int] = {}
@@ -221,9 +215,7 @@ def _broken(text: str, width: int) -> list[str]:
 
 
 def _shown(text: object) -> str:
-    told = "".join(
-        letter if letter.isprintable() or letter in JOINERS else " " for letter in str(text)
-    )
+    told = "".join(letter if letter.isprintable() or letter in JOINERS else " " for letter in str(text))
     return spelled(told, _SPELLED.get())
 
 
@@ -248,9 +240,7 @@ def legend_below(figure: Figure, handles: Sequence[Line2D]) -> None:
     figure.legend(handles=by_row, loc="outside lower left", ncols=columns, columnspacing=1.2)
 
 
-def heatmap(
-    ax: Axes, values: pd.DataFrame, shown: Sequence[Sequence[str]] | None, **options: object
-) -> None:
+def heatmap(ax: Axes, values: pd.DataFrame, shown: Sequence[Sequence[str]] | None, **options: object) -> None:
     """Draw a cell per value with its text on it, dark or white as the cell asks; a dash where there is none.
 
     The caller names the ticks: seaborn would lay the figure out with the names as they are, however long.
@@ -286,17 +276,12 @@ def name_rows(ax: Axes, names: Sequence[object], width: int = 28) -> None:
 def name_columns(ax: Axes, names: Sequence[object], width: int = 24) -> None:
     """Name the columns of a heat map, slanted."""
     shown = apart(names, lambda name: clipped(name, width))
-    ax.set_xticks(
-        np.arange(len(shown)) + 0.5, shown, rotation=30, ha="right", rotation_mode="anchor"
-    )
+    ax.set_xticks(np.arange(len(shown)) + 0.5, shown, rotation=30, ha="right", rotation_mode="anchor")
 
 
 def texts(values: pd.DataFrame, write: Callable[[float], str]) -> list[list[str]]:
     """Write each value of a table; nothing where there is none."""
-    return [
-        ["" if np.isnan(value) else write(value) for value in row]
-        for row in values.to_numpy(dtype=float)
-    ]
+    return [["" if np.isnan(value) else write(value) for value in row] for row in values.to_numpy(dtype=float)]
 
 
 def name_lanes(ax: Axes, runs: Sequence[str], names: Mapping[str, str], top: float = -0.34) -> None:

@@ -62,11 +62,7 @@ def trust(runs: pd.DataFrame, best: str | None, gates: Mapping[str, object]) -> 
         ax.set_ylabel("Reference silhouette")
     if isinstance(gates.get("coverage"), int | float):
         below.axvline(gates["coverage"], color=INK, lw=0.9, ls="--")
-        place = {
-            "xycoords": ("data", "axes fraction"),
-            "xytext": (-3, 0),
-            "textcoords": "offset points",
-        }
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (-3, 0), "textcoords": "offset points"}
         below.annotate("gate", (gates["coverage"], 0.03), ha="right", fontsize=SMALL, **place)
     legend_below(figure, _method_handles(runs, best))
     return figure
@@ -78,24 +74,14 @@ def _clouds(ax: Axes, runs: pd.DataFrame, x: str, best: str | None) -> None:
     for i, method in enumerate(methods):
         part = runs[runs["clusterer"] == method]
         style = {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
-        ax.scatter(
-            part[x],
-            part["silhouette_reference"],
-            s=mark**2,
-            alpha=0.65,
-            lw=0,
-            rasterized=True,
-            **style,
-        )
+        ax.scatter(part[x], part["silhouette_reference"], s=mark**2, alpha=0.65, lw=0, rasterized=True, **style)
     front, tested = runs[runs["screen_pareto"]], runs[runs["confirmed"]]
     chosen = runs[runs["run"] == best]
     box, ring = ({"s": (mark + wider) ** 2, "facecolors": "none"} for wider in (_BOX, _RING))
     ax.scatter(tested[x], tested["silhouette_reference"], marker="s", edgecolors=INK, lw=0.6, **box)
     # Many boxes may stand on one spot: rings are drawn over them, and thicker.
     for tint, thick in ((GROUND, 1.9), (INK, 1.0)):
-        ax.scatter(
-            front[x], front["silhouette_reference"], edgecolors=tint, lw=thick, zorder=4, **ring
-        )
+        ax.scatter(front[x], front["silhouette_reference"], edgecolors=tint, lw=thick, zorder=4, **ring)
     star = {"marker": "*", "color": INK, "edgecolors": GROUND, "lw": 0.8, "zorder": 5}
     ax.scatter(chosen[x], chosen["silhouette_reference"], s=(mark + _RING) ** 2, **star)
 
@@ -103,14 +89,7 @@ def _clouds(ax: Axes, runs: pd.DataFrame, x: str, best: str | None) -> None:
 def _method_handles(runs: pd.DataFrame, best: str | None) -> list[Line2D]:
     methods = sorted(runs["clusterer"].unique())
     handles = [
-        Line2D(
-            [],
-            [],
-            ls="",
-            marker=MARKERS[i % len(MARKERS)],
-            color=COLOURS[i % len(COLOURS)],
-            label=clipped(m),
-        )
+        Line2D([], [], ls="", marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], label=clipped(m))
         for i, m in enumerate(methods)
     ]
     hollow = {"ls": "", "markerfacecolor": "none", "markeredgecolor": INK}
@@ -118,13 +97,9 @@ def _method_handles(runs: pd.DataFrame, best: str | None) -> list[Line2D]:
         front = "Pareto front of the screen" if runs["confirmed"].any() else "Pareto front"
         handles.append(Line2D([], [], marker="o", markersize=10, mew=1.0, label=front, **hollow))
     if runs["confirmed"].any():
-        handles.append(
-            Line2D([], [], marker="s", markersize=7, mew=0.6, label="tested further", **hollow)
-        )
+        handles.append(Line2D([], [], marker="s", markersize=7, mew=0.6, label="tested further", **hollow))
     if best is not None:
-        handles.append(
-            Line2D([], [], ls="", marker="*", color=INK, markersize=11, label="run told here")
-        )
+        handles.append(Line2D([], [], ls="", marker="*", color=INK, markersize=11, label="run told here"))
     return handles
 
 
@@ -140,32 +115,17 @@ def jaccard(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     for place, level in enumerate(levels):
         last = level == levels[-1]
         y = at - 0.35 + height * (place + 0.5)
-        ax.barh(
-            y,
-            table[level].fillna(0.0),
-            color=tints,
-            height=0.92 * height,
-            alpha=1.0 if last else 0.4,
-        )
+        ax.barh(y, table[level].fillna(0.0), color=tints, height=0.92 * height, alpha=1.0 if last else 0.4)
         for i, value in zip(y, table[level], strict=True):
             if few:
-                _bar_text(
-                    ax,
-                    i,
-                    "none" if np.isnan(value) else f"{value:.2f}",
-                    SMALL if len(levels) == 1 else 7,
-                )
+                _bar_text(ax, i, "none" if np.isnan(value) else f"{value:.2f}", SMALL if len(levels) == 1 else 7)
     for bar, word, side in (
         (PATTERN, "a pattern", "center"),
         (VALID, "valid", "center"),
         (HIGHLY_STABLE, "highly stable", "left"),
     ):
         ax.axvline(bar, color=INK, lw=0.9, ls="--", zorder=3)
-        place = {
-            "xycoords": ("data", "axes fraction"),
-            "textcoords": "offset points",
-            "xytext": (0, 3),
-        }
+        place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "xytext": (0, 3)}
         ax.annotate(f"{word}\n{bar:g}", (bar, 1.0), ha=side, va="bottom", fontsize=SMALL, **place)
     ax.set_yticks(at, apart(names, clipped))
     ax.set(xlim=(0, 1), ylim=(len(table) - 0.4, -0.6))
@@ -174,11 +134,7 @@ def jaccard(table: pd.DataFrame, names: Sequence[str]) -> Figure:
     if len(levels) > 1:
         faint = {"lw": 6, "color": INK}
         legend_below(
-            figure,
-            [
-                Line2D([], [], alpha=1 if name == levels[-1] else 0.4, label=name, **faint)
-                for name in levels
-            ],
+            figure, [Line2D([], [], alpha=1 if name == levels[-1] else 0.4, label=name, **faint) for name in levels]
         )
     return figure
 
@@ -189,9 +145,7 @@ def _bar_text(ax: Axes, y: float, text: str, size: float) -> None:
 
 
 @styled
-def levels(
-    table: pd.DataFrame, runs: Sequence[str], names: Mapping[str, str], order: Sequence[str]
-) -> Figure:
+def levels(table: pd.DataFrame, runs: Sequence[str], names: Mapping[str, str], order: Sequence[str]) -> Figure:
     """Draw each run's stability under each test, mean with 5% and 95% quantiles; hollow where no seed is used."""
     order = [level for level in order if (table["level"] == level).any()]
     figure = new_figure(1.1 + 0.52 * len(runs))
@@ -203,21 +157,13 @@ def levels(
         tint = COLOURS[place]
         ax.hlines(y, part["low"], part["high"], color=tint, lw=2.2, alpha=0.5)
         faces = np.where(part["seedless"], GROUND, tint)
-        ax.scatter(
-            part["ari"], y, marker=MARKERS[place], s=30, c=faces, edgecolors=tint, lw=1.1, zorder=3
-        )
+        ax.scatter(part["ari"], y, marker=MARKERS[place], s=30, c=faces, edgecolors=tint, lw=1.1, zorder=3)
     name_lanes(ax, runs, names)
     least = min(float(table[["ari", "low"]].min().min()), AGREES)
-    ax.set(
-        xlim=(least - 0.03, 1.02),
-        xlabel="Agreement with the run's own segments (adjusted Rand index, ARI)",
-    )
+    ax.set(xlim=(least - 0.03, 1.02), xlabel="Agreement with the run's own segments (adjusted Rand index, ARI)")
     legend_below(
         figure,
-        [
-            Line2D([], [], ls="", marker=MARKERS[i], color=COLOURS[i], label=level)
-            for i, level in enumerate(order)
-        ],
+        [Line2D([], [], ls="", marker=MARKERS[i], color=COLOURS[i], label=level) for i, level in enumerate(order)],
     )
     return figure
 
@@ -234,52 +180,24 @@ def nulls(table: pd.DataFrame, scores: pd.DataFrame, names: Mapping[str, str]) -
             own = scores.loc[(scores["run"] == run) & (scores["kind"] == kind), "silhouette"]
             values = own.dropna()
             if len(values):
-                ax.hlines(
-                    i,
-                    *values.quantile([0.05, 0.95]),
-                    color=tint,
-                    lw=9 if len(kinds) == 1 else 6,
-                    alpha=0.3,
-                )
+                ax.hlines(i, *values.quantile([0.05, 0.95]), color=tint, lw=9 if len(kinds) == 1 else 6, alpha=0.3)
             elif len(own):
                 told = f"no silhouette on {len(own)} of {len(own)} tables"
-                ax.annotate(
-                    told, (0.01, i), xycoords=("axes fraction", "data"), va="center", size=SMALL
-                )
-            ax.plot(
-                values,
-                np.full(len(values), i),
-                "|",
-                color=tint,
-                ms=7,
-                mew=0.9,
-                alpha=0.8,
-                rasterized=True,
-            )
+                ax.annotate(told, (0.01, i), xycoords=("axes fraction", "data"), va="center", size=SMALL)
+            ax.plot(values, np.full(len(values), i), "|", color=tint, ms=7, mew=0.9, alpha=0.8, rasterized=True)
     at = np.arange(len(table)) + 0.14
     if not kinds:
         ax.plot(table["null_mean"], at, "|", color=INK, ms=12, mew=1.6)
     holds = table["holds"].to_numpy(dtype=bool)
-    ax.scatter(
-        table["silhouette"],
-        at,
-        s=44,
-        c=np.where(holds, COLOURS[2], GROUND),
-        edgecolors=COLOURS[2],
-        zorder=4,
-    )
+    ax.scatter(table["silhouette"], at, s=44, c=np.where(holds, COLOURS[2], GROUND), edgecolors=COLOURS[2], zorder=4)
     for i, row in zip(at, table.itertuples(), strict=True):
         shown = "" if np.isnan(row.p_adjusted) else f"p {row.p_adjusted:.2g}"
-        ax.annotate(
-            shown, (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL
-        )
+        ax.annotate(shown, (1.01, i), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL)
     name_lanes(ax, list(table["run"]), names)
     ax.margins(x=0.03)
     bounded(ax, "x")
     ax.set_xlabel("Reference silhouette (right: p adjusted for the whole shortlist)")
-    legend_below(
-        figure, [*_observed_handles(), *(_null_handle(kind, tint) for kind, tint in kinds)]
-    )
+    legend_below(figure, [*_observed_handles(), *(_null_handle(kind, tint) for kind, tint in kinds)])
     return figure
 
 
@@ -305,9 +223,7 @@ def agreement(matrix: pd.DataFrame, places: Mapping[str, int]) -> Figure:
     shown = texts(matrix, lambda ari: f"{ari:.2f}".replace("0.", ".")) if r <= 20 else None
     bar = {"label": "Agreement (adjusted Rand index)", "shrink": 0.9}
     heatmap(ax, matrix, shown, cmap="viridis", vmin=0, vmax=1, bar=bar, size=7 if r > 10 else SMALL)
-    ax.set_yticks(
-        np.arange(r) + 0.5, [f"{places[run]}. {clipped(run, 14)[:6]}" for run in matrix.index]
-    )
+    ax.set_yticks(np.arange(r) + 0.5, [f"{places[run]}. {clipped(run, 14)[:6]}" for run in matrix.index])
     ax.set_xticks(np.arange(r) + 0.5, [f"{places[run]}." for run in matrix.columns])
     ax.set(xlabel="Place in the leaderboard", ylabel="Place and run")
     return figure

@@ -62,9 +62,7 @@ def payload(summary: Summary, room: int | None = None) -> tuple[dict[str, str], 
     return {"meta": blocks.pop("meta"), "runs": runs, **blocks}, cut
 
 
-def _blocks(
-    found: Material, share: _Share, columns: list[dict[str, Any]], cut: str | None
-) -> dict[str, str]:
+def _blocks(found: Material, share: _Share, columns: list[dict[str, Any]], cut: str | None) -> dict[str, str]:
     runs = found.runs_of(share.runs)
     labels, partitions = found.labels(runs)
     planes, placed = found.planes_of(share.planes)
@@ -102,9 +100,7 @@ def _meta(found: Material, columns: list[dict[str, Any]], cut: str | None) -> di
 
 def _shares(found: Material, columns: list[dict[str, Any]], left: int | None) -> Iterator[_Share]:
     """Yield how much to put in: everything, then what should fit, then ever less."""
-    whole = _Share(
-        len(found.shortlist), len(found.planes), len(found.features), found.ids is not None
-    )
+    whole = _Share(len(found.shortlist), len(found.planes), len(found.features), found.ids is not None)
     yield whole
     if left is None:
         return
@@ -142,9 +138,7 @@ def _costs(found: Material, columns: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what each piece takes by itself, in characters; together they take a little less."""
     return {
         "meta": text_size(as_json(_meta(found, columns, None))) + 2_000,
-        "partitions": {
-            place: text_size(codes.tobytes()) for place, codes in enumerate(found.codes)
-        },
+        "partitions": {place: text_size(codes.tobytes()) for place, codes in enumerate(found.codes)},
         "portraits": {place: text_size(as_json(told)) for place, told in found.portraits.items()},
         "planes": [text_size(data) for data in found.plane_bytes],
         "features": [text_size(data) + text_size(as_json(told)) for told, data in found.features],
@@ -173,7 +167,5 @@ def _cut(share: _Share, found: Material, summary: Summary) -> str | None:
         return None
     size = f"{summary.options.max_mb:g} MB"
     # With nothing left to cut, the leaderboard alone may be larger than that.
-    lead = (
-        f"To keep the page within {size} it" if share.runs else f"Asked to keep to {size}, the page"
-    )
+    lead = f"To keep the page within {size} it" if share.runs else f"Asked to keep to {size}, the page"
     return f"{lead} holds {words.listed(told)}; the leaderboard is whole."

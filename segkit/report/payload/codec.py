@@ -38,9 +38,7 @@ def text_size(data: bytes) -> int:
 
 def as_json(value: Any) -> bytes:
     """Write JSON without spaces; numbers that are none as null must have been replaced."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(
-        "utf-8", "replace"
-    )
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")
 
 
 def significant(values: np.ndarray, digits: int) -> list[float | int | None]:
@@ -104,9 +102,7 @@ def plane_codes(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         half = (high / 2 - low / 2).max()
         scale = GRID / 2 / half if half > 0 else 0.0
         middle = low / 2 + high / 2
-        codes[here] = np.clip(np.rint((points[here] - middle) * scale + GRID / 2), 0, GRID).astype(
-            "<u2"
-        )
+        codes[here] = np.clip(np.rint((points[here] - middle) * scale + GRID / 2), 0, GRID).astype("<u2")
     return codes[:, 0], codes[:, 1]
 
 
@@ -115,9 +111,7 @@ def label_codes(labels: np.ndarray) -> np.ndarray:
     top, kind = (255, "u1") if labels.max(initial=-1) < ONE_BYTE else (65_535, "<u2")
     if labels.max(initial=-1) >= top - 1:
         raise ValueError(f"at most {top - 1} clusters can be numbered, not {labels.max() + 1}")
-    return np.where(labels == NOISE, top, np.where(labels == LEFT_OUT, top - 1, labels)).astype(
-        kind
-    )
+    return np.where(labels == NOISE, top, np.where(labels == LEFT_OUT, top - 1, labels)).astype(kind)
 
 
 def quantile_codes(values: np.ndarray) -> tuple[np.ndarray, list[float | int] | None]:

@@ -29,13 +29,7 @@ def meta_columns(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _described(shown: Shown, runs: pd.DataFrame) -> dict[str, Any]:
-    told = {
-        "name": shown.name,
-        "title": shown.title,
-        "hint": shown.hint,
-        "kind": shown.kind,
-        "first": shown.first,
-    }
+    told = {"name": shown.name, "title": shown.title, "hint": shown.hint, "kind": shown.kind, "first": shown.first}
     told |= {"digits": shown.digits, "bar": _bar(shown, runs), "paper": shown.paper}
     told |= {"parts": shown.parts, "joint": shown.joint} if shown.parts else {}
     return told | ({"unit": "%"} if shown.percent else {})
@@ -65,9 +59,7 @@ def run_columns(summary: Summary) -> dict[str, list[Any] | dict[str, list[Any]]]
     found: dict[str, Any] = {"run": runs["run"].tolist()}
     for shown in shown_columns(summary):
         found[shown.name] = _numbers(runs[shown.name]) if shown.numeric else texts(shown, summary)
-        beside = [
-            name for name in (f"{shown.name}{ending}" for ending in ENDINGS) if known(runs, name)
-        ]
+        beside = [name for name in (f"{shown.name}{ending}" for ending in ENDINGS) if known(runs, name)]
         found |= {name: _numbers(runs[name]) for name in (*shown.parts, *beside)}
         if (behind := marks(shown, summary)) is not None:
             found[f"{shown.name}_mark"] = behind
@@ -77,18 +69,12 @@ def run_columns(summary: Summary) -> dict[str, list[Any] | dict[str, list[Any]]]
 
 
 def _numbers(values: pd.Series) -> list[float | int | None]:
-    return significant(
-        pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan), DIGITS
-    )
+    return significant(pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan), DIGITS)
 
 
 def _parameters(runs: pd.DataFrame) -> Iterator[tuple[str, list[Any]]]:
     for group in gather.GROUPS:
-        named = [
-            name
-            for name in runs
-            if str(name).startswith(f"{group}.") and name not in gather.NOT_PARAMETERS
-        ]
+        named = [name for name in runs if str(name).startswith(f"{group}.") and name not in gather.NOT_PARAMETERS]
         for name in (group, *named):
             values = [_plain(value) for value in runs[name].tolist()]
             if _differ(values):

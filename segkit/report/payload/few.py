@@ -23,9 +23,7 @@ AXES = 2
 _SUMMARIES = ["mean", "median", "q25", "q75"]
 
 
-def coarse(
-    files: Files, found: Mapping[str, pd.DataFrame], data: Mapping[str, Any]
-) -> dict[str, pd.DataFrame]:
+def coarse(files: Files, found: Mapping[str, pd.DataFrame], data: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Return profiles without what fewer than five customers have, and without exact values.
 
     Parameters
@@ -46,9 +44,7 @@ def coarse(
     """
     columns = table_columns(data)
     known = _Known(files, data.get("missing") or {}, columns)
-    told = {
-        run: _coarse(profile, known.least(run, profile), columns) for run, profile in found.items()
-    }
+    told = {run: _coarse(profile, known.least(run, profile), columns) for run, profile in found.items()}
     return {run: profile for run, profile in told.items() if len(profile)}
 
 
@@ -107,24 +103,18 @@ class _Known:
     def least(self, run: str, profile: pd.DataFrame) -> pd.Series:
         """Return for each row of a profile how many of the segment's customers have a value, or fewer."""
         by_feature = {name: self._source(name) for name in profile["feature"].unique()}
-        lost = profile["feature"].map(
-            {name: self._missing(by_feature[name]) for name in by_feature}
-        )
+        lost = profile["feature"].map({name: self._missing(by_feature[name]) for name in by_feature})
         least = (profile["n"] - lost.astype(float)).clip(lower=0)
         doubtful = (profile["n"] >= FEWEST) & (least < FEWEST)
         if doubtful.any():
             rows = profile[doubtful]
-            least[doubtful] = np.maximum(
-                least[doubtful], self._counted(run, rows, rows["feature"].map(by_feature))
-            )
+            least[doubtful] = np.maximum(least[doubtful], self._counted(run, rows, rows["feature"].map(by_feature)))
         return least
 
     def _source(self, feature: str) -> str | None:
         if feature.startswith(PLANTED):
             return feature
-        return column_of(
-            feature, self.columns or (() if self.present is None else self.present.columns)
-        )
+        return column_of(feature, self.columns or (() if self.present is None else self.present.columns))
 
     def _missing(self, column: str | None) -> float:
         if column is not None and column.startswith(PLANTED):
@@ -134,23 +124,12 @@ class _Known:
     def _counted(self, run: str, rows: pd.DataFrame, columns: pd.Series) -> np.ndarray:
         """Count in the folder's customers, who may be drawn ones, those with a value."""
         stored, present = self.files.columns("partitions.parquet"), self.present
-        named = (
-            []
-            if present is None
-            else [name for name in columns.dropna().unique() if name in present]
-        )
-        if (
-            run not in stored
-            or not named
-            or present.index.max() >= self.files.rows("partitions.parquet")
-        ):
+        named = [] if present is None else [name for name in columns.dropna().unique() if name in present]
+        if run not in stored or not named or present.index.max() >= self.files.rows("partitions.parquet"):
             return np.zeros(len(rows))
         labels = self.files.table("partitions.parquet", [run])[run].iloc[present.index]
         counts = present[named].groupby(labels.to_numpy(dtype=float, na_value=np.nan)).sum()
-        at = (
-            counts.index.get_indexer(rows["segment"].astype(float)),
-            counts.columns.get_indexer(columns),
-        )
+        at = (counts.index.get_indexer(rows["segment"].astype(float)), counts.columns.get_indexer(columns))
         found = np.asarray(counts, dtype=float)[at] if len(counts) else np.zeros(len(rows))
         return np.where(np.minimum(*at) < 0, 0, found)
 
@@ -161,9 +140,7 @@ class _Known:
         if frame is None or frame.empty:
             return None
         if "row" in self.files.columns("customers.parquet"):
-            return frame.notna().set_axis(
-                self.files.table("customers.parquet", ["row"])["row"].to_numpy(np.int64)
-            )
+            return frame.notna().set_axis(self.files.table("customers.parquet", ["row"])["row"].to_numpy(np.int64))
         return frame.notna()
 
 
@@ -179,6 +156,4 @@ def telling_planes(
     """
     shares = data.get("variance_shares") or {}
     matrices = dict(zip(runs["run"], runs["features"] + "/" + runs["scaler"], strict=True))
-    return [
-        plane for plane in planes if len(shares.get(matrices[plane[2]], range(AXES + 1))) > AXES
-    ]
+    return [plane for plane in planes if len(shares.get(matrices[plane[2]], range(AXES + 1))) > AXES]

@@ -118,29 +118,17 @@ class Material:
         ends = np.cumsum([self.codes[place].nbytes for place in laid]).tolist()
         starts = dict(zip(laid, [0, *ends], strict=False))
         told = [
-            {
-                "offset": starts[place],
-                "bytes": self.codes[place].itemsize,
-                "clusters": self.sizes[place],
-            }
+            {"offset": starts[place], "bytes": self.codes[place].itemsize, "clusters": self.sizes[place]}
             for place in places
         ]
         listed = [{"run": run, "labels": new[self.places[run]]} for run in runs]
-        return b"".join(self.codes[place].tobytes() for place in laid), {
-            "runs": listed,
-            "partitions": told,
-        }
+        return b"".join(self.codes[place].tobytes() for place in laid), {"runs": listed, "partitions": told}
 
     def planes_of(self, most: int) -> tuple[bytes, list[dict[str, Any]]]:
         """Return the first planes one after another, and what each is."""
         chosen = self.planes[:most]
         told = [
-            {
-                "name": plane.name,
-                "label": plane.label,
-                "offset": 4 * self.shown * place,
-                "runs": plane.runs,
-            }
+            {"name": plane.name, "label": plane.label, "offset": 4 * self.shown * place, "runs": plane.runs}
             for place, plane in enumerate(chosen)
         ]
         return b"".join(self.plane_bytes[:most]), told
@@ -153,11 +141,7 @@ class Material:
     def portraits_of(self, runs: Sequence[str]) -> dict[str, Any]:
         """Return the profile of each partition of the runs, by the first run that has it."""
         first = {self.places[run]: run for run in reversed(runs)}
-        return {
-            run: self.portraits[place]
-            for place, run in sorted(first.items())
-            if place in self.portraits
-        }
+        return {run: self.portraits[place] for place, run in sorted(first.items()) if place in self.portraits}
 
     def agreement_of(self, runs: Sequence[str]) -> dict[str, Any] | None:
         """Return the agreement among the partitions of the runs, each by the first run that has it."""
@@ -176,15 +160,9 @@ def read_material(summary: Summary) -> Material:
     stored = files.columns("partitions.parquet")
     shortlist = detailed_runs(summary.runs, asked.shortlist, summary.best, stored[1:])
     again = set(with_same_scores(summary.runs, shortlist)) & set(stored)
-    runs = shortlist + [
-        run for run in summary.runs["run"] if run in again and run not in set(shortlist)
-    ]
+    runs = shortlist + [run for run in summary.runs["run"] if run in again and run not in set(shortlist)]
     runs = runs[: MOST_ALIKE * asked.shortlist]
-    table = (
-        files.table("partitions.parquet", [stored[0], *runs])
-        if stored
-        else pd.DataFrame({"id": []})
-    )
+    table = files.table("partitions.parquet", [stored[0], *runs]) if stored else pd.DataFrame({"id": []})
     labels, places = _distinct(table, runs)
     frame = customers(files) if stored and asked.customers else None
     rows = _rows(files, table, labels)
@@ -208,16 +186,10 @@ def read_material(summary: Summary) -> Material:
         sizes=[int(part.max(initial=-1)) + 1 for part in labels],
         agreement=_agreement(labels),
         planes=[Plane(p.name, p.label, p.runs, p.x[order], p.y[order]) for p in drawn],
-        features=_features(frame, order, summary)
-        if frame is not None and len(frame) == len(rows)
-        else [],
-        ids=table[stored[0]].iloc[rows].astype(str).tolist()
-        if stored and asked.customers
-        else None,
+        features=_features(frame, order, summary) if frame is not None and len(frame) == len(rows) else [],
+        ids=table[stored[0]].iloc[rows].astype(str).tolist() if stored and asked.customers else None,
         portraits={
-            place: portrait(found[run], asked.customers, summary.shares)
-            for place, run in first.items()
-            if run in found
+            place: portrait(found[run], asked.customers, summary.shares) for place, run in first.items() if run in found
         },
     )
 
@@ -250,9 +222,7 @@ def _rows(files: Files, table: pd.DataFrame, labels: Sequence[np.ndarray]) -> np
     # An older study kept the coordinates of as many, drawn from all alike.
     axes = [name for name in files.columns("embeddings.parquet") if name.endswith((":x", ":y"))]
     if axes:
-        placed = np.flatnonzero(
-            files.table("embeddings.parquet", axes).notna().any(axis=1).to_numpy()
-        )
+        placed = np.flatnonzero(files.table("embeddings.parquet", axes).notna().any(axis=1).to_numpy())
         if 0 < len(placed) <= MOST_POINTS:
             return placed
     return drawn_customers(labels[0] if labels else np.zeros(len(table), dtype=np.int64))
@@ -308,9 +278,7 @@ def _agreement(labels: Sequence[np.ndarray]) -> np.ndarray | None:
     return matrix
 
 
-def _features(
-    frame: pd.DataFrame, order: np.ndarray, summary: Summary
-) -> list[tuple[dict[str, Any], bytes]]:
+def _features(frame: pd.DataFrame, order: np.ndarray, summary: Summary) -> list[tuple[dict[str, Any], bytes]]:
     """Return what is told of each feature and its codes, those first that set the best run's segments apart most."""
     found = {name: _feature(name, values, order) for name, values in feature_columns(frame)}
     apart = {name: place for place, name in enumerate(gather.widest(summary.profile, len(found)))}
@@ -322,7 +290,5 @@ def _feature(name: str, values: np.ndarray, order: np.ndarray) -> tuple[dict[str
     told: dict[str, Any] = {"name": name, "knots": knots}
     if knots is not None:
         # Of the values themselves: beside a segment's own, those of the steps would look wrong.
-        told["quartiles"] = significant(
-            np.quantile(values[np.isfinite(values)], (0.25, 0.5, 0.75)), EXACT_DIGITS
-        )
+        told["quartiles"] = significant(np.quantile(values[np.isfinite(values)], (0.25, 0.5, 0.75)), EXACT_DIGITS)
     return told, codes[order].tobytes()

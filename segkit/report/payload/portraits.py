@@ -98,39 +98,24 @@ def portrait(found: pd.DataFrame, exact: bool, everybody: Mapping[str, float]) -
     segments = sorted(found["segment"].unique().tolist(), key=lambda s: (s == NOISE, s))
     names = list(dict.fromkeys(found["feature"]))
     cells = {
-        name: found[name]
-        .to_numpy(np.float64)
-        .reshape(-1, len(names))[_order(found, segments, len(names))]
+        name: found[name].to_numpy(np.float64).reshape(-1, len(names))[_order(found, segments, len(names))]
         for name in ("z", *_SUMMARIES)
     }
     sizes = found.groupby("segment")["n"].first().loc[segments].to_numpy()
     chosen = _telling(cells["z"], np.array(segments) != NOISE)
     told: dict[str, Any] = {
         "segments": [
-            {
-                "segment": s,
-                "n": int(n),
-                "share": round(float(n / sizes.sum()), 6),
-                "name": _name(s, known or exact),
-            }
-            for s, n, known in zip(
-                segments, sizes, (~np.isnan(cells["z"])).any(axis=1), strict=True
-            )
+            {"segment": s, "n": int(n), "share": round(float(n / sizes.sum()), 6), "name": _name(s, known or exact)}
+            for s, n, known in zip(segments, sizes, (~np.isnan(cells["z"])).any(axis=1), strict=True)
         ],
         "features": [names[i] for i in chosen],
     }
     for name, values in cells.items():
         shown = values[:, chosen]
         digits = 4 if name == "z" else EXACT_DIGITS if exact else 3
-        told[name] = [
-            significant(np.round(row, 3) if name == "z" else row, digits) for row in shown
-        ]
+        told[name] = [significant(np.round(row, 3) if name == "z" else row, digits) for row in shown]
     if exact and not everybody.keys().isdisjoint(names):
-        means = (
-            found["mean"]
-            .to_numpy(np.float64)
-            .reshape(-1, len(names))[_order(found, segments, len(names))]
-        )
+        means = found["mean"].to_numpy(np.float64).reshape(-1, len(names))[_order(found, segments, len(names))]
         told["ones"] = {
             names[i]: {"all": round(everybody[names[i]], 4), "of": significant(means[:, i], 4)}
             for i in chosen
@@ -146,10 +131,7 @@ def _name(segment: int, told: bool) -> str:
 
 
 def _order(found: pd.DataFrame, segments: Sequence[int], features: int) -> list[int]:
-    places = {
-        segment: place
-        for place, segment in enumerate(found["segment"].to_numpy()[::features].tolist())
-    }
+    places = {segment: place for place, segment in enumerate(found["segment"].to_numpy()[::features].tolist())}
     return [places[segment] for segment in segments]
 
 
